@@ -1,0 +1,70 @@
+import * as z from 'zod';
+import { sha256Schema } from './common.ts';
+import { packagePathSchema } from './package-manifest.ts';
+
+/**
+ * What the tools of an image pipeline leave in their artifact's `data/` folder for the next one.
+ *
+ * | tool | artifact type | files |
+ * |---|---|---|
+ * | import | dataset | dataset.json (datasetInfoSchema), manifest.jsonl (datasetFileSchema per line), files/<path> |
+ * | process | pixels | info.json (tensorSetSchema, layout HWC), <split>.x.npy float32 [N,H,W,C], <split>.y.npy int64 [N] |
+ * | export | tensors | info.json (layout CHW or HWC), <split>.x.npy float32 [N,...], <split>.y.npy int64 [N] |
+ * | split | training-set | as export, with the splits train, validation, test |
+ * | train | model | model.onnx, training.json (trainingReportSchema) |
+ * | benchmark | benchmark | report.json (benchmarkReportSchema), golden.json (goldenSampleSchema) |
+ *
+ * .npy is NumPy's format 1.0, C order, little-endian.
+ */
+export const datasetInfoSchema = z.strictObject({
+  formatVersion: z.literal(1),
+  type: z.literal('image-classification'),
+  labels: z.array(z.string().max(256)).max(100_000),
+  splits: z.record(z.string(), z.int().min(0)),
+  files: z.int().min(0),
+  sizeBytes: z.int().min(0),
+});
+export type DatasetInfo = z.infer<typeof datasetInfoSchema>;
+
+/** `path` is below files/ ; `label` indexes DatasetInfo.labels. Lines are sorted by path. */
+export const datasetFileSchema = z.strictObject({
+  path: z.string().min(1).max(1024),
+  sha256: sha256Schema,
+  sizeBytes: z.int().min(0),
+  split: z.string().min(1).max(63),
+  label: z.int().min(0),
+});
+export type DatasetFile = z.infer<typeof datasetFileSchema>;
+
+export const tensorSetSchema = z.strictObject({
+  formatVersion: z.literal(1),
+  labels: z.array(z.string()),
+  /** Shape of one sample: [H, W, C] or [C, H, W]. */
+  sampleShape: z.array(z.int().min(1)).length(3),
+  layout: z.enum(['HWC', 'CHW']),
+  splits: z.record(z.string(), z.strictObject({ count: z.int().min(0), x: packagePathSchema, y: packagePathSchema })),
+});
+export type TensorSet = z.infer<typeof tensorSetSchema>;
+
+export const trainingReportSchema = z.strictObject({
+  formatVersion: z.literal(1),
+  parameters: z.record(z.string(), z.unknown()),
+  epochs: z.int().min(0),
+  /** The epoch whose weights were kept: the best by validation accuracy, the last without validation data. */
+  bestEpoch: z.int().min(0),
+  seconds: z.number().min(0),
+  metrics: z.record(z.string(), z.number()),
+});
+export type TrainingReport = z.infer<typeof trainingReportSchema>;
+
+export const benchmarkReportSchema = z.strictObject({
+  formatVersion: z.literal(1),
+  samples: z.int().min(0),
+  /** accuracy, f1 (macro), precision (macro), recall (macro): 0..1; loss: mean cross-entropy. */
+  metrics: z.record(z.string(), z.number()),
+  perClass: z.array(z.strictObject({ label: z.string(), precision: z.number(), recall: z.number(), f1: z.number(), support: z.int() })),
+  /** confusion[actual][predicted]. */
+  confusion: z.array(z.array(z.int())),
+  latencyMs: z.strictObject({ p50: z.number(), p95: z.number() }),
+});
+export type BenchmarkReport = z.infer<typeof benchmarkReportSchema>;

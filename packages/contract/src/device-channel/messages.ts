@@ -1,0 +1,148 @@
+import * as z from 'zod';
+import { labelsSchema, nameSchema, sha256Schema, timestampSchema } from '../common.ts';
+
+/** Wire version of the messages below; each carries it as `v`. */
+export const DEVICE_CHANNEL_VERSION = 1;
+const v = z.literal(DEVICE_CHANNEL_VERSION);
+
+/** A file a device fetches by `GET /device/v1/blobs/{sha256}` on the device port. */
+export const fileReferenceSchema = z.object({ sha256: sha256Schema, sizeBytes: z.int().min(0) });
+
+/** One thing to keep running. `name` is the InferenceModel's. */
+export const desiredWorkloadSchema = z.object({
+  name: nameSchema,
+  kind: z.literal('model-server'),
+  model: nameSchema,
+  version: z.string().min(1).max(63),
+  /** The package manifest; everything else is named in it. */
+  manifest: fileReferenceSchema,
+  /** 0: the agent picks a free port and keeps it. */
+  servingPort: z.int().min(0).max(65_535),
+});
+export type DesiredWorkload = z.infer<typeof desiredWorkloadSchema>;
+
+/** Retained. `revision` grows with every change and never falls, so a late duplicate is recognised. */
+export const desiredStateSchema = z.object({ v, revision: z.int().min(0), workloads: z.array(desiredWorkloadSchema).max(100) });
+export type DesiredState = z.infer<typeof desiredStateSchema>;
+
+export const workloadReportSchema = z.object({
+  name: nameSchema,
+  model: nameSchema,
+  desiredVersion: z.string(),
+  /** What answers requests now; null when nothing does. */
+  servingVersion: z.string().nullable(),
+  /** Kept on disk to fall back to. */
+  previousVersion: z.string().nullable(),
+  state: z.enum(['pending', 'fetching', 'verifying', 'starting', 'probing', 'serving', 'stopping', 'failed']),
+  port: z.int().min(0).max(65_535).nullable(),
+  /** Download progress in bytes while fetching. */
+  progress: z.object({ doneBytes: z.int().min(0), totalBytes: z.int().min(0) }).nullable(),
+  /** Why the desired version is not serving. `code` is from the error table. */
+  error: z.object({ code: z.string(), message: z.string().max(4096), at: timestampSchema }).nullable(),
+  /** How often the process was started again since the agent began to keep it. */
+  restarts: z.int().min(0),
+  servingSince: timestampSchema.nullable(),
+});
+export type WorkloadReport = z.infer<typeof workloadReportSchema>;
+
+export const deviceInfoSchema = z.object({
+  agentVersion: z.string().max(64),
+  hostname: z.string().max(253),
+  arch: z.string().max(32),
+  platform: z.string().max(32),
+  osRelease: z.string().max(256),
+  cpuModel: z.string().max(256),
+  cpus: z.int().min(0),
+  memoryBytes: z.int().min(0),
+});
+export type DeviceInfo = z.infer<typeof deviceInfoSchema>;
+
+export const reportedStateSchema = z.object({
+  v,
+  /** Grows by one per message of this agent process; a lower one is stale. */
+  sequence: z.int().min(0),
+  instanceId: z.string().max(64),
+  /** Revision of the desired state that this report answers. */
+  observedRevision: z.int().min(0),
+  info: deviceInfoSchema,
+  workloads: z.array(workloadReportSchema).max(100),
+});
+export type ReportedState = z.infer<typeof reportedStateSchema>;
+
+/** `instanceId` is new with every start of an agent process: two alive at once mean a copied identity. */
+export const presenceSchema = z.object({ v, online: z.boolean(), instanceId: z.string().max(64) });
+export type Presence = z.infer<typeof presenceSchema>;
+
+const share = z.number().min(0).max(1);
+/** Null where the device has no such sensor. */
+export const telemetrySampleSchema = z.object({
+  at: timestampSchema,
+  /** Busy share of all cores, 0..1. */
+  cpu: share.nullable(),
+  memoryUsedBytes: z.number().min(0).nullable(),
+  memoryTotalBytes: z.number().min(0).nullable(),
+  diskUsedBytes: z.number().min(0).nullable(),
+  diskTotalBytes: z.number().min(0).nullable(),
+  temperatureC: z.number().min(-100).max(250).nullable(),
+  /** Since boot, all interfaces but loopback. */
+  networkRxBytes: z.number().min(0).nullable(),
+  networkTxBytes: z.number().min(0).nullable(),
+  /** Resident memory of the agent process itself. */
+  agentRssBytes: z.number().min(0).nullable(),
+});
+export type TelemetrySample = z.infer<typeof telemetrySampleSchema>;
+
+export const telemetryBatchSchema = z.object({ v, samples: z.array(telemetrySampleSchema).min(1).max(1000) });
+export type TelemetryBatch = z.infer<typeof telemetryBatchSchema>;
+
+/** Commands are answered by one reply with the same id; an agent that does not know a type answers with an error. */
+export const commandSchema = z.object({
+  v,
+  id: z.string().min(1).max(64),
+  /** The device drops a command that arrives later than this. */
+  expiresAt: timestampSchema,
+  type: z.literal('infer'),
+  workload: nameSchema,
+  contentType: z.string().max(128),
+  bodyBase64: z.base64(),
+});
+export type Command = z.infer<typeof commandSchema>;
+
+export const inferResultSchema = z.object({
+  model: nameSchema,
+  version: z.string(),
+  /** Time in the model server from the request's body to the result, in milliseconds. */
+  latencyMs: z.number().min(0),
+  /** What the pipeline's post-processing made, e.g. { top: {...}, topk: [...] } or { boxes: [...] }. */
+  result: z.record(z.string(), z.unknown()),
+});
+export type InferResult = z.infer<typeof inferResultSchema>;
+
+export const replySchema = z.object({
+  v,
+  id: z.string().min(1).max(64),
+  outcome: z.discriminatedUnion('ok', [
+    z.object({ ok: z.literal(true), infer: inferResultSchema }),
+    z.object({ ok: z.literal(false), error: z.object({ code: z.string(), message: z.string().max(4096) }) }),
+  ]),
+});
+export type Reply = z.infer<typeof replySchema>;
+
+/** `POST /device/v1/join` (no client certificate): the token's secret and a PKCS#10 request. */
+export const joinRequestSchema = z.strictObject({
+  secret: z.string().min(16).max(256),
+  csrPem: z.string().max(8192),
+  /** Wished name; the server picks `device-<n>` without one. Refused when another device has it. */
+  name: nameSchema.optional(),
+  labels: labelsSchema.optional(),
+});
+export type JoinRequest = z.infer<typeof joinRequestSchema>;
+
+export const joinResponseSchema = z.object({ device: nameSchema, certificatePem: z.string(), caPem: z.string() });
+export type JoinResponse = z.infer<typeof joinResponseSchema>;
+
+/** `POST /device/v1/renew` (with the client certificate, also an expired one): a new PKCS#10 request. */
+export const renewRequestSchema = z.strictObject({ csrPem: z.string().max(8192) });
+
+/** The name in the server's certificate; agents verify it whatever address they dial. */
+export const SERVER_TLS_NAME = 'selvedge-server';

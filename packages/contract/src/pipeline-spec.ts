@@ -1,0 +1,189 @@
+import * as z from 'zod';
+import { nameSchema } from './common.ts';
+
+/**
+ * The pipeline file: dataset + preproc + model + postproc. The four blocks keep the names and the nesting of the
+ * original format, so that existing files are accepted unchanged; the further blocks are optional.
+ */
+
+const edgePx = z.int().min(1).max(16_384);
+/** [height, width] in pixels. */
+const sizeSchema = z.tuple([edgePx, edgePx]);
+const probability = z.number().min(0).max(1);
+const channelValues = z.array(z.number()).min(1).max(4);
+
+export const PREPROC_OPS = ['resize', 'letterbox', 'centercrop', 'grayscale', 'hwctochw', 'scale', 'normalize'] as const;
+export const POSTPROC_OPS = ['softmax', 'sigmoid', 'topk', 'nms'] as const;
+export type PreprocOp = (typeof PREPROC_OPS)[number];
+export type PostprocOp = (typeof POSTPROC_OPS)[number];
+
+export const preprocParamsSchema = z.strictObject({
+  /** [height, width] in pixels; bilinear with half-pixel centres, aspect ratio not kept. */
+  resize: sizeSchema.optional(),
+  /** Resize with the aspect ratio kept, the rest filled with `fill` (0..255, default 114), centred. */
+  letterbox: z.strictObject({ size: sizeSchema, fill: z.number().min(0).max(255).optional() }).optional(),
+  /** [height, width] in pixels, cut from the middle. */
+  centercrop: sizeSchema.optional(),
+  /** [lo, hi]: maps 0..255 linearly to lo..hi. */
+  scale: z
+    .tuple([z.number(), z.number()])
+    .refine(([lo, hi]) => lo < hi, 'the first number must be below the second')
+    .optional(),
+  /** (x - mean) / std per channel; one value or one per channel. */
+  normalize: z
+    .strictObject({ mean: channelValues, std: z.array(z.number().positive()).min(1).max(4) })
+    .refine((p) => p.mean.length === p.std.length, 'mean and std must have the same length')
+    .optional(),
+});
+export type PreprocParams = z.infer<typeof preprocParamsSchema>;
+
+const PREPROC_NEEDS_PARAMS: readonly PreprocOp[] = ['resize', 'letterbox', 'centercrop', 'scale', 'normalize'];
+
+function checkParams(
+  value: { pipeline: readonly string[]; params?: object | undefined },
+  needed: readonly string[],
+  ctx: z.RefinementCtx,
+): void {
+  const params: object = value.params ?? {};
+  value.pipeline.forEach((op, index) => {
+    if (needed.includes(op) && !Object.hasOwn(params, op)) {
+      ctx.addIssue({ code: 'custom', path: ['pipeline', index], message: `"${op}" needs its parameters in params.${op}` });
+    }
+    if (value.pipeline.indexOf(op) !== index) {
+      ctx.addIssue({ code: 'custom', path: ['pipeline', index], message: `"${op}" is listed twice` });
+    }
+  });
+  for (const op of Object.keys(params)) {
+    if (!value.pipeline.includes(op))
+      ctx.addIssue({ code: 'custom', path: ['params', op], message: `"${op}" has parameters but is not in pipeline` });
+  }
+}
+
+/** Ops that work on pixels must come before the ones that change layout or value range. */
+function checkPreprocOrder(pipeline: readonly PreprocOp[], ctx: z.RefinementCtx): void {
+  const spatial: readonly PreprocOp[] = ['resize', 'letterbox', 'centercrop', 'grayscale'];
+  const chw = pipeline.indexOf('hwctochw');
+  pipeline.forEach((op, index) => {
+    if (chw >= 0 && index > chw && spatial.includes(op)) {
+      ctx.addIssue({ code: 'custom', path: ['pipeline', index], message: `"${op}" works on HWC pixels and must come before "hwctochw"` });
+    }
+  });
+  const normalize = pipeline.indexOf('normalize');
+  const scale = pipeline.indexOf('scale');
+  if (normalize >= 0 && scale > normalize) {
+    ctx.addIssue({ code: 'custom', path: ['pipeline', scale], message: '"scale" maps 0..255 and must come before "normalize"' });
+  }
+}
+
+export const preprocSchema = z
+  .strictObject({ pipeline: z.array(z.enum(PREPROC_OPS)), params: preprocParamsSchema.optional() })
+  .superRefine((value, ctx) => {
+    checkParams(value, PREPROC_NEEDS_PARAMS, ctx);
+    checkPreprocOrder(value.pipeline, ctx);
+  });
+export type PreprocSpec = z.infer<typeof preprocSchema>;
+
+export const postprocParamsSchema = z.strictObject({
+  topk: z.strictObject({ k: z.int().min(1).max(1000) }).optional(),
+  nms: z
+    .strictObject({
+      /** Boxes of one class that overlap a better one by more than this IoU are dropped; 0..1. */
+      IoU_thr: probability,
+      /** Boxes below this confidence are dropped first; 0..1. */
+      conf_thr: probability,
+      /** At most this many boxes per image; default 300. */
+      max_boxes: z.int().min(1).max(10_000).optional(),
+    })
+    .optional(),
+});
+
+export const postprocSchema = z
+  .strictObject({ pipeline: z.array(z.enum(POSTPROC_OPS)), params: postprocParamsSchema.optional() })
+  .superRefine((value, ctx) => checkParams(value, ['topk', 'nms'], ctx));
+export type PostprocSpec = z.infer<typeof postprocSchema>;
+
+export const hyperparamsSchema = z.strictObject({
+  /** Learning rate at the start. */
+  lr: z.number().positive().max(100),
+  batch_size: z.int().min(1).max(65_536),
+  epochs: z.int().min(1).max(100_000),
+  optimizer: z.enum(['sgd', 'adam', 'adamw']).optional(),
+  /** For sgd; 0..1, default 0.9. */
+  momentum: z.number().min(0).lt(1).optional(),
+  /** For adamw (default 0.01) and sgd (default 0). */
+  weight_decay: z.number().min(0).max(1).optional(),
+  /** How lr moves over the run: constant (default), cosine to 0, or step (times `gamma` every `every` epochs). */
+  lr_schedule: z
+    .discriminatedUnion('type', [
+      z.strictObject({ type: z.literal('constant') }),
+      z.strictObject({ type: z.literal('cosine'), warmup_epochs: z.number().min(0).optional() }),
+      z.strictObject({ type: z.literal('step'), every: z.int().min(1), gamma: z.number().positive().max(1) }),
+    ])
+    .optional(),
+  /** Seeds weights, shuffling and dropout; default 0. */
+  seed: z.int().min(0).max(0xffff_ffff).optional(),
+});
+export type Hyperparams = z.infer<typeof hyperparamsSchema>;
+
+const kernel = z.int().min(1).max(31);
+
+/** One layer of a network written by hand. `dense` without `units` gets one unit per class. */
+export const layerSchema = z.union([
+  z.enum(['relu', 'leakyrelu', 'sigmoid', 'batchnorm', 'flatten', 'globalaveragepool', 'classifier']),
+  z.strictObject({
+    conv: z.strictObject({
+      filters: z.int().min(1).max(4096),
+      kernel,
+      stride: z.int().min(1).max(16).optional(),
+      /** Pixels on each side; default keeps the size at stride 1 (odd kernels). */
+      pad: z.int().min(0).max(16).optional(),
+      groups: z.int().min(1).max(4096).optional(),
+    }),
+  }),
+  z.strictObject({ maxpool: kernel }),
+  z.strictObject({ averagepool: kernel }),
+  z.strictObject({ dropout: z.number().min(0).lt(1) }),
+  z.strictObject({ dense: z.int().min(1).max(65_536) }),
+]);
+export type Layer = z.infer<typeof layerSchema>;
+
+export const trainBlockSchema = z.strictObject({
+  engine: z.literal('onnx').optional(),
+  /** A preset (`small-cnn`, the default; `mlp`) or a list of layers; `classifier` is a dense layer with one unit per class. */
+  network: z.union([z.enum(['small-cnn', 'mlp']), z.array(layerSchema).min(1).max(500)]).optional(),
+  loss: z.enum(['cross-entropy', 'mse', 'bce-with-logits']).optional(),
+  /** Random shift (pixels of the tensor) applied to training images, 0..8; default 0. */
+  augment: z.strictObject({ shift: z.int().min(0).max(8) }).optional(),
+  resources: z.strictObject({ cpus: z.int().min(1).max(1024).optional(), memoryMiB: z.int().min(64).optional() }).optional(),
+});
+export type TrainBlock = z.infer<typeof trainBlockSchema>;
+
+export const splitBlockSchema = z.strictObject({
+  /** Share of the training data kept for validation; default 0.1. */
+  validation: z.number().min(0).lt(1).optional(),
+  seed: z.int().min(0).max(0xffff_ffff).optional(),
+});
+export type SplitBlock = z.infer<typeof splitBlockSchema>;
+
+const text = z.string().min(1).max(4096);
+
+export const pipelineSpecSchema = z.strictObject({
+  dataset: z.strictObject({
+    /** A registered dataset. */
+    name: text,
+    /** Which part of it trains and which tests: a split's name or a folder in the dataset. */
+    path: z.strictObject({ train: text, test: text }),
+  }),
+  model: z.strictObject({
+    /** The registry's name of what this pipeline makes. */
+    name: text,
+    hyperparams: hyperparamsSchema,
+  }),
+  preproc: preprocSchema,
+  postproc: postprocSchema,
+  /** The Task that the model is for. */
+  task: nameSchema.optional(),
+  split: splitBlockSchema.optional(),
+  train: trainBlockSchema.optional(),
+});
+export type PipelineSpec = z.infer<typeof pipelineSpecSchema>;

@@ -1,0 +1,74 @@
+import * as z from 'zod';
+import { datasetDocumentSchema, datasetSchema, datasetVersionSchema } from './dataset.ts';
+import { deviceDocumentSchema, deviceSchema } from './device.ts';
+import { inferenceModelDocumentSchema, inferenceModelSchema } from './inference-model.ts';
+import { modelDocumentSchema, modelSchema, modelVersionSchema } from './model.ts';
+import { pipelineDocumentSchema, pipelineSchema } from './pipeline.ts';
+import { runSchema } from './run.ts';
+import { taskDocumentSchema, taskSchema } from './task.ts';
+
+export * from './dataset.ts';
+export * from './device.ts';
+export * from './envelope.ts';
+export * from './inference-model.ts';
+export * from './model.ts';
+export * from './pipeline.ts';
+export * from './run.ts';
+export * from './task.ts';
+
+/** Every kind: its plural (in paths and on the command line), what a user may apply, and what the server returns. */
+export const KINDS = {
+  Device: { plural: 'devices', document: deviceDocumentSchema, resource: deviceSchema },
+  Dataset: { plural: 'datasets', document: datasetDocumentSchema, resource: datasetSchema },
+  DatasetVersion: { plural: 'datasetversions', document: null, resource: datasetVersionSchema },
+  Task: { plural: 'tasks', document: taskDocumentSchema, resource: taskSchema },
+  Pipeline: { plural: 'pipelines', document: pipelineDocumentSchema, resource: pipelineSchema },
+  Run: { plural: 'runs', document: null, resource: runSchema },
+  Model: { plural: 'models', document: modelDocumentSchema, resource: modelSchema },
+  ModelVersion: { plural: 'modelversions', document: null, resource: modelVersionSchema },
+  InferenceModel: { plural: 'inferencemodels', document: inferenceModelDocumentSchema, resource: inferenceModelSchema },
+} as const;
+export type Kind = keyof typeof KINDS;
+
+export const KIND_NAMES = [
+  'Device',
+  'Dataset',
+  'DatasetVersion',
+  'Task',
+  'Pipeline',
+  'Run',
+  'Model',
+  'ModelVersion',
+  'InferenceModel',
+] as const satisfies readonly Kind[];
+export const kindSchema = z.enum(KIND_NAMES);
+
+/** Anything `apply` takes, told apart by `kind`. */
+export const anyDocumentSchema = z.discriminatedUnion('kind', [
+  deviceDocumentSchema,
+  datasetDocumentSchema,
+  taskDocumentSchema,
+  pipelineDocumentSchema,
+  modelDocumentSchema,
+  inferenceModelDocumentSchema,
+]);
+export type AnyDocument = z.infer<typeof anyDocumentSchema>;
+
+export const anyResourceSchema = z.discriminatedUnion('kind', [
+  deviceSchema,
+  datasetSchema,
+  datasetVersionSchema,
+  taskSchema,
+  pipelineSchema,
+  runSchema,
+  modelSchema,
+  modelVersionSchema,
+  inferenceModelSchema,
+]);
+export type AnyResource = z.infer<typeof anyResourceSchema>;
+
+/** Finds a kind by name, plural or lower-case singular: `Device`, `devices`, `device`. */
+export function findKind(text: string): Kind | undefined {
+  const wanted = text.toLowerCase();
+  return KIND_NAMES.find((kind) => kind.toLowerCase() === wanted || KINDS[kind].plural === wanted);
+}

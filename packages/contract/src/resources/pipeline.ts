@@ -1,0 +1,13 @@
+import * as z from 'zod';
+import { pipelineSpecSchema } from '../pipeline-spec.ts';
+import { documentSchema, resourceSchema } from './envelope.ts';
+
+const pipelineStatusSchema = z.object({
+  /** The newest run's id, and how it stands. */
+  lastRun: z.string().nullable(),
+  lastRunState: z.string().nullable(),
+});
+
+export const pipelineDocumentSchema = documentSchema('Pipeline', pipelineSpecSchema);
+export const pipelineSchema = resourceSchema('Pipeline', pipelineSpecSchema, pipelineStatusSchema);
+export type Pipeline = z.infer<typeof pipelineSchema>;

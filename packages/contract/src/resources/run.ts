@@ -1,0 +1,57 @@
+import * as z from 'zod';
+import { metricValuesSchema, nameSchema, sha256Schema, timestampSchema } from '../common.ts';
+import { pipelineSpecSchema } from '../pipeline-spec.ts';
+import { resourceSchema } from './envelope.ts';
+
+/** The order of a pipeline's steps; each is one artifact of the tool of the same name, but the last, which is the server's. */
+export const STEP_NAMES = ['import', 'process', 'export', 'split', 'train', 'benchmark', 'register'] as const;
+export type StepName = (typeof STEP_NAMES)[number];
+
+export const stepStateSchema = z.enum(['pending', 'running', 'completed', 'failed', 'cancelled', 'skipped']);
+export const runPhaseSchema = z.enum(['Pending', 'Running', 'Succeeded', 'Failed', 'Cancelled']);
+export type RunPhase = z.infer<typeof runPhaseSchema>;
+
+export const runSpecSchema = z.strictObject({
+  pipeline: nameSchema,
+  /** The pipeline as it was when the run began; a later edit does not touch the run. */
+  pipelineGeneration: z.int().min(1),
+  pipelineSpec: pipelineSpecSchema,
+  dataset: z.strictObject({ name: z.string(), version: z.int().min(1), digest: sha256Schema, artifact: z.string() }),
+  cause: z.strictObject({ type: z.enum(['manual', 'api', 'trigger']), by: z.string() }),
+});
+export type RunSpec = z.infer<typeof runSpecSchema>;
+
+export const runStepSchema = z.object({
+  name: z.enum(STEP_NAMES),
+  state: stepStateSchema,
+  /** Starts at 1 with the first try; grows when the tool died and the step was taken up again. */
+  attempt: z.int().min(0),
+  /** The tool's artifact, once asked for. */
+  artifact: z.string().nullable(),
+  startedAt: timestampSchema.nullable(),
+  finishedAt: timestampSchema.nullable(),
+  /** 0..1 as far as the tool tells. */
+  progress: z.number().min(0).max(1),
+  message: z.string(),
+});
+export type RunStep = z.infer<typeof runStepSchema>;
+
+export const runStatusSchema = z.object({
+  phase: runPhaseSchema,
+  message: z.string(),
+  steps: z.array(runStepSchema),
+  startedAt: timestampSchema.nullable(),
+  finishedAt: timestampSchema.nullable(),
+  /** Last value of each metric: train/loss, validation/accuracy, test/accuracy, test/f1, ... */
+  metrics: metricValuesSchema,
+  /** `model/version`, once registered. */
+  modelVersion: z.string().nullable(),
+});
+export type RunStatus = z.infer<typeof runStatusSchema>;
+
+export const runSchema = resourceSchema('Run', runSpecSchema, runStatusSchema);
+export type Run = z.infer<typeof runSchema>;
+
+/** One point of a metric's curve. `step` is the epoch or the optimiser step, as the metric's name says. */
+export const metricPointSchema = z.object({ metric: z.string(), step: z.number(), value: z.number(), at: timestampSchema });
+export type MetricPoint = z.infer<typeof metricPointSchema>;

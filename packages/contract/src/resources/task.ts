@@ -1,0 +1,28 @@
+import * as z from 'zod';
+import { nameSchema } from '../common.ts';
+import { documentSchema, resourceSchema } from './envelope.ts';
+
+const text = z.string().min(1).max(16_384);
+
+/** What a model is for. The eighth field, the reverse-domain `name`, is `metadata.name`. */
+export const taskSpecSchema = z.strictObject({
+  description: text,
+  /** Description of the output of the pipeline. */
+  output: text,
+  constraints: text,
+  archives: z.union([text, z.array(text)]),
+  /** How models are judged. A list may name metrics that the benchmark tool computes: accuracy, f1, precision, recall, loss. */
+  evaluation_criterias: z.union([text, z.array(text)]),
+  cost_function: text,
+  evaluation_dataset: text,
+});
+export type TaskSpec = z.infer<typeof taskSpecSchema>;
+
+const taskStatusSchema = z.object({ pipelines: z.array(nameSchema) });
+
+export const taskDocumentSchema = documentSchema('Task', taskSpecSchema).refine((d) => d.metadata.name.includes('.'), {
+  path: ['metadata', 'name'],
+  message: 'must be in reverse domain notation, like "org.example.digits"',
+});
+export const taskSchema = resourceSchema('Task', taskSpecSchema, taskStatusSchema);
+export type Task = z.infer<typeof taskSchema>;

@@ -1,0 +1,270 @@
+import * as z from 'zod';
+import { nameSchema, sha256Schema, timestampSchema } from '../common.ts';
+import { anyResourceSchema, datasetVersionSchema, runSchema, taskSchema } from '../resources/index.ts';
+import * as s from './schemas.ts';
+
+/** Who may call: `public` nobody's credential, `user` a bearer token or a session, `tool` also the tools' token. */
+export type Scope = 'public' | 'user' | 'tool';
+
+export interface Route {
+  readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE';
+  /** Parameters as `{name}`. */
+  readonly path: string;
+  readonly summary: string;
+  readonly tag: string;
+  readonly scope: Scope;
+  readonly params?: z.ZodObject;
+  readonly query?: z.ZodObject;
+  /** JSON body. */
+  readonly body?: z.ZodType;
+  /** A body that is not JSON, streamed: its media type. */
+  readonly upload?: string;
+  /** JSON response. */
+  readonly response?: z.ZodType;
+  /** A response that is not JSON, streamed: its media type. */
+  readonly download?: string;
+  readonly status?: 200 | 201 | 202 | 204;
+}
+
+const route = <const R extends Route>(value: R): R => value;
+const name = z.strictObject({ name: nameSchema });
+
+export const ROUTES = {
+  getHealth: route({
+    method: 'GET',
+    path: '/health',
+    summary: 'Health of the server and of every module',
+    tag: 'server',
+    scope: 'public',
+    response: s.healthSchema,
+  }),
+  getServerMetrics: route({
+    method: 'GET',
+    path: '/metrics',
+    summary: 'Metrics of the server in OpenMetrics text',
+    tag: 'server',
+    scope: 'public',
+    download: 'text/plain',
+  }),
+  getWhoami: route({
+    method: 'GET',
+    path: '/api/v1/whoami',
+    summary: 'Who the credential belongs to',
+    tag: 'server',
+    scope: 'user',
+    response: z.object({ name: z.string(), via: z.enum(['token', 'session']), version: z.string(), devicePort: z.int() }),
+  }),
+  createLoginCode: route({
+    method: 'POST',
+    path: '/api/v1/login-codes',
+    summary: 'Make a code that signs one browser in once',
+    tag: 'server',
+    scope: 'user',
+    response: z.object({ code: z.string(), path: z.string(), expiresAt: timestampSchema }),
+    status: 201,
+  }),
+  createSession: route({
+    method: 'POST',
+    path: '/api/v1/session',
+    summary: 'Sign in with a login code or an API token; sets the session cookie',
+    tag: 'server',
+    scope: 'public',
+    body: z.union([z.strictObject({ code: z.string().max(256) }), z.strictObject({ token: z.string().max(256) })]),
+    status: 204,
+  }),
+  deleteSession: route({ method: 'DELETE', path: '/api/v1/session', summary: 'Sign out', tag: 'server', scope: 'user', status: 204 }),
+  streamEvents: route({
+    method: 'GET',
+    path: '/api/v1/events',
+    summary: 'Every change as it happens (server-sent events)',
+    tag: 'server',
+    scope: 'user',
+    query: z.strictObject({ kinds: z.string().max(512).optional() }),
+    download: 'text/event-stream',
+  }),
+  listModules: route({
+    method: 'GET',
+    path: '/api/v1/modules',
+    summary: 'Tools and how they are',
+    tag: 'modules',
+    scope: 'user',
+    response: s.listSchema(s.moduleSchema),
+  }),
+
+  apply: route({
+    method: 'POST',
+    path: '/api/v1/apply',
+    summary: 'Create or change resources',
+    tag: 'resources',
+    scope: 'user',
+    body: s.applyRequestSchema,
+    response: s.applyResultSchema,
+  }),
+  listResources: route({
+    method: 'GET',
+    path: '/api/v1/resources/{plural}',
+    summary: 'Resources of a kind, oldest first',
+    tag: 'resources',
+    scope: 'user',
+    params: z.strictObject({ plural: z.string().max(64) }),
+    query: z.strictObject({
+      selector: z.string().max(2048).optional(),
+      limit: z.coerce.number().int().min(1).max(1000).optional(),
+      after: z.string().max(253).optional(),
+    }),
+    response: z.object({ items: z.array(anyResourceSchema), next: z.string().nullable() }),
+  }),
+  getResource: route({
+    method: 'GET',
+    path: '/api/v1/resources/{plural}/{name}',
+    summary: 'One resource',
+    tag: 'resources',
+    scope: 'user',
+    params: z.strictObject({ plural: z.string().max(64), name: nameSchema }),
+    response: anyResourceSchema,
+  }),
+  deleteResource: route({
+    method: 'DELETE',
+    path: '/api/v1/resources/{plural}/{name}',
+    summary: 'Delete a resource; a Device is revoked with it',
+    tag: 'resources',
+    scope: 'user',
+    params: z.strictObject({ plural: z.string().max(64), name: nameSchema }),
+    status: 204,
+  }),
+
+  createDeviceToken: route({
+    method: 'POST',
+    path: '/api/v1/device-tokens',
+    summary: 'Make a token with which devices join',
+    tag: 'devices',
+    scope: 'user',
+    body: s.deviceTokenRequestSchema,
+    response: s.deviceTokenSchema,
+    status: 201,
+  }),
+  getDeviceTelemetry: route({
+    method: 'GET',
+    path: '/api/v1/devices/{name}/telemetry',
+    summary: 'Samples of a device, oldest first',
+    tag: 'devices',
+    scope: 'user',
+    params: name,
+    query: z.strictObject({ since: timestampSchema.optional() }),
+    response: s.telemetrySchema,
+  }),
+
+  uploadDataset: route({
+    method: 'POST',
+    path: '/api/v1/datasets/{name}/upload',
+    summary: 'Add a version from a tar stream of files; the same bytes again give the same version',
+    tag: 'datasets',
+    scope: 'user',
+    params: name,
+    query: z.strictObject({ fileName: z.string().max(255).optional(), testShare: z.coerce.number().min(0).lt(1).optional() }),
+    upload: 'application/x-tar',
+    response: datasetVersionSchema,
+    status: 202,
+  }),
+  importDataset: route({
+    method: 'POST',
+    path: '/api/v1/datasets/{name}/import',
+    summary: 'Add a version from a URL',
+    tag: 'datasets',
+    scope: 'user',
+    params: name,
+    body: s.datasetImportRequestSchema,
+    response: datasetVersionSchema,
+    status: 202,
+  }),
+
+  startRun: route({
+    method: 'POST',
+    path: '/api/v1/pipelines/{name}/runs',
+    summary: 'Start a run of a pipeline',
+    tag: 'runs',
+    scope: 'user',
+    params: name,
+    body: s.startRunRequestSchema,
+    response: runSchema,
+    status: 202,
+  }),
+  getPipelineTask: route({
+    method: 'GET',
+    path: '/pipelines/{name}/task',
+    summary: 'The task that a pipeline is for',
+    tag: 'runs',
+    scope: 'user',
+    params: name,
+    response: taskSchema,
+  }),
+  cancelRun: route({
+    method: 'POST',
+    path: '/api/v1/runs/{name}/cancel',
+    summary: 'Cancel a run',
+    tag: 'runs',
+    scope: 'user',
+    params: name,
+    response: runSchema,
+    status: 202,
+  }),
+  getRunMetrics: route({
+    method: 'GET',
+    path: '/api/v1/runs/{name}/metrics',
+    summary: 'Every point of every metric of a run',
+    tag: 'runs',
+    scope: 'user',
+    params: name,
+    response: s.metricsSchema,
+  }),
+  getRunLog: route({
+    method: 'GET',
+    path: '/api/v1/runs/{name}/log',
+    summary: 'Log of a run or of one step of it',
+    tag: 'runs',
+    scope: 'user',
+    params: name,
+    query: z.strictObject({ step: z.string().max(63).optional(), follow: z.enum(['0', '1']).optional() }),
+    download: 'text/plain',
+  }),
+
+  getModel: route({
+    method: 'GET',
+    path: '/api/v1/models/{name}',
+    summary: 'A model with its versions, newest first',
+    tag: 'models',
+    scope: 'user',
+    params: name,
+    response: s.modelDetailSchema,
+  }),
+  downloadModel: route({
+    method: 'GET',
+    path: '/api/v1/models/{name}/versions/{version}/file',
+    summary: 'The ONNX file of a version',
+    tag: 'models',
+    scope: 'user',
+    params: z.strictObject({ name: nameSchema, version: z.string().max(63) }),
+    download: 'application/octet-stream',
+  }),
+  infer: route({
+    method: 'POST',
+    path: '/api/v1/inferencemodels/{name}/infer',
+    summary: 'Send one picture to a device that serves the model',
+    tag: 'models',
+    scope: 'user',
+    params: name,
+    query: z.strictObject({ device: nameSchema.optional() }),
+    upload: 'image/*',
+    response: s.inferResponseSchema,
+  }),
+  getBlob: route({
+    method: 'GET',
+    path: '/api/v1/blobs/{sha256}',
+    summary: 'Content by its digest (range requests)',
+    tag: 'blobs',
+    scope: 'tool',
+    params: z.strictObject({ sha256: sha256Schema }),
+    download: 'application/octet-stream',
+  }),
+} as const satisfies Record<string, Route>;
+export type RouteName = keyof typeof ROUTES;

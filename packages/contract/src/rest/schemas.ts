@@ -1,0 +1,92 @@
+import * as z from 'zod';
+import { labelsSchema, nameSchema, sha256Schema, timestampSchema } from '../common.ts';
+import { inferResultSchema, telemetrySampleSchema } from '../device-channel/messages.ts';
+import {
+  anyDocumentSchema,
+  anyResourceSchema,
+  datasetVersionSchema,
+  kindSchema,
+  metricPointSchema,
+  modelSchema,
+  modelVersionSchema,
+  runSchema,
+} from '../resources/index.ts';
+import { artifactStatusSchema } from '../tool-api.ts';
+
+export const moduleSchema = z.object({
+  name: z.string(),
+  state: z.enum(['starting', 'healthy', 'unhealthy', 'restarting', 'stopped']),
+  pid: z.int().nullable(),
+  restarts: z.int().min(0),
+  since: timestampSchema,
+  lastExit: z.object({ code: z.int().nullable(), signal: z.string().nullable(), at: timestampSchema }).nullable(),
+  busyWith: z.string().nullable(),
+  queued: z.int().min(0),
+  version: z.string().nullable(),
+});
+export type Module = z.infer<typeof moduleSchema>;
+
+export const healthSchema = z.object({
+  /** `degraded`: the server works, a module does not. */
+  status: z.enum(['ok', 'degraded']),
+  version: z.string(),
+  uptimeS: z.number(),
+  modules: z.array(moduleSchema),
+  devicePort: z.int(),
+  devices: z.object({ total: z.int(), online: z.int() }),
+});
+export type Health = z.infer<typeof healthSchema>;
+
+export const applyRequestSchema = z.strictObject({
+  documents: z.array(anyDocumentSchema).min(1).max(1000),
+  dryRun: z.boolean().optional(),
+});
+export const applyResultSchema = z.object({
+  results: z.array(
+    z.object({ kind: kindSchema, name: nameSchema, action: z.enum(['created', 'configured', 'unchanged']), generation: z.int() }),
+  ),
+});
+
+export const deviceTokenRequestSchema = z.strictObject({
+  /** Seconds until it expires; 60 .. 30 days, default one hour. */
+  ttlS: z.int().min(60).max(2_592_000).optional(),
+  /** How many devices may join with it; default 1. */
+  uses: z.int().min(1).max(100_000).optional(),
+  labels: labelsSchema.optional(),
+});
+export const deviceTokenSchema = z.object({
+  token: z.string(),
+  url: z.string(),
+  expiresAt: timestampSchema,
+  uses: z.int(),
+  joinCommand: z.string(),
+});
+
+export const datasetImportRequestSchema = z.strictObject({
+  url: z.url({ protocol: /^https?$/ }),
+  sha256: sha256Schema.optional(),
+  /** Share held out as `test` (seeded, per class) when the data comes without splits; default 0.2. */
+  testShare: z.number().min(0).lt(1).optional(),
+});
+
+export const startRunRequestSchema = z.strictObject({ datasetVersion: z.int().min(1).optional() });
+export const inferResponseSchema = z.object({ device: nameSchema, roundTripMs: z.number(), infer: inferResultSchema });
+
+export const listSchema = <T extends z.ZodType>(item: T) => z.object({ items: z.array(item) });
+
+export const modelDetailSchema = z.object({ model: modelSchema, versions: z.array(modelVersionSchema) });
+export const runListSchema = listSchema(runSchema);
+export const metricsSchema = z.object({ points: z.array(metricPointSchema) });
+export const telemetrySchema = z.object({ samples: z.array(telemetrySampleSchema) });
+export const artifactListSchema = listSchema(
+  z.object({ tool: z.string(), name: z.string(), type: z.string(), state: artifactStatusSchema }),
+);
+export const datasetVersionResponseSchema = datasetVersionSchema;
+
+/** One event of the stream `GET /api/v1/events` (SSE: `event:` is the type, `data:` the JSON). */
+export const serverEventSchema = z.discriminatedUnion('type', [
+  z.object({ type: z.literal('resource'), action: z.enum(['written', 'deleted']), resource: anyResourceSchema }),
+  z.object({ type: z.literal('metric'), run: z.string(), points: z.array(metricPointSchema) }),
+  z.object({ type: z.literal('module'), module: moduleSchema }),
+]);
+export type ServerEvent = z.infer<typeof serverEventSchema>;

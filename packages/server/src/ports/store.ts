@@ -1,0 +1,88 @@
+import type { AnyResource, KINDS, Kind, MetricPoint, TelemetrySample } from '@selvedge/contract';
+import type * as z from 'zod';
+
+export type ResourceOf<K extends Kind> = z.output<(typeof KINDS)[K]['resource']>;
+
+/** What a caller decides about a resource; the store adds uid, generation, resourceVersion and the times. */
+export interface ResourceDraft<K extends Kind> {
+  name: string;
+  labels: Record<string, string>;
+  annotations: Record<string, string>;
+  spec: ResourceOf<K>['spec'];
+  status: ResourceOf<K>['status'];
+}
+
+export interface ListQuery {
+  /** Equality per label; all must hold. */
+  labels?: Record<string, string>;
+  /** At most this many, 1..1000; default 1000. */
+  limit?: number;
+  /** Name after which the page begins (names sort by code point). */
+  after?: string;
+}
+
+export interface ResourceStore {
+  get<K extends Kind>(kind: K, name: string): Promise<ResourceOf<K> | undefined>;
+  /** Sorted by name; `next` is the `after` of the following page. */
+  list<K extends Kind>(kind: K, query?: ListQuery): Promise<{ items: ResourceOf<K>[]; next: string | null }>;
+  /** @throws AppError CONFLICT (user) when the name is taken. */
+  create<K extends Kind>(kind: K, draft: ResourceDraft<K>): Promise<ResourceOf<K>>;
+  /**
+   * Reads, changes and writes in one transaction. `change` is synchronous and may be called more than once; it returns
+   * undefined (or a draft equal to the current one) to leave things as they are. `generation` grows when the spec
+   * changed, `resourceVersion` with every write.
+   * @returns the resource as it is now, undefined when there is none.
+   */
+  update<K extends Kind>(
+    kind: K,
+    name: string,
+    change: (current: ResourceOf<K>) => ResourceDraft<K> | undefined,
+  ): Promise<ResourceOf<K> | undefined>;
+  /** @returns false when there was none. */
+  delete(kind: Kind, name: string): Promise<boolean>;
+}
+
+export interface SeriesStore {
+  /** Idempotent: a point with the same run, metric and step replaces the earlier one. */
+  appendMetricPoints(run: string, points: readonly MetricPoint[]): Promise<void>;
+  /** Sorted by metric, then step. */
+  readMetricPoints(run: string): Promise<MetricPoint[]>;
+  /** Idempotent per device and time. */
+  appendTelemetry(device: string, samples: readonly TelemetrySample[]): Promise<void>;
+  /** Oldest first, at most 10,000. */
+  readTelemetry(device: string, sinceIso: string): Promise<TelemetrySample[]>;
+  /** Removes samples older than this; returns how many. */
+  pruneTelemetry(beforeIso: string): Promise<number>;
+}
+
+export interface CredentialStore {
+  /** Secrets are stored as sha256 only. */
+  saveJoinToken(token: { secretSha256: string; expiresAt: string; uses: number; labels: Record<string, string> }): Promise<void>;
+  /** Takes one use, atomically; undefined when unknown, used up or expired at `nowIso`. */
+  takeJoinToken(secretSha256: string, nowIso: string): Promise<{ labels: Record<string, string> } | undefined>;
+  saveLoginCode(code: { codeSha256: string; user: string; expiresAt: string }): Promise<void>;
+  /** Works once. */
+  takeLoginCode(codeSha256: string, nowIso: string): Promise<{ user: string } | undefined>;
+  saveSession(session: { idSha256: string; user: string; expiresAt: string }): Promise<void>;
+  findSession(idSha256: string, nowIso: string): Promise<{ user: string } | undefined>;
+  deleteSession(idSha256: string): Promise<void>;
+}
+
+export interface LeaseStore {
+  /** True when `owner` holds the lease until `untilIso` after this call: it was free, expired at `nowIso`, or its own already. */
+  acquireLease(name: string, owner: string, nowIso: string, untilIso: string): Promise<boolean>;
+  releaseLease(name: string, owner: string): Promise<void>;
+}
+
+/**
+ * All state of the server but blobs. Every acknowledged write survives `kill -9`. Every write of a resource is announced
+ * through the callback that the adapter is given, after commit.
+ *
+ * Adapters run the suite in store.contract.ts.
+ */
+export interface Store extends ResourceStore, SeriesStore, CredentialStore, LeaseStore {
+  close(): Promise<void>;
+}
+
+export type ChangeAction = 'written' | 'deleted';
+export type AnnounceChange = (action: ChangeAction, resource: AnyResource) => void;

@@ -1,0 +1,47 @@
+// Builds every deployable into packages/<name>/dist: one esbuild bundle each, the web UI by Vite.
+import { rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { build as esbuild } from 'esbuild';
+import { ROOT, run } from './setup/setup.mjs';
+
+// Native packages stay outside: they find their binaries relative to their own files.
+const EXTERNAL = ['better-sqlite3', 'onnxruntime-node', 'sharp', 'pg-native'];
+// Some dependencies are CommonJS and call require() for Node's own modules.
+const BANNER = "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url); import { fileURLToPath as __toPath } from 'node:url'; const __filename = __toPath(import.meta.url); const __dirname = __toPath(new URL('.', import.meta.url));";
+
+const BUNDLES = {
+  server: { server: 'src/main.ts' },
+  tools: { tools: 'src/main.ts' },
+  agent: { agent: 'src/main.ts', 'model-server': 'src/model-server/main.ts' },
+  cli: { selvedge: 'src/main.ts' },
+};
+// Commands and tools are loaded when they are called, so those bundles are split at dynamic imports.
+const SPLIT = ['cli', 'tools', 'agent'];
+
+async function bundle(name) {
+  const folder = join(ROOT, 'packages', name);
+  rmSync(join(folder, 'dist'), { recursive: true, force: true });
+  const result = await esbuild({
+    absWorkingDir: folder,
+    entryPoints: Object.entries(BUNDLES[name]).map(([out, source]) => ({ in: source, out })),
+    outdir: 'dist',
+    bundle: true,
+    splitting: SPLIT.includes(name),
+    platform: 'node',
+    target: 'node20.19',
+    format: 'esm',
+    minifySyntax: true,
+    sourcemap: 'linked',
+    sourcesContent: false,
+    metafile: true,
+    external: EXTERNAL,
+    banner: { js: BANNER },
+    logLevel: 'warning',
+  });
+  writeFileSync(join(folder, 'dist/meta.json'), JSON.stringify(result.metafile));
+}
+
+const wanted = process.argv.slice(2);
+const isWanted = (name) => wanted.length === 0 || wanted.includes(name);
+await Promise.all(Object.keys(BUNDLES).filter(isWanted).map(bundle));
+if (isWanted('web')) await run('npx', ['vite', 'build', '--logLevel', 'warn'], { quiet: true, cwd: join(ROOT, 'packages/web') });
