@@ -7,7 +7,8 @@ import { ROOT, run } from './setup/setup.mjs';
 // Native packages stay outside: they find their binaries relative to their own files.
 const EXTERNAL = ['better-sqlite3', 'onnxruntime-node', 'sharp', 'pg-native'];
 // Some dependencies are CommonJS and call require() for Node's own modules.
-const BANNER = "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url); import { fileURLToPath as __toPath } from 'node:url'; const __filename = __toPath(import.meta.url); const __dirname = __toPath(new URL('.', import.meta.url));";
+const BANNER =
+  "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url); import { fileURLToPath as __toPath } from 'node:url'; const __filename = __toPath(import.meta.url); const __dirname = __toPath(new URL('.', import.meta.url));";
 
 const BUNDLES = {
   server: { server: 'src/main.ts' },

@@ -8,7 +8,9 @@ try {
   await ensureInstalled();
   if (!wantsHelp) await ensureBuilt();
 } catch (error) {
-  process.stderr.write(`error: ${error.message}\nhint: better-sqlite3 needs a C++ compiler, make and python3 where no prebuilt binary can be downloaded ("apt-get install g++ make python3").\n`);
+  process.stderr.write(
+    `error: ${error.message}\nhint: better-sqlite3 needs a C++ compiler, make and python3 where no prebuilt binary can be downloaded ("apt-get install g++ make python3").\n`,
+  );
   process.exit(6);
 }
 const { register } = await import('tsx/esm/api');

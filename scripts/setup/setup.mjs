@@ -72,7 +72,9 @@ export async function ensureInstalled() {
   const marker = join(ROOT, 'node_modules/.selvedge-installed');
   const wanted = digestOf([join(ROOT, 'package-lock.json')], true);
   if (stamp(marker) === wanted) return;
-  await step('Installing packages (npm ci)', () => run('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], { quiet: true, env: { ONNXRUNTIME_NODE_INSTALL: 'skip' } }));
+  await step('Installing packages (npm ci)', () =>
+    run('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], { quiet: true, env: { ONNXRUNTIME_NODE_INSTALL: 'skip' } }),
+  );
   writeFileSync(marker, wanted);
 }
 
@@ -80,9 +82,13 @@ export async function ensureInstalled() {
 export async function ensureBuilt() {
   const marker = join(ROOT, 'node_modules/.selvedge-built');
   const packages = readdirSync(join(ROOT, 'packages'));
-  const sources = packages.flatMap((name) => filesBelow(join(ROOT, 'packages', name, 'src')).concat(join(ROOT, 'packages', name, 'package.json')));
+  const sources = packages.flatMap((name) =>
+    filesBelow(join(ROOT, 'packages', name, 'src')).concat(join(ROOT, 'packages', name, 'package.json')),
+  );
   const wanted = digestOf([...sources, join(ROOT, 'scripts/build.mjs'), join(ROOT, 'package-lock.json')], false);
-  const complete = packages.every((name) => ['contract', 'runtime', 'graph'].includes(name) || existsSync(join(ROOT, 'packages', name, 'dist')));
+  const complete = packages.every(
+    (name) => ['contract', 'runtime', 'graph'].includes(name) || existsSync(join(ROOT, 'packages', name, 'dist')),
+  );
   if (complete && stamp(marker) === wanted) return;
   await step('Building bundles', () => run('node', ['scripts/build.mjs'], { quiet: true }));
   mkdirSync(join(ROOT, 'node_modules'), { recursive: true });

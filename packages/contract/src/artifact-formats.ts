@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { sha256Schema } from './common.ts';
+import { sha256Schema, tensorSpecSchema } from './common.ts';
 import { packagePathSchema } from './package-manifest.ts';
 
 /**
@@ -54,6 +54,9 @@ export const trainingReportSchema = z.strictObject({
   bestEpoch: z.int().min(0),
   seconds: z.number().min(0),
   metrics: z.record(z.string(), z.number()),
+  /** The tensors of model.onnx: what the registry and the devices know of it without reading the file. */
+  inputs: z.array(tensorSpecSchema).min(1),
+  outputs: z.array(tensorSpecSchema).min(1),
 });
 export type TrainingReport = z.infer<typeof trainingReportSchema>;
 

@@ -12,7 +12,7 @@ export type Dataset = z.infer<typeof datasetSchema>;
 /** Where the bytes came from. */
 export const datasetSourceSchema = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('upload'), fileName: z.string() }),
-  z.strictObject({ type: z.literal('url'), url: z.url() }),
+  z.strictObject({ type: z.literal('url'), url: z.url(), sha256: sha256Schema.optional() }),
 ]);
 
 /** An immutable version: `digest` is the sha256 of its manifest (one JSON line per file: path, sha256, sizeBytes, split, label). */
@@ -20,8 +20,10 @@ export const datasetVersionSpecSchema = z.strictObject({
   dataset: nameSchema,
   version: z.int().min(1),
   source: datasetSourceSchema,
-  /** Digest of what was uploaded or downloaded; it is kept, so that the version can be imported again. */
-  archive: z.strictObject({ sha256: sha256Schema, sizeBytes: z.int().min(0) }),
+  /** What was uploaded or downloaded; it is kept, so that the version can be imported again. Null until a download is complete. */
+  archive: z.strictObject({ sha256: sha256Schema, sizeBytes: z.int().min(0) }).nullable(),
+  /** Share held out as `test` (seeded, per class) when the data comes without splits. */
+  testShare: z.number().min(0).lt(1),
 });
 
 export const datasetContentSchema = z.object({
