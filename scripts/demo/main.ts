@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { readFile, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { AppError, createClient, type FetchLike, toAppError } from '@selvedge/contract';
@@ -22,6 +23,8 @@ async function startServer(processes: Processes, options: DemoOptions, data: str
 
 async function makePictures(data: string, options: DemoOptions, progress: (text: string) => void): Promise<string> {
   const folder = join(data, `pictures-${options.train}-${options.test}`);
+  // The folder appears only when it is complete, and the same seed gives the same bytes.
+  if (existsSync(folder)) return folder;
   await makeDigits({
     outDir: folder,
     train: options.train,

@@ -1,0 +1,59 @@
+import type { AddressInfo } from 'node:net';
+import { connect, createServer, type Server, type Socket } from 'node:net';
+
+/** A TCP proxy that can cut connections after so many bytes, or refuse them. */
+export class CuttingProxy {
+  readonly #target: { host: string; port: number };
+  readonly #server: Server;
+  readonly #sockets = new Set<Socket>();
+  /** Each new connection is cut after this many bytes towards the client; undefined: never. */
+  cutAfterBytes: number | undefined;
+  cuts = 0;
+
+  constructor(targetUrl: string) {
+    const url = new URL(targetUrl);
+    this.#target = { host: url.hostname, port: Number(url.port) };
+    this.#server = createServer((client) => this.#forward(client));
+  }
+
+  async start(): Promise<string> {
+    await new Promise<void>((resolve) => this.#server.listen(0, '127.0.0.1', resolve));
+    return `https://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+  }
+
+  #forward(client: Socket): void {
+    const upstream = connect(this.#target);
+    const limit = this.cutAfterBytes;
+    let received = 0;
+    for (const [socket, other] of [
+      [client, upstream],
+      [upstream, client],
+    ] as const) {
+      this.#sockets.add(socket);
+      socket.on('error', () => other.destroy());
+      socket.on('close', () => {
+        this.#sockets.delete(socket);
+        other.destroy();
+      });
+    }
+    client.pipe(upstream);
+    upstream.on('data', (chunk: Buffer) => {
+      received += chunk.length;
+      if (limit !== undefined && received > limit) {
+        this.cuts += 1;
+        client.destroy();
+        upstream.destroy();
+        return;
+      }
+      if (!client.write(chunk)) {
+        upstream.pause();
+        client.once('drain', () => upstream.resume());
+      }
+    });
+  }
+
+  async stop(): Promise<void> {
+    for (const socket of this.#sockets) socket.destroy();
+    await new Promise((resolve) => this.#server.close(resolve));
+  }
+}

@@ -1,0 +1,212 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdirSync } from 'node:fs';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { type Client, createClient, type Device, type FetchLike } from '@selvedge/contract';
+import { waitUntil } from '@selvedge/runtime';
+
+export const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
+const CLI = join(ROOT, 'packages/cli/bin/selvedge.mjs');
+const SERVER = join(ROOT, 'packages/server/dist/server.js');
+const AGENT = join(ROOT, 'packages/agent/bin/selvedge-agent');
+
+const nodeFetch: FetchLike = (url, init) => fetch(url, init as RequestInit);
+
+interface Ready {
+  url: string;
+  deviceUrl: string;
+  loginUrl: string;
+}
+
+export interface CliResult {
+  code: number;
+  stdout: string;
+  stderr: string;
+}
+
+/** A process of the product with its log kept, for failed assertions. */
+export class Running {
+  readonly child: ChildProcess;
+  log = '';
+
+  constructor(child: ChildProcess) {
+    this.child = child;
+    child.stderr?.on('data', (chunk: Buffer) => {
+      this.log += chunk.toString();
+    });
+  }
+
+  get isAlive(): boolean {
+    return this.child.exitCode === null && this.child.signalCode === null;
+  }
+
+  async kill(signal: NodeJS.Signals): Promise<void> {
+    if (!this.isAlive) return;
+    const gone = once(this.child, 'exit');
+    this.child.kill(signal);
+    await gone;
+  }
+}
+
+/**
+ * The real product in a folder of its own: server with tools, agents, CLI; real processes, loopback, free ports.
+ * The ports stay the same over restarts, so that agents find the server again.
+ */
+export class Product {
+  readonly dir: string;
+  #server: Running | undefined;
+  #ready: Ready | undefined;
+  readonly #agents = new Map<string, Running>();
+  readonly #serverPrefix: readonly string[];
+
+  private constructor(dir: string, serverPrefix: readonly string[]) {
+    this.dir = dir;
+    this.#serverPrefix = serverPrefix;
+  }
+
+  /** @param options.serverPrefix - put before the server's command, e.g. to limit it. */
+  static async create(options: { serverPrefix?: readonly string[]; dir?: string } = {}): Promise<Product> {
+    const dir = options.dir ?? (await mkdtemp(join(tmpdir(), 'selvedge-e2e-')));
+    return new Product(dir, options.serverPrefix ?? []);
+  }
+
+  get dataDir(): string {
+    return join(this.dir, 'server');
+  }
+  get url(): string {
+    return this.#ready?.url ?? '';
+  }
+  get deviceUrl(): string {
+    return this.#ready?.deviceUrl ?? '';
+  }
+  get loginUrl(): string {
+    return this.#ready?.loginUrl ?? '';
+  }
+  get server(): Running {
+    if (this.#server === undefined) throw new Error('the server was not started');
+    return this.#server;
+  }
+
+  async startServer(): Promise<void> {
+    const port = this.#ready === undefined ? '0' : new URL(this.#ready.url).port;
+    const devicePort = this.#ready === undefined ? '0' : new URL(this.#ready.deviceUrl).port;
+    const [program = '', ...args] = [
+      ...this.#serverPrefix,
+      process.execPath,
+      SERVER,
+      '--data',
+      this.dataDir,
+      '--port',
+      port,
+      '--device-port',
+      devicePort,
+    ];
+    this.#server = new Running(
+      spawn(program, args, { stdio: ['pipe', 'pipe', 'pipe'], env: { ...process.env, SELVEDGE_EXIT_WITH_PARENT: '1' } }),
+    );
+    const lines = createInterface({ input: this.#server.child.stdout ?? process.stdin });
+    for await (const line of lines) {
+      const message = JSON.parse(line) as Ready & { event: string };
+      if (message.event !== 'ready') continue;
+      this.#ready = message;
+      this.#server.child.stdout?.resume();
+      return;
+    }
+    throw new Error(`the server ended before it was ready:\n${this.#server.log}`);
+  }
+
+  async api(): Promise<Client> {
+    const token = (await readFile(join(this.dataDir, 'admin-token'), 'utf8')).trim();
+    return createClient({ baseUrl: this.url, token, fetch: nodeFetch });
+  }
+
+  /** Runs `selvedge ARGS` against this server. */
+  async cli(args: readonly string[], options: { input?: string } = {}): Promise<CliResult> {
+    const child = spawn(process.execPath, [CLI, ...args], {
+      cwd: ROOT,
+      env: { ...process.env, SELVEDGE_DATA: this.dataDir, NO_COLOR: '1' },
+    });
+    let stdout = '';
+    let stderr = '';
+    child.stdout.on('data', (chunk: Buffer) => {
+      stdout += chunk.toString();
+    });
+    child.stderr.on('data', (chunk: Buffer) => {
+      stderr += chunk.toString();
+    });
+    child.stdin.end(options.input ?? '');
+    const [code] = await once(child, 'close');
+    return { code: Number(code), stdout, stderr };
+  }
+
+  /** As `cli`, but the command must succeed; returns its `-o json` output. */
+  async cliJson<T = Record<string, unknown>>(args: readonly string[]): Promise<T> {
+    const result = await this.cli([...args, '-o', 'json']);
+    if (result.code !== 0) throw new Error(`selvedge ${args.join(' ')}: exit code ${result.code}\n${result.stderr}`);
+    return JSON.parse(result.stdout) as T;
+  }
+
+  agentDir(name: string): string {
+    return join(this.dir, 'agents', name);
+  }
+
+  /** Joins (when it has not) and starts an agent, and waits until it is online. @param options.url - another way to the device port, e.g. a proxy. */
+  async startAgent(
+    name: string,
+    options: { url?: string; labels?: Record<string, string>; dir?: string; wait?: boolean } = {},
+  ): Promise<Running> {
+    const dir = options.dir ?? this.agentDir(name);
+    mkdirSync(dir, { recursive: true });
+    if (!existsSync(join(dir, 'identity.json'))) {
+      const labels = Object.entries(options.labels ?? { site: 'test' }).flatMap(([key, value]) => ['--label', `${key}=${value}`]);
+      const { token } = await this.cliJson<{ token: string }>(['device', 'token', ...labels]);
+      const joined = await this.cli([
+        'agent',
+        'join',
+        options.url ?? this.deviceUrl,
+        '--token',
+        token,
+        '--name',
+        name,
+        '--dir',
+        dir,
+        '--no-run',
+      ]);
+      if (joined.code !== 0) throw new Error(`join failed: ${joined.stderr}`);
+    }
+    const running = new Running(
+      spawn(AGENT, ['run', '--dir', dir], { stdio: ['pipe', 'pipe', 'pipe'], env: { ...process.env, SELVEDGE_EXIT_WITH_PARENT: '1' } }),
+    );
+    running.child.stdout?.resume();
+    this.#agents.set(dir, running);
+    if (options.wait !== false) await this.waitForDevice(name, (device) => device.status.online, 'online');
+    return running;
+  }
+
+  async device(name: string): Promise<Device> {
+    const api = await this.api();
+    const resource = await api.getResource({ params: { plural: 'devices', name } });
+    if (resource.kind !== 'Device') throw new Error(`unexpected ${resource.kind}`);
+    return resource;
+  }
+
+  async waitForDevice(name: string, test: (device: Device) => boolean, what: string, timeoutMs = 30_000): Promise<Device> {
+    return waitUntil(
+      async () => {
+        const device = await this.device(name);
+        return test(device) ? device : undefined;
+      },
+      { timeoutMs, intervalMs: 100, what: `${name} to be ${what}` },
+    );
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all([...this.#agents.values()].map((agent) => agent.kill('SIGTERM')));
+    await this.#server?.kill('SIGTERM');
+    await rm(this.dir, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,119 @@
+import { spawnSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { mkdirSync } from 'node:fs';
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Run, RunStep } from '@selvedge/contract';
+import { waitUntil } from '@selvedge/runtime';
+import { afterEach, describe, expect, it } from 'vitest';
+import { Product } from './harness/product.ts';
+import { SMALL_PIPELINE } from './harness/small-pipeline.ts';
+import { startTrained } from './harness/trained.ts';
+
+/** Long enough that there is time to break it, short enough to end. */
+const LONGER = { ...SMALL_PIPELINE, model: { name: 'digits', hyperparams: { lr: 0.003, batch_size: 16, epochs: 20 } } };
+
+describe('faults on the server', () => {
+  let product: Product;
+  afterEach(() => product.stop());
+
+  async function startRun(): Promise<string> {
+    const file = join(product.dir, 'longer.json');
+    await writeFile(file, JSON.stringify(LONGER));
+    await product.cliJson(['apply', '-f', file, '--name', 'longer']);
+    const run = await product.cliJson<Run>(['pipeline', 'run', 'longer']);
+    return run.metadata.name;
+  }
+
+  async function getRun(name: string): Promise<Run> {
+    const api = await product.api();
+    const resource = await api.getResource({ params: { plural: 'runs', name } });
+    if (resource.kind !== 'Run') throw new Error('not a run');
+    return resource;
+  }
+
+  const stepOf = (run: Run, name: string): RunStep => run.status.steps.find((step) => step.name === name)!;
+
+  async function waitForStep(name: string, step: string, test: (step: RunStep) => boolean): Promise<Run> {
+    return waitUntil(
+      async () => {
+        const run = await getRun(name);
+        if (run.status.phase === 'Failed') throw new Error(run.status.message);
+        return test(stepOf(run, step)) ? run : undefined;
+      },
+      { timeoutMs: 120_000, intervalMs: 50, what: `step ${step} of ${name}` },
+    );
+  }
+
+  it('server killed in the middle of a run: the run goes on after the restart, no finished step is done twice', async () => {
+    product = await startTrained();
+    const name = await startRun();
+    const before = await waitForStep(name, 'train', (step) => step.state === 'running' && step.progress > 0);
+    await product.server.kill('SIGKILL');
+    await product.startServer();
+    const after = await waitForStep(name, 'register', (step) => step.state === 'completed');
+    expect(after.status.phase).toBe('Succeeded');
+    for (const step of ['import', 'process', 'export', 'split']) {
+      expect(stepOf(after, step), step).toEqual(stepOf(before, step));
+    }
+    expect(after.status.modelVersion).toBe('digits/2');
+    const { versions } = await (await product.api()).getModel({ params: { name: 'digits' } });
+    expect(versions.map((version) => version.spec.version).sort()).toEqual(['1', '2']);
+  });
+
+  it('a tool killed during training: reported, started again, the step retried to its end', async () => {
+    product = await startTrained();
+    const name = await startRun();
+    await waitForStep(name, 'train', (step) => step.state === 'running' && step.progress > 0);
+    const api = await product.api();
+    const { items } = await api.listModules();
+    const tool = items.find((module) => module.name === 'train')!;
+    process.kill(tool.pid!, 'SIGKILL');
+    const killedAt = Date.now();
+    await waitUntil(
+      async () =>
+        (await api.listModules()).items.some(
+          (module) => module.name === 'train' && module.restarts === 1 && module.lastExit?.signal === 'SIGKILL',
+        ),
+      {
+        timeoutMs: 10_000,
+        intervalMs: 50,
+        what: 'the death of the tool to be reported',
+      },
+    );
+    expect(Date.now() - killedAt).toBeLessThanOrEqual(10_000);
+    const after = await waitForStep(name, 'register', (step) => step.state === 'completed');
+    expect(stepOf(after, 'train').attempt).toBe(2);
+    expect(stepOf(after, 'split').attempt).toBe(1);
+  });
+
+  it.skipIf(process.getuid?.() !== 0)(
+    'disk full while a blob is written: a clear error, nothing half-written is left as valid',
+    async () => {
+      const dir = await mkdtemp(join(tmpdir(), 'selvedge-full-'));
+      const data = join(dir, 'server');
+      mkdirSync(data);
+      const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=40m', 'tmpfs', data]);
+      expect(mounted.status, String(mounted.stderr)).toBe(0);
+      try {
+        product = await Product.create({ dir });
+        await product.startServer();
+        const big = join(dir, 'big/train/a');
+        mkdirSync(big, { recursive: true });
+        await writeFile(join(big, 'noise.png'), randomBytes(60 * 1024 * 1024));
+        const result = await product.cli(['dataset', 'add', 'big', '--from', join(dir, 'big')]);
+        expect(result.code, result.stderr).toBe(6);
+        expect(result.stderr).toMatch(/space/);
+        const files = (await readdir(join(data, 'blobs'), { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile());
+        expect(files.map((entry) => entry.name)).toEqual([]);
+        expect((await product.cli(['get', 'datasetversions', '-o', 'json'])).stdout).not.toContain('big.v1');
+        expect((await product.cli(['status'])).code).toBe(0);
+      } finally {
+        await product.server.kill('SIGTERM');
+        spawnSync('umount', [data]);
+        await rm(dir, { recursive: true, force: true });
+      }
+    },
+  );
+});

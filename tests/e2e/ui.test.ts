@@ -1,0 +1,104 @@
+import { mkdir, readFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type Browser, chromium, type Page } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Product } from './harness/product.ts';
+import { deploy, startTrained } from './harness/trained.ts';
+
+const CHROMIUM = process.env.SELVEDGE_CHROMIUM;
+const FLAGS = [
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+];
+const SHOTS = process.env.SELVEDGE_SHOTS ?? join(tmpdir(), 'selvedge-shots');
+const axePath = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
+
+interface AxeResult {
+  violations: { id: string; impact: string | null; nodes: { html: string }[] }[];
+}
+
+describe.skipIf(CHROMIUM === undefined)('the web UI', () => {
+  let product: Product;
+  let browser: Browser;
+  let page: Page;
+  const errors: string[] = [];
+
+  beforeAll(async () => {
+    await mkdir(SHOTS, { recursive: true });
+    product = await startTrained();
+    await deploy(product);
+    await product.startAgent('edge-1');
+    await product.waitForDevice('edge-1', (device) => device.status.workloads.some((workload) => workload.state === 'serving'), 'serving');
+    browser = await chromium.launch({ executablePath: CHROMIUM!, args: FLAGS });
+    page = await browser.newPage({ viewport: { width: 1280, height: 900 } });
+    page.on('pageerror', (error) => errors.push(error.message));
+    page.on('request', (request) => {
+      if (!request.url().startsWith(product.url) && !request.url().startsWith('data:')) errors.push(`request to ${request.url()}`);
+    });
+    await page.goto(product.loginUrl);
+    await page.getByRole('navigation').first().waitFor();
+  });
+  afterAll(async () => {
+    await browser?.close();
+    await product.stop();
+  });
+
+  async function seriousViolations(): Promise<string[]> {
+    // Evaluated by the browser's debugger: the page's own content policy, rightly, lets no foreign script in.
+    await page.evaluate(await readFile(axePath, 'utf8'));
+    const result = (await page.evaluate('axe.run(document)')) as AxeResult;
+    return result.violations
+      .filter((violation) => ['serious', 'critical'].includes(violation.impact ?? ''))
+      .map((violation) => `${violation.id}: ${violation.nodes[0]?.html}`);
+  }
+
+  it.each([
+    ['Overview', 'digits'],
+    ['Devices', 'edge-1'],
+    ['Runs', 'digits-1'],
+    ['Models', 'digits'],
+  ])('%s shows real data in both themes, without a serious accessibility fault', async (name, text) => {
+    await page.getByRole('navigation').first().getByRole('link', { name }).click();
+    await page.getByRole('main').getByText(text).first().waitFor();
+    for (const colorScheme of ['light', 'dark'] as const) {
+      await page.emulateMedia({ colorScheme });
+      await page.screenshot({ path: join(SHOTS, `${name.toLowerCase()}-${colorScheme}.png`), fullPage: true });
+      expect(await seriousViolations()).toEqual([]);
+    }
+  });
+
+  it('a run shows its steps and the curve of its loss', async () => {
+    await page.getByRole('navigation').first().getByRole('link', { name: 'Runs' }).click();
+    await page.getByRole('link', { name: 'digits-1' }).first().click();
+    await page.getByText('benchmark').first().waitFor();
+    await page.locator('canvas').first().waitFor();
+    await page.screenshot({ path: join(SHOTS, 'run.png'), fullPage: true });
+    expect(await seriousViolations()).toEqual([]);
+  });
+
+  it('changes come by themselves: a device that goes is shown offline', async () => {
+    await page.getByRole('navigation').first().getByRole('link', { name: 'Devices' }).click();
+    await product.startAgent('edge-2');
+    await page.getByText('edge-2').first().waitFor();
+  });
+
+  it('a login link works once', async () => {
+    const other = await browser.newContext();
+    const second = await other.newPage();
+    await second.goto(product.loginUrl);
+    await second.getByRole('textbox').first().waitFor();
+    expect(await second.getByRole('navigation').count()).toBe(0);
+    await other.close();
+  });
+
+  it('asks nobody but its own server, and throws nothing', () => {
+    expect(errors).toEqual([]);
+  });
+});
