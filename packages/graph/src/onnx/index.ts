@@ -1,0 +1,10 @@
+export { buildNetwork, IR_VERSION, type NetworkSpec, OPSET } from './build-network.ts';
+export { constantsOf, inferShapes, opUnsupported, SHAPED_OPS } from './infer-shapes.ts';
+export { inspectModel, type ModelInspection } from './inspect-model.ts';
+export * from './model.ts';
+export { NETWORK_PRESETS, type NetworkPreset } from './presets.ts';
+export { createRandom, type Random, shuffle } from './random.ts';
+export { readModel } from './read-model.ts';
+export type { Shape, TensorType } from './shapes/rule.ts';
+export { bytesPerElement, elementCount, float32Tensor, int64Tensor, integerValues } from './tensor.ts';
+export { writeModel } from './write-model.ts';
