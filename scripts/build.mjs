@@ -8,7 +8,7 @@ import { ROOT, run } from './setup/setup.mjs';
 const EXTERNAL = ['better-sqlite3', 'onnxruntime-node', 'sharp', 'pg-native'];
 // Some dependencies are CommonJS and call require() for Node's own modules.
 const BANNER =
-  "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url); import { fileURLToPath as __toPath } from 'node:url'; const __filename = __toPath(import.meta.url); const __dirname = __toPath(new URL('.', import.meta.url));";
+  "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url); import { fileURLToPath as __toPath } from 'node:url'; const __filename = __toPath(import.meta.url); const __dirname = __toPath(new globalThis.URL('.', import.meta.url));";
 
 const BUNDLES = {
   server: { server: 'src/main.ts' },
@@ -29,6 +29,8 @@ async function bundle(name) {
     bundle: true,
     splitting: SPLIT.includes(name),
     platform: 'node',
+    // Some packages (jsonc-parser) ship a CommonJS wrapper that hides its requires from bundlers; their ES modules are complete.
+    mainFields: ['module', 'main'],
     target: 'node20.19',
     format: 'esm',
     minifySyntax: true,

@@ -1,4 +1,4 @@
-import { AppError, EXIT, toAppError } from '@selvedge/contract';
+import { AppError, EXIT, toAppError, toProblem } from '@selvedge/contract';
 
 /** Set for supervised children: they end when their parent's end of stdin closes, also when it was killed with -9. */
 export const EXIT_WITH_PARENT_ENV = 'SELVEDGE_EXIT_WITH_PARENT';
@@ -13,6 +13,15 @@ export function formatError(error: AppError): string {
   if (error.details.hint !== undefined) lines.push(`hint: ${error.details.hint}`);
   if (error.kind === 'bug' && error.cause instanceof Error && error.cause.stack !== undefined) lines.push(error.cause.stack);
   return lines.join('\n');
+}
+
+/** Set to `json` by a caller that reads our stderr: an error is then one line of problem JSON. */
+export const ERROR_FORMAT_ENV = 'SELVEDGE_ERROR_FORMAT';
+
+function printedError(error: AppError): string {
+  if (process.env[ERROR_FORMAT_ENV] !== 'json') return formatError(error);
+  // What a problem hides from a remote caller is no secret on this machine.
+  return JSON.stringify({ ...toProblem(error), detail: error.message });
 }
 
 /**
@@ -31,7 +40,7 @@ export async function runMain(main: (signal: AbortSignal) => Promise<number | un
     process.exitCode = (await main(controller.signal)) ?? EXIT.ok;
   } catch (thrown) {
     const error = toAppError(thrown);
-    if (error.code !== 'INTERRUPTED') process.stderr.write(`${formatError(error)}\n`);
+    if (error.code !== 'INTERRUPTED') process.stderr.write(`${printedError(error)}\n`);
     process.exitCode = error.exitCode;
   } finally {
     process.off('SIGINT', onSignal);

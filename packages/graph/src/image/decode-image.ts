@@ -27,13 +27,12 @@ async function loadSharp(): Promise<Sharp> {
   }
 }
 
-/** The kinds that are decoded, by their first bytes. The decoder itself would also open SVG, PDF and more, which may refer to other files. */
-function isKnownKind(bytes: Uint8Array): boolean {
+/** The kind, by the first bytes. The decoder itself would also open SVG, PDF and more, which may refer to other files. */
+function kindOf(bytes: Uint8Array): 'jpeg' | 'png' | 'webp' | undefined {
   const at = (offset: number, ...expected: number[]) => expected.every((byte, i) => bytes[offset + i] === byte);
-  const jpeg = at(0, 0xff, 0xd8, 0xff);
-  const png = at(0, 0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a);
-  const webp = at(0, 0x52, 0x49, 0x46, 0x46) && at(8, 0x57, 0x45, 0x42, 0x50);
-  return jpeg || png || webp;
+  if (at(0, 0xff, 0xd8, 0xff)) return 'jpeg';
+  if (at(0, 0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a)) return 'png';
+  return at(0, 0x52, 0x49, 0x46, 0x46) && at(8, 0x57, 0x45, 0x42, 0x50) ? 'webp' : undefined;
 }
 
 /**
@@ -50,12 +49,13 @@ function isKnownKind(bytes: Uint8Array): boolean {
  */
 export async function decodeImage(bytes: Uint8Array): Promise<RawImage> {
   if (bytes.length > MAX_IMAGE_BYTES) throw unreadable(`it has more than ${MAX_IMAGE_BYTES} bytes`);
-  if (!isKnownKind(bytes)) throw unreadable('it is not a JPEG, PNG or WebP file');
+  const kind = kindOf(bytes);
+  if (kind === undefined) throw unreadable('it is not a JPEG, PNG or WebP file');
   const sharp = await loadSharp();
   try {
     const image = sharp(bytes, { limitInputPixels: MAX_IMAGE_PIXELS, failOn: 'truncated', ignoreIcc: true, pages: 1 });
-    const { pages = 1 } = await image.metadata();
-    if (pages > 1) throw unreadable('it is an animation');
+    // Of the three, only WebP has frames for the decoder; reading the metadata of each picture costs as much as decoding a small one.
+    if (kind === 'webp' && ((await image.metadata()).pages ?? 1) > 1) throw unreadable('it is an animation');
     const { data, info } = await image.removeAlpha().toColourspace('srgb').raw({ depth: 'uchar' }).toBuffer({ resolveWithObject: true });
     if (info.channels !== 3) throw unreadable(`it decodes to ${info.channels} channels`);
     return { width: info.width, height: info.height, channels: 3, data };

@@ -1,6 +1,6 @@
 import { AppError, type Layer } from '@selvedge/contract';
 import { inferShapes } from './infer-shapes.ts';
-import { type Attributes, attribute, makeNode, type Model, type Node, type TensorData } from './model.ts';
+import { type Attributes, attribute, type Model, makeNode, type Node, type TensorData } from './model.ts';
 import { NETWORK_PRESETS, type NetworkPreset } from './presets.ts';
 import { createRandom, type Random } from './random.ts';
 import { elementCount, float32Tensor } from './tensor.ts';
@@ -60,23 +60,29 @@ class Chain {
   private addPlain(layer: Extract<Layer, string>): void {
     switch (layer) {
       case 'relu':
-        return this.node('Relu');
+        this.node('Relu');
+        break;
       case 'leakyrelu':
-        return this.node('LeakyRelu', [], { alpha: attribute.float(LEAKY_RELU_ALPHA) });
+        this.node('LeakyRelu', [], { alpha: attribute.float(LEAKY_RELU_ALPHA) });
+        break;
       case 'sigmoid':
-        return this.node('Sigmoid');
+        this.node('Sigmoid');
+        break;
       case 'batchnorm':
-        return this.addBatchNorm();
+        this.addBatchNorm();
+        break;
       case 'flatten':
-        return this.addFlatten();
+        this.addFlatten();
+        break;
       case 'globalaveragepool':
         this.requirePicture(layer);
         this.node('GlobalAveragePool');
         this.shape = [this.shape[0] ?? 0, 1, 1];
-        return;
+        break;
       case 'classifier':
         // No relu follows, so half the variance of He's rule keeps the first logits small.
-        return this.addDense(this.classes, 1);
+        this.addDense(this.classes, 1);
+        break;
     }
   }
 
@@ -85,7 +91,8 @@ class Chain {
     const { filters, kernel, stride = 1, groups = 1 } = conv;
     const pad = conv.pad ?? Math.floor((kernel - 1) / 2);
     const [channels = 0, height = 0, width = 0] = this.shape;
-    if (channels % groups !== 0 || filters % groups !== 0) this.fail(`conv: ${channels} channels and ${filters} filters do not divide into ${groups} groups`);
+    if (channels % groups !== 0 || filters % groups !== 0)
+      this.fail(`conv: ${channels} channels and ${filters} filters do not divide into ${groups} groups`);
     const dims = [filters, channels / groups, kernel, kernel];
     const inputs = [this.weights('W', dims, elementCount(dims.slice(1)), 2), this.zeros('B', filters)];
     this.node('Conv', inputs, {
@@ -108,7 +115,12 @@ class Chain {
   private addBatchNorm(): void {
     const channels = this.shape[0] ?? 0;
     const ones = () => new Float32Array(channels).fill(1);
-    const inputs = [this.store('scale', [channels], ones()), this.zeros('bias', channels), this.zeros('mean', channels), this.store('var', [channels], ones())];
+    const inputs = [
+      this.store('scale', [channels], ones()),
+      this.zeros('bias', channels),
+      this.zeros('mean', channels),
+      this.store('var', [channels], ones()),
+    ];
     this.node('BatchNormalization', inputs, { epsilon: attribute.float(BATCHNORM_EPSILON), momentum: attribute.float(BATCHNORM_MOMENTUM) });
   }
 
@@ -151,7 +163,11 @@ class Chain {
     const count = elementCount(dims);
     if (count > MAX_PARAMETERS) this.fail(`a layer would have ${count} weights`);
     const deviation = Math.sqrt(gain / fanIn);
-    return this.store(kind, dims, Float32Array.from({ length: count }, () => deviation * this.random.normal()));
+    return this.store(
+      kind,
+      dims,
+      Float32Array.from({ length: count }, () => deviation * this.random.normal()),
+    );
   }
 
   private resize(layer: string, channels: number, height: number, width: number): void {
@@ -164,7 +180,10 @@ class Chain {
   }
 
   private fail(why: string): never {
-    throw new AppError('SHAPE_MISMATCH', { message: `The network cannot be built: ${why}.`, hint: 'Change the layers or the size of the pictures.' });
+    throw new AppError('SHAPE_MISMATCH', {
+      message: `The network cannot be built: ${why}.`,
+      hint: 'Change the layers or the size of the pictures.',
+    });
   }
 }
 

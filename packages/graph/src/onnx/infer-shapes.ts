@@ -71,7 +71,7 @@ class NodeContext implements ShapeContext {
 export function constantsOf(model: Model): Map<string, TensorData> {
   const constants = new Map(model.graph.initializers);
   for (const node of model.graph.nodes) {
-    const value = node.op === 'Constant' ? node.attributes['value'] : undefined;
+    const value = node.op === 'Constant' ? node.attributes.value : undefined;
     const output = node.outputs[0];
     if (value?.kind === 'tensor' && output) constants.set(output, value.value);
   }

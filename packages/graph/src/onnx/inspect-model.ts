@@ -22,7 +22,11 @@ function specOf(info: ValueInfo): TensorSpec {
   const spec = { name: info.name, dataType: info.type, shape: (info.shape ?? []).map((dim) => (typeof dim === 'number' ? dim : null)) };
   const parsed = tensorSpecSchema.safeParse(spec);
   if (!parsed.success) {
-    throw new AppError('OP_UNSUPPORTED', { message: `"${info.name}" has the type ${info.type}, which models here cannot take or give.` }, { cause: parsed.error });
+    throw new AppError(
+      'OP_UNSUPPORTED',
+      { message: `"${info.name}" has the type ${info.type}, which models here cannot take or give.` },
+      { cause: parsed.error },
+    );
   }
   return parsed.data;
 }
@@ -41,7 +45,8 @@ export function inspectModel(model: Model, sizeBytes?: number): ModelInspection 
   }
   let parameterCount = 0;
   for (const tensor of model.graph.initializers.values()) {
-    if (tensor.type === 'float32' || tensor.type === 'float16' || tensor.type === 'bfloat16' || tensor.type === 'float64') parameterCount += tensor.data.length;
+    if (tensor.type === 'float32' || tensor.type === 'float16' || tensor.type === 'bfloat16' || tensor.type === 'float64')
+      parameterCount += tensor.data.length;
   }
   return {
     inputs: model.graph.inputs.map(specOf),

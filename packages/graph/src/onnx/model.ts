@@ -95,7 +95,13 @@ export function nodeLabel(node: Node): string {
 }
 
 /** A node of the standard domain. */
-export function makeNode(op: string, inputs: readonly string[], outputs: readonly string[], attributes: Attributes = {}, name?: string): Node {
+export function makeNode(
+  op: string,
+  inputs: readonly string[],
+  outputs: readonly string[],
+  attributes: Attributes = {},
+  name?: string,
+): Node {
   return { name: name ?? outputs[0] ?? op, op, domain: '', inputs, outputs, attributes };
 }
 

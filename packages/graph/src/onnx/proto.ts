@@ -148,6 +148,11 @@ export function encodeModel(model: RawModel): Uint8Array {
   return MODEL_TYPE.encode(model).finish();
 }
 
+/** A bytes field; protobufjs reads an absent one as an empty list. */
+export function bytesOf(field: Uint8Array | undefined): Uint8Array {
+  return field instanceof Uint8Array ? field : new Uint8Array(0);
+}
+
 /** Whether a field was in the file: absent ones read as the prototype's default. */
 export function isPresent(message: object, field: string): boolean {
   return Object.hasOwn(message, field);

@@ -25,23 +25,13 @@ function splitmix64(seed: bigint): () => bigint {
 const rotateLeft = (value: number, by: number): number => (value << by) | (value >>> (32 - by));
 
 /**
- * xoshiro128** 1.1 by David Blackman and Sebastiano Vigna (2018), seeded through SplitMix64.
+ * xoshiro128** 1.1 by David Blackman and Sebastiano Vigna (2018): uniform in 0..2^32-1.
  *
- * @param keys - integers 0..2^53-1; the same keys in the same order give the same stream, e.g. `(seed, epoch)`.
+ * @param a - with b, c and d the state; not all may be 0.
  * @see https://prng.di.unimi.it/xoshiro128starstar.c
  */
-export function createRandom(...keys: readonly number[]): Random {
-  let mixed = 0n;
-  for (const key of keys) mixed = splitmix64(mixed ^ BigInt(key))();
-  const fill = splitmix64(mixed);
-  const [low, high] = [fill(), fill()];
-  let a = Number(low & 0xffff_ffffn) | 0;
-  let b = Number(low >> 32n) | 0;
-  let c = Number(high & 0xffff_ffffn) | 0;
-  let d = Number(high >> 32n) | 0;
-  let spare: number | undefined;
-
-  const uint32 = (): number => {
+export function xoshiro128(a: number, b: number, c: number, d: number): () => number {
+  return () => {
     const result = Math.imul(rotateLeft(Math.imul(b, 5), 7), 9) >>> 0;
     const t = b << 9;
     c ^= a;
@@ -52,6 +42,22 @@ export function createRandom(...keys: readonly number[]): Random {
     d = rotateLeft(d, 11);
     return result;
   };
+}
+
+/**
+ * A stream of random numbers: xoshiro128** with its state filled by SplitMix64.
+ *
+ * @param keys - integers 0..2^53-1; the same keys in the same order give the same stream, e.g. `(seed, epoch)`.
+ */
+export function createRandom(...keys: readonly number[]): Random {
+  let mixed = 0n;
+  for (const key of keys) mixed = splitmix64(mixed ^ BigInt(key))();
+  const fill = splitmix64(mixed);
+  const [low, high] = [fill(), fill()];
+  const half = (value: bigint): number => Number(value & 0xffff_ffffn) | 0;
+  const uint32 = xoshiro128(half(low), half(low >> 32n), half(high), half(high >> 32n));
+  let spare: number | undefined;
+
   const uniform = (): number => uint32() / 0x1_0000_0000;
   const normal = (): number => {
     if (spare !== undefined) {

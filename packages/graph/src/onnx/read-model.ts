@@ -1,7 +1,16 @@
 import { AppError } from '@selvedge/contract';
 import type { Attribute, Dim, Graph, Model, Node, TensorData, ValueInfo } from './model.ts';
 import { nodeLabel } from './model.ts';
-import { decodeModel, isPresent, type RawAttribute, type RawGraph, type RawModel, type RawNode, type RawValueInfo } from './proto.ts';
+import {
+  bytesOf,
+  decodeModel,
+  isPresent,
+  type RawAttribute,
+  type RawGraph,
+  type RawModel,
+  type RawNode,
+  type RawValueInfo,
+} from './proto.ts';
 import { dataTypeOf, modelInvalid, readTensor, toSafeInteger } from './read-tensor.ts';
 
 const MAX_NODES = 200_000;
@@ -22,9 +31,9 @@ function readText(bytes: Uint8Array, what: string): string {
 const ATTRIBUTE_READERS: Readonly<Record<number, (raw: RawAttribute, what: string) => Attribute>> = {
   1: (raw) => ({ kind: 'float', value: raw.f ?? 0 }),
   2: (raw) => ({ kind: 'int', value: toSafeInteger(raw.i) }),
-  3: (raw, what) => ({ kind: 'string', value: readText(raw.s ?? new Uint8Array(0), what) }),
+  3: (raw, what) => ({ kind: 'string', value: readText(bytesOf(raw.s), what) }),
   4: (raw, what) => ({ kind: 'tensor', value: readTensor(raw.t ?? {}, what) }),
-  5: (raw) => ({ kind: 'graph', value: raw.g ?? new Uint8Array(0) }),
+  5: (raw) => ({ kind: 'graph', value: bytesOf(raw.g) }),
   6: (raw) => ({ kind: 'floats', value: raw.floats ?? [] }),
   7: (raw) => ({ kind: 'ints', value: (raw.ints ?? []).map(toSafeInteger) }),
   8: (raw, what) => ({ kind: 'strings', value: (raw.strings ?? []).map((bytes) => readText(bytes, what)) }),
@@ -67,7 +76,11 @@ function readValueInfo(raw: RawValueInfo, role: string): ValueInfo {
     }
     return dim.dimParam ? dim.dimParam : null;
   };
-  return { name, type: dataTypeOf(tensor.elemType ?? 0, `${role} "${name}"`), shape: tensor.shape ? (tensor.shape.dim ?? []).map(readDim) : null };
+  return {
+    name,
+    type: dataTypeOf(tensor.elemType ?? 0, `${role} "${name}"`),
+    shape: tensor.shape ? (tensor.shape.dim ?? []).map(readDim) : null,
+  };
 }
 
 function readInitializers(raw: RawGraph): Map<string, TensorData> {
@@ -99,7 +112,8 @@ function checkOrder(graph: Graph): void {
 }
 
 function readGraph(raw: RawGraph): Graph {
-  if ((raw.sparseInitializer ?? []).length > 0) throw new AppError('OP_UNSUPPORTED', { message: 'The model has sparse initializers, which are not supported.' });
+  if ((raw.sparseInitializer ?? []).length > 0)
+    throw new AppError('OP_UNSUPPORTED', { message: 'The model has sparse initializers, which are not supported.' });
   if ((raw.node ?? []).length > MAX_NODES) throw modelInvalid(`The model has more than ${MAX_NODES} nodes.`);
   const initializers = readInitializers(raw);
   const graph: Graph = {
@@ -139,7 +153,10 @@ export function readModel(bytes: Uint8Array): Model {
   const raw = decode(bytes);
   if (!raw.graph) throw modelInvalid('The bytes hold no graph.');
   if ((raw.functions ?? []).length > 0) {
-    throw new AppError('OP_UNSUPPORTED', { message: 'The model defines functions of its own, which are not supported.', hint: 'Inline them before the import (onnx.inliner).' });
+    throw new AppError('OP_UNSUPPORTED', {
+      message: 'The model defines functions of its own, which are not supported.',
+      hint: 'Inline them before the import (onnx.inliner).',
+    });
   }
   return {
     irVersion: toSafeInteger(raw.irVersion),

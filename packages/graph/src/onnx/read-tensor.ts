@@ -1,6 +1,6 @@
 import { AppError } from '@selvedge/contract';
 import type { DataType, TensorData } from './model.ts';
-import type { Int64, RawTensor } from './proto.ts';
+import { bytesOf, type Int64, type RawTensor } from './proto.ts';
 import { bytesPerElement, elementCount, tensorFromBytes } from './tensor.ts';
 
 /** TensorProto.DataType of the standard. Strings, complex and sub-byte types have no entry: they are refused. */
@@ -19,9 +19,7 @@ export const DATA_TYPE_CODES: Readonly<Record<DataType, number>> = {
   uint64: 13,
   bfloat16: 16,
 };
-const TYPE_BY_CODE = new Map<number, DataType>(
-  (Object.keys(DATA_TYPE_CODES) as DataType[]).map((type) => [DATA_TYPE_CODES[type], type]),
-);
+const TYPE_BY_CODE = new Map<number, DataType>((Object.keys(DATA_TYPE_CODES) as DataType[]).map((type) => [DATA_TYPE_CODES[type], type]));
 
 const MAX_RANK = 16;
 const EXTERNAL = 1;
@@ -104,10 +102,12 @@ export function readTensor(raw: RawTensor, what: string): TensorData {
   const type = dataTypeOf(raw.dataType ?? 0, what);
   const dims = readDims(raw, what);
   const count = elementCount(dims);
-  const bytes = raw.rawData ?? new Uint8Array(0);
+  const bytes = bytesOf(raw.rawData);
   if (bytes.byteLength > 0) {
     if (bytes.byteLength !== count * bytesPerElement(type)) {
-      throw modelInvalid(`${what} has ${bytes.byteLength} bytes of data; [${dims.join(', ')}] ${type} needs ${count * bytesPerElement(type)}.`);
+      throw modelInvalid(
+        `${what} has ${bytes.byteLength} bytes of data; [${dims.join(', ')}] ${type} needs ${count * bytesPerElement(type)}.`,
+      );
     }
     return tensorFromBytes(type, dims, bytes);
   }

@@ -48,7 +48,10 @@ function rawNode(node: Node): RawNode {
 
 function rawValueInfo(info: ValueInfo): RawValueInfo {
   const dim = info.shape?.map((size) => (typeof size === 'number' ? { dimValue: size } : size === null ? {} : { dimParam: size }));
-  return { name: info.name, type: { tensorType: { elemType: DATA_TYPE_CODES[info.type], ...(dim === undefined ? {} : { shape: { dim } }) } } };
+  return {
+    name: info.name,
+    type: { tensorType: { elemType: DATA_TYPE_CODES[info.type], ...(dim === undefined ? {} : { shape: { dim } }) } },
+  };
 }
 
 /**

@@ -34,7 +34,14 @@ async function loadOrt(): Promise<Ort> {
   try {
     return await import('onnxruntime-node');
   } catch (cause) {
-    throw new AppError('SETUP_INCOMPLETE', { message: 'ONNX Runtime could not be loaded.', hint: 'Install the package onnxruntime-node for this platform (glibc 2.28 or later).' }, { cause });
+    throw new AppError(
+      'SETUP_INCOMPLETE',
+      {
+        message: 'ONNX Runtime could not be loaded.',
+        hint: 'Install the package onnxruntime-node for this platform (glibc 2.28 or later).',
+      },
+      { cause },
+    );
   }
 }
 
@@ -50,7 +57,9 @@ async function create(ort: Ort, model: Uint8Array | string, threads: number): Pr
     logSeverityLevel: 3,
   };
   try {
-    return typeof model === 'string' ? await ort.InferenceSession.create(model, options) : await ort.InferenceSession.create(model, options);
+    return typeof model === 'string'
+      ? await ort.InferenceSession.create(model, options)
+      : await ort.InferenceSession.create(model, options);
   } catch (cause) {
     const what = typeof model === 'string' ? `"${model}"` : 'the model';
     throw new AppError('MODEL_INVALID', { message: `ONNX Runtime cannot load ${what}: ${textOf(cause)}` }, { cause });
@@ -62,7 +71,12 @@ type Metadata = OrtSession['inputMetadata'][number];
 function specOf(metadata: Metadata): TensorSpec {
   const shape = metadata.isTensor ? metadata.shape.map((dim) => (typeof dim === 'number' && dim >= 0 ? dim : null)) : null;
   const parsed = tensorSpecSchema.safeParse({ name: metadata.name, dataType: metadata.isTensor ? metadata.type : 'none', shape });
-  if (!parsed.success) throw new AppError('OP_UNSUPPORTED', { message: `"${metadata.name}" has an element type that cannot be fed or fetched here.` }, { cause: parsed.error });
+  if (!parsed.success)
+    throw new AppError(
+      'OP_UNSUPPORTED',
+      { message: `"${metadata.name}" has an element type that cannot be fed or fetched here.` },
+      { cause: parsed.error },
+    );
   return parsed.data;
 }
 
@@ -75,12 +89,15 @@ function checkFeeds(inputs: readonly TensorSpec[], feeds: Readonly<Record<string
     const fits = feed && feed.dims.length === input.shape.length && input.shape.every((size, i) => size === null || size === feed.dims[i]);
     if (!feed || !fits || feed.type !== input.dataType) {
       const given = feed ? `${feed.type} ${showShape(feed.dims)}` : 'nothing';
-      throw new AppError('SHAPE_MISMATCH', { message: `The input "${input.name}" takes ${input.dataType} ${showShape(input.shape)}, but was given ${given}.` });
+      throw new AppError('SHAPE_MISMATCH', {
+        message: `The input "${input.name}" takes ${input.dataType} ${showShape(input.shape)}, but was given ${given}.`,
+      });
     }
   }
   const names = new Set(inputs.map((input) => input.name));
   const unknown = Object.keys(feeds).filter((name) => !names.has(name));
-  if (unknown.length > 0) throw new AppError('SHAPE_MISMATCH', { message: `The model has no input "${unknown.join('", "')}"; it has ${[...names].join(', ')}.` });
+  if (unknown.length > 0)
+    throw new AppError('SHAPE_MISMATCH', { message: `The model has no input "${unknown.join('", "')}"; it has ${[...names].join(', ')}.` });
 }
 
 class OrtBackedSession implements Session {

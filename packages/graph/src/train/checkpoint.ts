@@ -40,7 +40,10 @@ export function encodeCheckpoint(layout: string, checkpoint: Checkpoint): Uint8A
 }
 
 function invalid(why: string): AppError {
-  return new AppError('INPUT_INVALID', { message: `The training checkpoint is not valid: ${why}.`, hint: 'Start the training from the beginning.' });
+  return new AppError('INPUT_INVALID', {
+    message: `The training checkpoint is not valid: ${why}.`,
+    hint: 'Start the training from the beginning.',
+  });
 }
 
 /**
@@ -56,7 +59,10 @@ export function decodeCheckpoint(bytes: Uint8Array, layout: string, lengths: rea
   const start = HEADER_BYTES + padded(textLength);
   if (start > bytes.byteLength || !Number.isSafeInteger(step) || step < 0) throw invalid('its header is damaged');
   if (new TextDecoder().decode(bytes.subarray(HEADER_BYTES, HEADER_BYTES + textLength)) !== layout) {
-    throw new AppError('CONFLICT', { message: 'The checkpoint belongs to a training with another model or other options.', hint: 'Start the training from the beginning.' });
+    throw new AppError('CONFLICT', {
+      message: 'The checkpoint belongs to a training with another model or other options.',
+      hint: 'Start the training from the beginning.',
+    });
   }
   const values = lengths.reduce((sum, length) => sum + length, 0);
   if (bytes.byteLength !== start + 4 * values) throw invalid('its length is wrong');

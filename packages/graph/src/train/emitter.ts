@@ -34,9 +34,17 @@ export class TrainingGraphEmitter {
   constructor(model: Model, loss: Loss, batchSize: number) {
     this.model = model;
     for (const [name, type] of inferShapes(model, { batch: batchSize })) {
-      if (name.startsWith(RESERVED)) throw new AppError('MODEL_INVALID', { message: `The value "${name}" has a name that training needs for itself.`, hint: `Rename values that begin with "${RESERVED}".` });
+      if (name.startsWith(RESERVED))
+        throw new AppError('MODEL_INVALID', {
+          message: `The value "${name}" has a name that training needs for itself.`,
+          hint: `Rename values that begin with "${RESERVED}".`,
+        });
       const sizes = type.shape.filter((size) => size !== null);
-      if (sizes.length < type.shape.length) throw new AppError('SHAPE_MISMATCH', { message: `The shape of "${name}" is not known before the model runs, so it cannot be trained.`, hint: 'Only the batch may be open.' });
+      if (sizes.length < type.shape.length)
+        throw new AppError('SHAPE_MISMATCH', {
+          message: `The shape of "${name}" is not known before the model runs, so it cannot be trained.`,
+          hint: 'Only the batch may be open.',
+        });
       this.shapes.set(name, sizes);
     }
     this.graph = new GraphBuilder(new Set(this.shapes.keys()));
@@ -90,9 +98,9 @@ export class TrainingGraphEmitter {
     return this.pack(this.statistics, (slot) => this.nextStatistics.get(slot.name));
   }
 
-  private pack(slots: readonly Slot[], valueOf: (slot: Slot) => string | undefined): string {
+  private pack(slots: readonly Slot[], valueFor: (slot: Slot) => string | undefined): string {
     const flat = slots.map((slot) => {
-      const value = valueOf(slot);
+      const value = valueFor(slot);
       if (value !== undefined) return this.graph.reshape(value, [slot.length]);
       return this.graph.constant({ type: 'float32', dims: [slot.length], data: new Float32Array(slot.length) });
     });
@@ -154,7 +162,9 @@ export class TrainingGraphEmitter {
   private fixedInitializers(): Map<string, TensorData> {
     const used = new Set(this.nodes.flatMap((node) => node.inputs));
     const moving = new Set(this.statistics.map((slot) => slot.name));
-    return new Map([...this.model.graph.initializers].filter(([name]) => used.has(name) && !this.weightNames.has(name) && !moving.has(name)));
+    return new Map(
+      [...this.model.graph.initializers].filter(([name]) => used.has(name) && !this.weightNames.has(name) && !moving.has(name)),
+    );
   }
 
   private view(node: Node): NodeView {

@@ -15,7 +15,8 @@ export interface Evaluation {
 function checkClasses(labels: ArrayLike<number | bigint>, classes: number): void {
   for (let i = 0; i < labels.length; i++) {
     const label = Number(labels[i]);
-    if (!(label >= 0 && label < classes)) throw new AppError('INPUT_INVALID', { message: `Label ${label} (number ${i} of the batch) is outside 0..${classes - 1}.` });
+    if (!(label >= 0 && label < classes))
+      throw new AppError('INPUT_INVALID', { message: `Label ${label} (number ${i} of the batch) is outside 0..${classes - 1}.` });
   }
 }
 
@@ -26,7 +27,9 @@ export function labelsTensor(loss: Loss, labels: Labels, outputDims: readonly nu
   const integers = !(labels instanceof Float32Array);
   if (labels.length !== wanted || integers !== (loss === 'cross-entropy')) {
     const kind = loss === 'cross-entropy' ? 'class indices (Int32Array or BigInt64Array)' : 'values (Float32Array)';
-    throw new AppError('SHAPE_MISMATCH', { message: `${loss} takes ${wanted} ${kind} a step, but was given ${labels.length} in a ${labels.constructor.name}.` });
+    throw new AppError('SHAPE_MISMATCH', {
+      message: `${loss} takes ${wanted} ${kind} a step, but was given ${labels.length} in a ${labels.constructor.name}.`,
+    });
   }
   if (!integers) return { type: 'float32', dims: outputDims, data: labels };
   checkClasses(labels, classes);
@@ -71,7 +74,8 @@ function evaluateClasses(outputs: Float32Array, labels: Labels, count: number, p
  */
 export function evaluateOutputs(loss: Loss, outputs: Float32Array, labels: Labels, count: number, head: string): Evaluation {
   const wanted = loss === 'cross-entropy' ? count : outputs.length;
-  if (count < 1 || labels.length !== wanted) throw new AppError('SHAPE_MISMATCH', { message: `${count} samples need ${wanted} labels, but there are ${labels.length}.` });
+  if (count < 1 || labels.length !== wanted)
+    throw new AppError('SHAPE_MISMATCH', { message: `${count} samples need ${wanted} labels, but there are ${labels.length}.` });
   if (loss === 'cross-entropy') return evaluateClasses(outputs, labels, count, head === 'Softmax');
   let sum = 0;
   for (let i = 0; i < outputs.length; i++) {

@@ -1,10 +1,21 @@
-import { type Attributes, float32Tensor, floatAttribute, intAttribute, makeNode, type Model, type Node, type TensorData } from '../onnx/index.ts';
+import {
+  type Attributes,
+  float32Tensor,
+  floatAttribute,
+  intAttribute,
+  type Model,
+  makeNode,
+  type Node,
+  type TensorData,
+} from '../onnx/index.ts';
 
 type Initializers = Map<string, TensorData>;
 
 /** Renames inputs; used when a node in between goes away. */
 function rewire(nodes: readonly Node[], from: string, to: string): Node[] {
-  return nodes.map((node) => (node.inputs.includes(from) ? { ...node, inputs: node.inputs.map((name) => (name === from ? to : name)) } : node));
+  return nodes.map((node) =>
+    node.inputs.includes(from) ? { ...node, inputs: node.inputs.map((name) => (name === from ? to : name)) } : node,
+  );
 }
 
 /** Dropout does nothing in use. */
@@ -16,8 +27,14 @@ export function removeDropout(model: Model): Model {
     const output = node.outputs[0] ?? '';
     // The inputs of this node may have been renamed by the removal of one before it.
     const input = nodes.find((other) => other.outputs.includes(output))?.inputs[0] ?? '';
-    if (results.has(output)) nodes = nodes.map((other) => (other.outputs.includes(output) ? makeNode('Identity', [input], [output]) : other));
-    else nodes = rewire(nodes.filter((other) => !other.outputs.includes(output)), output, input);
+    if (results.has(output))
+      nodes = nodes.map((other) => (other.outputs.includes(output) ? makeNode('Identity', [input], [output]) : other));
+    else
+      nodes = rewire(
+        nodes.filter((other) => !other.outputs.includes(output)),
+        output,
+        input,
+      );
   }
   return { ...model, graph: { ...model.graph, nodes: [...nodes] } };
 }
@@ -72,7 +89,8 @@ function foldOne(normalization: Node, layer: Foldable, tensors: Initializers): N
 export function foldBatchNormalization(model: Model): Model {
   const tensors: Initializers = new Map(model.graph.initializers);
   const uses = new Map<string, number>();
-  for (const name of [...model.graph.nodes.flatMap((node) => node.inputs), ...model.graph.outputs.map((output) => output.name)]) uses.set(name, (uses.get(name) ?? 0) + 1);
+  for (const name of [...model.graph.nodes.flatMap((node) => node.inputs), ...model.graph.outputs.map((output) => output.name)])
+    uses.set(name, (uses.get(name) ?? 0) + 1);
   let nodes: readonly Node[] = model.graph.nodes;
   for (const node of model.graph.nodes) {
     const input = node.inputs[0] ?? '';

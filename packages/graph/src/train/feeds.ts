@@ -30,4 +30,3 @@ export function feedName(name: string): string {
 export function slotsLength(slots: readonly Slot[]): number {
   return slots.reduce((sum, slot) => sum + slot.length, 0);
 }
-

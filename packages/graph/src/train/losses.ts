@@ -27,7 +27,10 @@ function crossEntropy(graph: GraphBuilder, z: string, y: string, [batch = 1, cla
 function meanSquaredError(graph: GraphBuilder, z: string, y: string, shape: readonly number[]): LossValues {
   const difference = graph.op('Sub', [z, y]);
   return {
-    loss: graph.mean(graph.op('Mul', [difference, difference]), shape.map((_, axis) => axis)),
+    loss: graph.mean(
+      graph.op('Mul', [difference, difference]),
+      shape.map((_, axis) => axis),
+    ),
     gradient: graph.op('Mul', [difference, graph.scalar(2 / elementCount(shape))]),
   };
 }
@@ -38,7 +41,10 @@ function binaryCrossEntropy(graph: GraphBuilder, z: string, y: string, shape: re
   const logTerm = graph.op('Log', [graph.op('Add', [decay, graph.scalar(1)])]);
   const linear = graph.op('Sub', [graph.op('Relu', [z]), graph.op('Mul', [z, y])]);
   return {
-    loss: graph.mean(graph.op('Add', [linear, logTerm]), shape.map((_, axis) => axis)),
+    loss: graph.mean(
+      graph.op('Add', [linear, logTerm]),
+      shape.map((_, axis) => axis),
+    ),
     gradient: graph.op('Mul', [graph.op('Sub', [graph.op('Sigmoid', [z]), y]), graph.scalar(1 / elementCount(shape))]),
   };
 }

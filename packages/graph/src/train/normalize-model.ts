@@ -5,11 +5,11 @@ import {
   constantsOf,
   float32Tensor,
   floatAttribute,
+  IR_VERSION,
   inferShapes,
   int64Tensor,
   intAttribute,
   integerValues,
-  IR_VERSION,
   type Model,
   type Node,
   OPSET,
@@ -59,7 +59,8 @@ function modernSoftmax(node: Node, rewrite: Rewrite): Node {
   if (rewrite.opset >= 13 || (node.op !== 'Softmax' && node.op !== 'LogSoftmax')) return node;
   const rank = rewrite.types.get(node.inputs[0] ?? '')?.shape.length ?? 0;
   const axis = intAttribute(node, 'axis', 1);
-  if ((axis < 0 ? axis + rank : axis) !== rank - 1) throw opUnsupported(node, `opset ${rewrite.opset} semantics over several axes`, TRAINABLE_OPS);
+  if ((axis < 0 ? axis + rank : axis) !== rank - 1)
+    throw opUnsupported(node, `opset ${rewrite.opset} semantics over several axes`, TRAINABLE_OPS);
   return { ...node, attributes: { axis: attribute.int(-1) } };
 }
 
@@ -67,8 +68,13 @@ function explicitPads(node: Node, rewrite: Rewrite): Node {
   const autoPad = stringAttribute(node, 'auto_pad', 'NOTSET');
   if (autoPad === 'NOTSET' || !['Conv', 'MaxPool', 'AveragePool'].includes(node.op)) return node;
   const shapeOf = (index: number) => rewrite.types.get(node.inputs[index] ?? '')?.shape ?? [];
-  const given = node.attributes['kernel_shape'];
-  const kernel = given?.kind === 'ints' ? given.value : shapeOf(1).slice(2).map((size) => size ?? 0);
+  const given = node.attributes.kernel_shape;
+  const kernel =
+    given?.kind === 'ints'
+      ? given.value
+      : shapeOf(1)
+          .slice(2)
+          .map((size) => size ?? 0);
   const window = windowOf(node, shapeOf(0).slice(2), kernel);
   if (typeof window === 'string') throw opUnsupported(node, window, TRAINABLE_OPS);
   return { ...node, attributes: { ...without(node, 'auto_pad'), pads: attribute.ints(window.pads) } };
@@ -99,7 +105,9 @@ function openBatch(model: Model): Pick<Model['graph'], 'inputs' | 'outputs'> {
 export function normalizeModel(model: Model): Model {
   const opset = opsetOf(model);
   if (opset < OLDEST_OPSET || opset > NEWEST_OPSET) {
-    throw new AppError('OP_UNSUPPORTED', { message: `The model is written for opset ${opset}; models of opset ${OLDEST_OPSET} to ${NEWEST_OPSET} can be trained.` });
+    throw new AppError('OP_UNSUPPORTED', {
+      message: `The model is written for opset ${opset}; models of opset ${OLDEST_OPSET} to ${NEWEST_OPSET} can be trained.`,
+    });
   }
   const rewrite: Rewrite = { opset, types: inferShapes(model), added: new Map() };
   const batch = model.graph.inputs[0]?.shape?.[0];

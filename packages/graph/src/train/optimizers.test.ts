@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import { attribute, createRandom, float32Tensor, inferShapes, IR_VERSION, makeNode, type Model, OPSET, writeModel } from '../onnx/index.ts';
+import { attribute, createRandom, float32Tensor, IR_VERSION, inferShapes, type Model, makeNode, OPSET, writeModel } from '../onnx/index.ts';
 import { openSession, type Session, type Tensor } from '../session/index.ts';
 import { feedName, next } from './feeds.ts';
 import { GraphBuilder } from './graph-builder.ts';
@@ -21,7 +21,13 @@ function stepModel(spec: OptimizerSpec): Model {
     irVersion: IR_VERSION,
     producer: 'test',
     opsets: [{ domain: '', version: OPSET }],
-    graph: { name: 'step', nodes: graph.nodes, initializers: graph.initializers, inputs: [vector('g'), ...vectors.map(([name]) => vector(name)), ...scalars], outputs: vectors.map(([name]) => vector(next(name))) },
+    graph: {
+      name: 'step',
+      nodes: graph.nodes,
+      initializers: graph.initializers,
+      inputs: [vector('g'), ...vectors.map(([name]) => vector(name)), ...scalars],
+      outputs: vectors.map(([name]) => vector(next(name))),
+    },
     metadata: {},
   };
 }
@@ -70,12 +76,15 @@ describe('an optimiser step in the graph equals the formula', () => {
     const state: Record<string, Tensor> = { w: float32Tensor([LENGTH], start) };
     for (const name of optimizerState(spec)) state[feedName(name)] = float32Tensor([LENGTH], new Float32Array(LENGTH));
     for (const [step, g] of gradients.entries()) {
-      const scalars = Object.entries(stepScalars(spec, RATES[step] ?? 0, step)).map(([name, value]) => [feedName(name), float32Tensor([], Float32Array.of(value))]);
+      const scalars = Object.entries(stepScalars(spec, RATES[step] ?? 0, step)).map(([name, value]) => [
+        feedName(name),
+        float32Tensor([], Float32Array.of(value)),
+      ]);
       const results = await session.run({ ...state, g: float32Tensor([LENGTH], g), ...Object.fromEntries(scalars) });
       for (const name of Object.keys(state)) state[name] = results[next(name)]!;
     }
     const expected = reference(spec, start, gradients);
-    for (const [i, value] of expected.entries()) expect(Number(state['w']?.data[i])).toBeCloseTo(value, 5);
+    for (const [i, value] of expected.entries()) expect(Number(state.w?.data[i])).toBeCloseTo(value, 5);
   });
 });
 
@@ -97,6 +106,20 @@ describe('GraphBuilder', () => {
     const graph = new GraphBuilder(new Set());
     expect(graph.scalar(0.5)).toBe(graph.scalar(0.5));
     expect(graph.ints([1, 2])).not.toBe(graph.ints([12]));
-    expect(inferShapes({ irVersion: 8, producer: '', opsets: [{ domain: '', version: OPSET }], graph: { name: '', nodes: [makeNode('Relu', [graph.scalar(0.5)], ['y'])], initializers: graph.initializers, inputs: [], outputs: [] }, metadata: {} }).get('y')?.shape).toEqual([]);
+    expect(
+      inferShapes({
+        irVersion: 8,
+        producer: '',
+        opsets: [{ domain: '', version: OPSET }],
+        graph: {
+          name: '',
+          nodes: [makeNode('Relu', [graph.scalar(0.5)], ['y'])],
+          initializers: graph.initializers,
+          inputs: [],
+          outputs: [],
+        },
+        metadata: {},
+      }).get('y')?.shape,
+    ).toEqual([]);
   });
 });

@@ -8,7 +8,13 @@ import type { GraphBuilder } from './graph-builder.ts';
  */
 export type OptimizerSpec =
   | { readonly kind: 'sgd'; readonly momentum: number; readonly weightDecay: number }
-  | { readonly kind: 'adam' | 'adamw'; readonly beta1: number; readonly beta2: number; readonly epsilon: number; readonly weightDecay: number };
+  | {
+      readonly kind: 'adam' | 'adamw';
+      readonly beta1: number;
+      readonly beta2: number;
+      readonly epsilon: number;
+      readonly weightDecay: number;
+    };
 
 /** The optimiser that a pipeline's hyperparameters ask for, with the contract's defaults; `adam` when they name none. */
 export function optimizerFrom(hyperparams: Pick<Hyperparams, 'optimizer' | 'momentum' | 'weight_decay'>): OptimizerSpec {
@@ -27,7 +33,11 @@ export function optimizerState(spec: OptimizerSpec): readonly string[] {
 export function stepScalars(spec: OptimizerSpec, lr: number, stepsDone: number): Record<string, number> {
   if (spec.kind === 'sgd') return { rate: lr };
   const t = stepsDone + 1;
-  return { rate: lr / (1 - spec.beta1 ** t), correction2: 1 / (1 - spec.beta2 ** t), ...(spec.kind === 'adamw' ? { shrink: 1 - lr * spec.weightDecay } : {}) };
+  return {
+    rate: lr / (1 - spec.beta1 ** t),
+    correction2: 1 / (1 - spec.beta2 ** t),
+    ...(spec.kind === 'adamw' ? { shrink: 1 - lr * spec.weightDecay } : {}),
+  };
 }
 
 /** The new weights and the new state, in the order of `optimizerState`. */

@@ -30,14 +30,24 @@ describe('learningRateAt', () => {
     const schedules = fc.oneof(
       fc.constant(undefined),
       fc.record({ type: fc.constant('cosine' as const), warmup_epochs: fc.double({ min: 0, max: 10, noNaN: true }) }),
-      fc.record({ type: fc.constant('step' as const), every: fc.integer({ min: 1, max: 9 }), gamma: fc.double({ min: 0.01, max: 1, noNaN: true }) }),
+      fc.record({
+        type: fc.constant('step' as const),
+        every: fc.integer({ min: 1, max: 9 }),
+        gamma: fc.double({ min: 0.01, max: 1, noNaN: true }),
+      }),
     );
     fc.assert(
-      fc.property(schedules, fc.integer({ min: 1, max: 20 }), fc.integer({ min: 1, max: 50 }), fc.integer({ min: 0, max: 2000 }), (schedule, epochs, stepsPerEpoch, step) => {
-        const value = learningRateAt(schedule, { lr: 0.1, epochs, stepsPerEpoch, step });
-        expect(value).toBeGreaterThanOrEqual(0);
-        expect(value).toBeLessThanOrEqual(0.1);
-      }),
+      fc.property(
+        schedules,
+        fc.integer({ min: 1, max: 20 }),
+        fc.integer({ min: 1, max: 50 }),
+        fc.integer({ min: 0, max: 2000 }),
+        (schedule, epochs, stepsPerEpoch, step) => {
+          const value = learningRateAt(schedule, { lr: 0.1, epochs, stepsPerEpoch, step });
+          expect(value).toBeGreaterThanOrEqual(0);
+          expect(value).toBeLessThanOrEqual(0.1);
+        },
+      ),
     );
   });
 });
@@ -45,15 +55,21 @@ describe('learningRateAt', () => {
 describe('epochBatches', () => {
   it('gives every sample, fills the last batch from the start, and always the same way', () => {
     fc.assert(
-      fc.property(fc.integer({ min: 1, max: 200 }), fc.integer({ min: 1, max: 64 }), fc.integer({ min: 0, max: 0xffff_ffff }), fc.nat(100), (count, batchSize, seed, epoch) => {
-        const batches = [...epochBatches({ count, batchSize, seed, epoch })];
-        expect(batches.length).toBe(batchesPerEpoch(count, batchSize));
-        expect(batches.every((batch) => batch.length === batchSize)).toBe(true);
-        const all = batches.flatMap((batch) => [...batch]);
-        expect(new Set(all.slice(0, count)).size).toBe(count);
-        expect(all.slice(count)).toEqual(all.slice(0, all.length - count));
-        expect([...epochBatches({ count, batchSize, seed, epoch })]).toEqual(batches);
-      }),
+      fc.property(
+        fc.integer({ min: 1, max: 200 }),
+        fc.integer({ min: 1, max: 64 }),
+        fc.integer({ min: 0, max: 0xffff_ffff }),
+        fc.nat(100),
+        (count, batchSize, seed, epoch) => {
+          const batches = [...epochBatches({ count, batchSize, seed, epoch })];
+          expect(batches.length).toBe(batchesPerEpoch(count, batchSize));
+          expect(batches.every((batch) => batch.length === batchSize)).toBe(true);
+          const all = batches.flatMap((batch) => [...batch]);
+          expect(new Set(all.slice(0, count)).size).toBe(count);
+          expect(all.slice(count)).toEqual(all.slice(0, all.length - count));
+          expect([...epochBatches({ count, batchSize, seed, epoch })]).toEqual(batches);
+        },
+      ),
     );
   });
 

@@ -22,8 +22,20 @@ function quarters(count: number, seed: number): { x: Float32Array; y: Int32Array
   return { x, y };
 }
 
-const CNN: readonly Layer[] = [{ conv: { filters: 4, kernel: 3 } }, 'batchnorm', 'relu', { maxpool: 2 }, 'flatten', { dropout: 0.2 }, { dense: 16 }, 'batchnorm', 'relu', 'classifier'];
-const network = (layers: readonly Layer[], seed = 5): Model => buildNetwork({ layers, inputShape: [1, SIDE, SIDE], classes: CLASSES, seed });
+const CNN: readonly Layer[] = [
+  { conv: { filters: 4, kernel: 3 } },
+  'batchnorm',
+  'relu',
+  { maxpool: 2 },
+  'flatten',
+  { dropout: 0.2 },
+  { dense: 16 },
+  'batchnorm',
+  'relu',
+  'classifier',
+];
+const network = (layers: readonly Layer[], seed = 5): Model =>
+  buildNetwork({ layers, inputShape: [1, SIDE, SIDE], classes: CLASSES, seed });
 
 const open: Trainer[] = [];
 afterEach(async () => {
@@ -31,7 +43,14 @@ afterEach(async () => {
 });
 
 async function start(options: Partial<TrainerOptions> = {}): Promise<Trainer> {
-  const trainer = await createTrainer({ model: network(CNN), loss: 'cross-entropy', optimizer: optimizerFrom({}), batchSize: 16, seed: 1, ...options });
+  const trainer = await createTrainer({
+    model: network(CNN),
+    loss: 'cross-entropy',
+    optimizer: optimizerFrom({}),
+    batchSize: 16,
+    seed: 1,
+    ...options,
+  });
   open.push(trainer);
   return trainer;
 }
@@ -47,7 +66,8 @@ function gather(data: { x: Float32Array; y: Int32Array }, indices: Int32Array): 
 async function trainEpochs(trainer: Trainer, data: { x: Float32Array; y: Int32Array }, epochs: readonly number[]): Promise<number> {
   let loss = Number.NaN;
   for (const epoch of epochs) {
-    for (const batch of epochBatches({ count: data.y.length, batchSize: 16, seed: 1, epoch })) loss = (await trainer.trainStep(gather(data, batch), 0.01)).loss;
+    for (const batch of epochBatches({ count: data.y.length, batchSize: 16, seed: 1, epoch }))
+      loss = (await trainer.trainStep(gather(data, batch), 0.01)).loss;
   }
   return loss;
 }
@@ -119,9 +139,23 @@ describe('training', () => {
     expect(after.accuracy).toBeNull();
   });
 
+  it('lets running statistics follow those of the batch', async () => {
+    const trainer = await start({ model: network(['batchnorm', 'classifier']) });
+    const { x, y } = quarters(16, 1);
+    await trainer.trainStep({ x, y }, 0);
+    const mean = x.reduce((sum, value) => sum + value, 0) / x.length;
+    const variance = x.reduce((sum, value) => sum + (value - mean) ** 2, 0) / x.length;
+    const { initializers } = trainer.exportModel().graph;
+    expect(Number(initializers.get('mean1')?.data[0])).toBeCloseTo(0.1 * mean, 5);
+    expect(Number(initializers.get('var1')?.data[0])).toBeCloseTo(0.9 + 0.1 * variance, 5);
+  });
+
   it('stops with the step when the loss is no longer finite, and keeps the weights', async () => {
     const trainer = await start({ model: network(['flatten', 'classifier']) });
-    const batch = gather(quarters(16, 1), Int32Array.from({ length: 16 }, (_, i) => i));
+    const batch = gather(
+      quarters(16, 1),
+      Int32Array.from({ length: 16 }, (_, i) => i),
+    );
     await trainer.trainStep(batch, 0.01);
     const before = trainer.exportState();
     const poisoned = { ...batch, x: batch.x.with(3, Number.NaN) };
@@ -146,16 +180,25 @@ describe('the exported model', () => {
     const data = quarters(48, 1);
     await trainEpochs(trainer, data, [0, 1]);
     const model = readModel(writeModel(trainer.exportModel()));
-    expect(inspectModel(model)).toMatchObject({ opCounts: { Conv: 1, MaxPool: 1, Relu: 2, Flatten: 1, Gemm: 2 }, inputs: [{ shape: [null, 1, SIDE, SIDE] }] });
+    expect(inspectModel(model)).toMatchObject({
+      opCounts: { Conv: 1, MaxPool: 1, Relu: 2, Flatten: 1, Gemm: 2 },
+      inputs: [{ shape: [null, 1, SIDE, SIDE] }],
+    });
     const session = await openSession(writeModel(model));
     const result = await session.run({ input: { type: 'float32', dims: [5, 1, SIDE, SIDE], data: data.x.subarray(0, 5 * PIXELS) } });
-    expect(result['logits']?.data).toEqual(await trainer.predict(data.x.subarray(0, 5 * PIXELS)));
+    expect(result.logits?.data).toEqual(await trainer.predict(data.x.subarray(0, 5 * PIXELS)));
     await session.close();
   });
 
-  it('computes the same with normalization folded in as with it in place', async () => {
-    const layers: readonly Layer[] = [{ conv: { filters: 4, kernel: 3, stride: 2 } }, 'batchnorm', 'relu', { dense: 6 }, 'batchnorm', 'classifier'];
-    // A sigmoid between layer and normalization cannot be folded, so that one stays.
+  it('keeps a normalization that follows no layer', async () => {
+    const layers: readonly Layer[] = [
+      { conv: { filters: 4, kernel: 3, stride: 2 } },
+      'batchnorm',
+      'relu',
+      { dense: 6 },
+      'batchnorm',
+      'classifier',
+    ];
     const trainer = await start({ model: network([...layers.slice(0, 4), 'sigmoid', ...layers.slice(4)]) });
     await trainEpochs(trainer, quarters(48, 1), [0, 1, 2]);
     const { opCounts } = inspectModel(trainer.exportModel());

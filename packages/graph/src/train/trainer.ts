@@ -78,7 +78,9 @@ export class Trainer {
   async trainStep(batch: Batch, lr: number): Promise<{ loss: number }> {
     const { dims } = this.plan.input;
     if (batch.x.length !== elementCount(dims)) {
-      throw new AppError('SHAPE_MISMATCH', { message: `A step takes ${elementCount(dims)} values ([${dims.join(', ')}]), but was given ${batch.x.length}.` });
+      throw new AppError('SHAPE_MISMATCH', {
+        message: `A step takes ${elementCount(dims)} values ([${dims.join(', ')}]), but was given ${batch.x.length}.`,
+      });
     }
     const feeds: Record<string, Tensor> = {
       [this.plan.input.name]: { type: 'float32', dims, data: batch.x },
@@ -89,12 +91,13 @@ export class Trainer {
       feeds[vector.name] = vector.current;
       into[next(vector.name)] = vector.spare;
     }
-    for (const [name, value] of Object.entries(stepScalars(this.options.optimizer, lr, this.stepsDone))) feeds[feedName(name)] = float32Tensor([], Float32Array.of(value));
+    for (const [name, value] of Object.entries(stepScalars(this.options.optimizer, lr, this.stepsDone)))
+      feeds[feedName(name)] = float32Tensor([], Float32Array.of(value));
     for (const [i, { spec, tensor }] of this.masks.entries()) {
       this.drawMask(tensor.data, spec.ratio, i);
       feeds[spec.name] = tensor;
     }
-    const loss = Number((await this.session.run(feeds, into))['loss']?.data[0]);
+    const loss = Number((await this.session.run(feeds, into)).loss?.data[0]);
     if (!Number.isFinite(loss)) {
       throw new AppError('TRAINING_DIVERGED', {
         message: `The loss is ${loss} at step ${this.stepsDone} (learning rate ${lr}).`,
@@ -116,13 +119,16 @@ export class Trainer {
   async predict(x: Float32Array): Promise<Float32Array> {
     const [, ...sample] = this.plan.input.dims;
     const size = elementCount(sample);
-    if (x.length % size !== 0) throw new AppError('SHAPE_MISMATCH', { message: `${x.length} values are no whole number of samples of ${size}.` });
+    if (x.length % size !== 0)
+      throw new AppError('SHAPE_MISMATCH', { message: `${x.length} values are no whole number of samples of ${size}.` });
     const session = await this.servedSession();
     const output = session.outputs[0]?.name ?? '';
     const results: Float32Array[] = [];
     for (let start = 0; start < x.length; start += PREDICT_BATCH * size) {
       const data = x.subarray(start, start + PREDICT_BATCH * size);
-      const result = (await session.run({ [this.plan.input.name]: { type: 'float32', dims: [data.length / size, ...sample], data } }))[output];
+      const result = (await session.run({ [this.plan.input.name]: { type: 'float32', dims: [data.length / size, ...sample], data } }))[
+        output
+      ];
       if (result?.type === 'float32') results.push(result.data);
     }
     return concatenate(results);
@@ -144,7 +150,8 @@ export class Trainer {
     const initializers = new Map<string, TensorData>(this.source.graph.initializers);
     const update = (slots: readonly Slot[], vector: string) => {
       const values = this.vectors.find((each) => each.name === vector)?.current.data;
-      for (const { name, dims, offset, length } of slots) if (values) initializers.set(name, float32Tensor(dims, values.slice(offset, offset + length)));
+      for (const { name, dims, offset, length } of slots)
+        if (values) initializers.set(name, float32Tensor(dims, values.slice(offset, offset + length)));
     };
     update(this.plan.weights, FEED.weights);
     update(this.plan.statistics, FEED.statistics);
@@ -162,7 +169,11 @@ export class Trainer {
    * @throws AppError INPUT_INVALID for damaged bytes; CONFLICT for those of another model or other options.
    */
   importState(bytes: Uint8Array): void {
-    const { step, vectors } = decodeCheckpoint(bytes, this.layout(), this.vectors.map((vector) => vector.current.data.length));
+    const { step, vectors } = decodeCheckpoint(
+      bytes,
+      this.layout(),
+      this.vectors.map((vector) => vector.current.data.length),
+    );
     for (const [i, vector] of this.vectors.entries()) vector.current.data.set(vectors[i] ?? []);
     this.stepsDone = step;
     this.revision += 1;

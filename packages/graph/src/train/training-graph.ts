@@ -25,49 +25,66 @@ export interface TrainingGraphOptions {
 
 const info = (name: string, type: DataType, shape: readonly number[]): ValueInfo => ({ name, type, shape });
 
-/** Emits the model of one step: forward pass, loss, backward pass and optimiser. See the README for its inputs and outputs. */
-export function buildTrainingGraph(model: Model, options: TrainingGraphOptions): TrainingGraph {
-  const [input, ...others] = model.graph.inputs;
-  if (!input || others.length > 0 || input.type !== 'float32') {
-    throw new AppError('SHAPE_MISMATCH', { message: `A model with one float32 input can be trained; this one has ${model.graph.inputs.map((each) => `${each.name} ${each.type}`).join(', ') || 'none'}.` });
-  }
-  const emitter = new TrainingGraphEmitter(model, options.loss, options.batchSize);
-  const { graph } = emitter;
-  const outputDims = emitter.shapeOf(emitter.output);
-  if (options.loss === 'cross-entropy' && outputDims.length !== 2) {
-    throw new AppError('SHAPE_MISMATCH', { message: `cross-entropy needs an output [N, classes]; the model gives [${outputDims.join(', ')}].` });
-  }
-  emitter.forward();
-  const { loss, gradient } = emitLoss(options.loss, graph, emitter.output, FEED.labels, outputDims);
-  const updated = emitOptimizer(options.optimizer, graph, FEED.weights, emitter.backward(gradient));
+/** The values of one step as they are fed, in the order of the model's inputs. */
+function inputsOf(emitter: TrainingGraphEmitter, input: string, outputDims: readonly number[], options: TrainingGraphOptions): ValueInfo[] {
   const count = slotsLength(emitter.weights);
-  const results: { name: string; from: string; dims: readonly number[] }[] = [
-    { name: 'loss', from: loss, dims: [] },
-    { name: next(FEED.weights), from: updated.weights, dims: [count] },
-    ...optimizerState(options.optimizer).map((name, i) => ({ name: next(feedName(name)), from: updated.state[i] ?? '', dims: [count] })),
-  ];
-  const statisticsCount = slotsLength(emitter.statistics);
-  if (statisticsCount > 0) results.push({ name: next(FEED.statistics), from: emitter.statisticsAfter(), dims: [statisticsCount] });
-  for (const { name, from } of results) graph.opInto('Identity', [from], [name]);
-  const inputDims = emitter.shapeOf(input.name);
-  const inputs = [
-    info(input.name, 'float32', inputDims),
+  const statistics = slotsLength(emitter.statistics);
+  return [
+    info(input, 'float32', emitter.shapeOf(input)),
     options.loss === 'cross-entropy' ? info(FEED.labels, 'int64', [options.batchSize]) : info(FEED.labels, 'float32', outputDims),
     info(FEED.weights, 'float32', [count]),
     ...optimizerState(options.optimizer).map((name) => info(feedName(name), 'float32', [count])),
     ...Object.keys(stepScalars(options.optimizer, 0, 0)).map((name) => info(feedName(name), 'float32', [])),
-    ...(statisticsCount > 0 ? [info(FEED.statistics, 'float32', [statisticsCount])] : []),
+    ...(statistics > 0 ? [info(FEED.statistics, 'float32', [statistics])] : []),
     ...emitter.masks.map((mask) => info(mask.name, 'float32', mask.dims)),
   ];
+}
+
+/** Emits everything after the forward pass and names the results. */
+function emitStep(emitter: TrainingGraphEmitter, outputDims: readonly number[], options: TrainingGraphOptions): ValueInfo[] {
+  const { graph } = emitter;
+  const { loss, gradient } = emitLoss(options.loss, graph, emitter.output, FEED.labels, outputDims);
+  const updated = emitOptimizer(options.optimizer, graph, FEED.weights, emitter.backward(gradient));
+  const count = slotsLength(emitter.weights);
+  const results: ValueInfo[] = [];
+  const give = (name: string, from: string, dims: readonly number[]): void => {
+    graph.opInto('Identity', [from], [name]);
+    results.push(info(name, 'float32', dims));
+  };
+  give('loss', loss, []);
+  give(next(FEED.weights), updated.weights, [count]);
+  for (const [i, name] of optimizerState(options.optimizer).entries()) give(next(feedName(name)), updated.state[i] ?? '', [count]);
+  const statistics = slotsLength(emitter.statistics);
+  if (statistics > 0) give(next(FEED.statistics), emitter.statisticsAfter(), [statistics]);
+  return results;
+}
+
+/** Emits the model of one step: forward pass, loss, backward pass and optimiser. See the README for its inputs and outputs. */
+export function buildTrainingGraph(model: Model, options: TrainingGraphOptions): TrainingGraph {
+  const [input, ...others] = model.graph.inputs;
+  if (!input || others.length > 0 || input.type !== 'float32') {
+    const given = model.graph.inputs.map((each) => `${each.name} ${each.type}`).join(', ') || 'none';
+    throw new AppError('SHAPE_MISMATCH', { message: `A model with one float32 input can be trained; this one has ${given}.` });
+  }
+  const emitter = new TrainingGraphEmitter(model, options.loss, options.batchSize);
+  const outputDims = emitter.shapeOf(emitter.output);
+  if (options.loss === 'cross-entropy' && outputDims.length !== 2) {
+    throw new AppError('SHAPE_MISMATCH', {
+      message: `cross-entropy needs an output [N, classes]; the model gives [${outputDims.join(', ')}].`,
+    });
+  }
+  emitter.forward();
+  const outputs = emitStep(emitter, outputDims, options);
+  const { nodes, initializers } = emitter.graph;
   return {
     model: {
       irVersion: IR_VERSION,
       producer: 'selvedge',
       opsets: [{ domain: '', version: OPSET }],
-      graph: { name: 'training-step', nodes: graph.nodes, initializers: graph.initializers, inputs, outputs: results.map(({ name, dims }) => info(name, 'float32', dims)) },
+      graph: { name: 'training-step', nodes, initializers, inputs: inputsOf(emitter, input.name, outputDims, options), outputs },
       metadata: {},
     },
-    input: { name: input.name, dims: inputDims },
+    input: { name: input.name, dims: emitter.shapeOf(input.name) },
     outputDims,
     weights: emitter.weights,
     statistics: emitter.statistics,

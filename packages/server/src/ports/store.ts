@@ -1,4 +1,4 @@
-import type { AnyResource, KINDS, Kind, MetricPoint, TelemetrySample } from '@selvedge/contract';
+import type { AnyResource, DesiredState, DesiredWorkload, KINDS, Kind, MetricPoint, TelemetrySample } from '@selvedge/contract';
 import type * as z from 'zod';
 
 export type ResourceOf<K extends Kind> = z.output<(typeof KINDS)[K]['resource']>;
@@ -60,6 +60,8 @@ export interface CredentialStore {
   saveJoinToken(token: { secretSha256: string; expiresAt: string; uses: number; labels: Record<string, string> }): Promise<void>;
   /** Takes one use, atomically; undefined when unknown, used up or expired at `nowIso`. */
   takeJoinToken(secretSha256: string, nowIso: string): Promise<{ labels: Record<string, string> } | undefined>;
+  /** Undoes one take, for a join that failed after it; nothing when the token is unknown. */
+  returnJoinToken(secretSha256: string): Promise<void>;
   saveLoginCode(code: { codeSha256: string; user: string; expiresAt: string }): Promise<void>;
   /** Works once. */
   takeLoginCode(codeSha256: string, nowIso: string): Promise<{ user: string } | undefined>;
@@ -74,13 +76,40 @@ export interface LeaseStore {
   releaseLease(name: string, owner: string): Promise<void>;
 }
 
+/** A client certificate that was issued but not yet used; the one in the Device resource stays valid until it is. */
+export interface PendingCertificate {
+  /** Of the Device resource that it was issued to: a device that is made anew under the same name has another. */
+  deviceUid: string;
+  serial: string;
+  /** sha256 of the DER, 64 hexadecimal digits. */
+  fingerprint256: string;
+  notAfter: string;
+}
+
+export interface DeviceRecordStore {
+  /** Replaces an earlier one of the same device. */
+  savePendingCertificate(device: string, certificate: PendingCertificate): Promise<void>;
+  readPendingCertificate(device: string): Promise<PendingCertificate | undefined>;
+  deletePendingCertificate(device: string): Promise<void>;
+  /** What each device was last told, by device name. */
+  listDesiredStates(): Promise<Map<string, DesiredState>>;
+  readDesiredState(device: string): Promise<DesiredState | undefined>;
+  /**
+   * Stores what devices are to run, all of them in one transaction. A device's revision grows by one when its workloads
+   * differ from the stored ones; the first is 1. It never falls, also when a device is removed and made anew.
+   * @param changes - workloads by device name.
+   * @returns the states of these devices as they hold now.
+   */
+  replaceDesiredWorkloads(changes: ReadonlyMap<string, readonly DesiredWorkload[]>): Promise<Map<string, DesiredState>>;
+}
+
 /**
  * All state of the server but blobs. Every acknowledged write survives `kill -9`. Every write of a resource is announced
  * through the callback that the adapter is given, after commit.
  *
  * Adapters run the suite in store.contract.ts.
  */
-export interface Store extends ResourceStore, SeriesStore, CredentialStore, LeaseStore {
+export interface Store extends ResourceStore, SeriesStore, CredentialStore, DeviceRecordStore, LeaseStore {
   close(): Promise<void>;
 }
 

@@ -41,11 +41,13 @@ function globalPool(context: ShapeContext): TensorType[] {
 
 function batchNormalization(context: ShapeContext): TensorType[] {
   const x = context.input(0);
-  if (context.node.outputs.filter((name) => name !== '').length > 1) context.unsupported('more than one output (an unfinished training model)');
+  if (context.node.outputs.filter((name) => name !== '').length > 1)
+    context.unsupported('more than one output (an unfinished training model)');
   if (x.shape.length < 2) context.mismatch('the input must have channels: [N, C, ...]');
   for (const index of [1, 2, 3, 4]) {
     const { shape } = context.input(index);
-    if (shape.length !== 1 || !fits(shape[0], x.shape[1])) context.mismatch('scale, bias, mean and variance must have one value per channel');
+    if (shape.length !== 1 || !fits(shape[0], x.shape[1]))
+      context.mismatch('scale, bias, mean and variance must have one value per channel');
   }
   return [x];
 }

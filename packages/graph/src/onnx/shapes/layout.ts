@@ -25,7 +25,8 @@ function reshape(context: ShapeContext): TensorType[] {
   const target = value && integerValues(value);
   if (!target) context.unsupported('a target shape that is computed while the model runs');
   const copyZero = intAttribute(context.node, 'allowzero', 0) === 0;
-  if (target.filter((size) => size === -1).length > 1 || target.some((size) => size < -1)) context.mismatch(`[${target.join(', ')}] is no target shape`);
+  if (target.filter((size) => size === -1).length > 1 || target.some((size) => size < -1))
+    context.mismatch(`[${target.join(', ')}] is no target shape`);
   const sizes = target.map((size, i) => {
     if (size !== 0 || !copyZero) return size;
     const copied = x.shape[i];
@@ -65,7 +66,7 @@ function concat(context: ShapeContext): TensorType[] {
 }
 
 function constant(context: ShapeContext): TensorType[] {
-  const value = context.node.attributes['value'];
+  const value = context.node.attributes.value;
   if (value?.kind !== 'tensor') context.unsupported('a constant that is not given as "value"');
   return [{ type: value.value.type, shape: value.value.dims }];
 }

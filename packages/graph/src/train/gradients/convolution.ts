@@ -17,26 +17,9 @@ function geometryOf(view: BackwardView): ConvGeometry {
   return { ...window, x, w, y, groups: intAttribute(view.node, 'group', 1), spatial: x.length - 2 };
 }
 
-/**
- * Gradient by the input at stride 1: a convolution with the kernel turned round and its channels swapped, which ONNX
- * Runtime computes faster than ConvTranspose.
- */
-function byInputTurned(view: BackwardView, geometry: ConvGeometry): string {
-  const { graph, gradient } = view;
-  const axes = geometry.kernel.map((_, i) => i + 2);
-  const back = axes.map(() => -1);
-  const from = geometry.kernel.map((size) => -size - 1);
-  const turned = graph.op('Slice', [view.input(1), graph.ints(back), graph.ints(from), graph.ints(axes), graph.ints(back)]);
-  const swapped = graph.transpose(turned, [1, 0, ...axes]);
-  const pads = geometry.pads.map((pad, i) => (geometry.kernel[i % geometry.spatial] ?? 1) - 1 - pad);
-  return graph.op('Conv', [gradient, swapped], { kernel_shape: attribute.ints(geometry.kernel), pads: attribute.ints(pads) });
-}
-
+/** Gradient by the input: the transposed convolution. */
 function byInput(view: BackwardView): string {
-  const geometry = geometryOf(view);
-  const { kernel, strides, dilations, pads, x, y, groups, spatial } = geometry;
-  const plain = groups === 1 && [...strides, ...dilations].every((value) => value === 1);
-  if (plain && pads.every((pad, i) => pad <= (kernel[i % spatial] ?? 1) - 1)) return byInputTurned(view, geometry);
+  const { kernel, strides, dilations, pads, x, y, groups, spatial } = geometryOf(view);
   // Pixels at the end that the last window did not reach have no gradient; output_padding makes room for them.
   const rest = kernel.map((size, i) => {
     const reached = ((y[i + 2] ?? 1) - 1) * (strides[i] ?? 1) + (size - 1) * (dilations[i] ?? 1) + 1;
@@ -76,10 +59,8 @@ function byWeights(view: BackwardView): string {
     group: attribute.int(groups),
   });
   const zeros = Array.from({ length: spatial }, () => 0);
-  const exact = tail.every((_, i) => {
-    const room = (size[i] ?? 0) + (pads[i] ?? 0) + (pads[spatial + i] ?? 0) - ((view.shape(view.node.outputs[0] ?? '')[i + 2] ?? 1) - 1) * (strides[i] ?? 1) - 1;
-    return Math.floor(room / (dilations[i] ?? 1)) + 1 === kernel[i];
-  });
+  // Pixels that the last window did not reach make the result larger than the kernel.
+  const exact = strides.every((stride) => stride === 1);
   const cut = exact ? result : graph.op('Slice', [result, graph.ints(zeros), graph.ints(kernel), graph.ints(tail)]);
   return graph.transpose(cut, [1, 0, ...tail]);
 }
@@ -91,7 +72,12 @@ const conv: GradientRule = {
     return [
       view.needs(0) ? byInput(view) : undefined,
       view.needs(1) ? byWeights(view) : undefined,
-      view.needs(2) ? view.graph.sum(view.gradient, axes.filter((axis) => axis !== 1)) : undefined,
+      view.needs(2)
+        ? view.graph.sum(
+            view.gradient,
+            axes.filter((axis) => axis !== 1),
+          )
+        : undefined,
     ];
   },
 };

@@ -1,20 +1,20 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import { openSession, type Session, type Tensor } from '../../session/index.ts';
 import {
   type Attribute,
   attribute,
   createRandom,
   elementCount,
   float32Tensor,
-  inferShapes,
   IR_VERSION,
-  makeNode,
+  inferShapes,
   type Model,
+  makeNode,
   OPSET,
   shuffle,
   type TensorData,
   writeModel,
 } from '../../onnx/index.ts';
+import { openSession, type Session, type Tensor } from '../../session/index.ts';
 import { FEED, feedName, next, slotsLength } from '../feeds.ts';
 import type { Loss } from '../losses.ts';
 import { normalizeModel } from '../normalize-model.ts';
@@ -36,43 +36,178 @@ interface OpCase {
 }
 
 const { ints, int, float, string } = attribute;
-const window = (kernel: number[], strides: number[], pads: number[]) => ({ kernel_shape: ints(kernel), strides: ints(strides), pads: ints(pads) });
+const window = (kernel: number[], strides: number[], pads: number[]) => ({
+  kernel_shape: ints(kernel),
+  strides: ints(strides),
+  pads: ints(pads),
+});
 const scalar = (value: number) => float32Tensor([], Float32Array.of(value));
 const shapeTensor = (values: number[]): TensorData => ({ type: 'int64', dims: [values.length], data: BigInt64Array.from(values, BigInt) });
 const channels = (count: number) => float32Tensor([count], new Float32Array(count).fill(1));
 
 const CASES: readonly OpCase[] = [
   { op: 'Conv', title: '3x3, padding 1', operands: [[2, 2, 4, 5], [3, 2, 3, 3], [3]], attributes: window([3, 3], [1, 1], [1, 1, 1, 1]) },
-  { op: 'Conv', title: '1x1, no bias', operands: [[2, 3, 3, 2], [2, 3, 1, 1]] },
+  {
+    op: 'Conv',
+    title: '1x1, no bias',
+    operands: [
+      [2, 3, 3, 2],
+      [2, 3, 1, 1],
+    ],
+  },
   { op: 'Conv', title: 'one channel, no padding', operands: [[2, 1, 5, 5], [2, 1, 3, 3], [2]] },
-  { op: 'Conv', title: 'stride 2 with pixels left over', operands: [[2, 2, 6, 6], [3, 2, 3, 3], [3]], attributes: window([3, 3], [2, 2], [1, 1, 1, 1]) },
-  { op: 'Conv', title: 'stride 3 and 2, uneven pads', operands: [[1, 2, 7, 6], [2, 2, 2, 3]], attributes: window([2, 3], [3, 2], [1, 0, 0, 2]) },
-  { op: 'Conv', title: 'more padding than kernel', operands: [[1, 1, 3, 3], [2, 1, 2, 2]], attributes: window([2, 2], [1, 1], [2, 2, 2, 2]) },
-  { op: 'Conv', title: 'groups', operands: [[2, 4, 4, 4], [6, 2, 3, 3], [6]], attributes: { ...window([3, 3], [1, 1], [1, 1, 1, 1]), group: int(2) } },
-  { op: 'Conv', title: 'depthwise, stride 2', operands: [[2, 3, 5, 5], [3, 1, 3, 3]], attributes: { ...window([3, 3], [2, 2], [1, 1, 1, 1]), group: int(3) } },
-  { op: 'Conv', title: 'dilations', operands: [[1, 2, 6, 6], [2, 2, 2, 2]], attributes: { dilations: ints([2, 3]) } },
-  { op: 'Conv', title: 'auto_pad', operands: [[1, 2, 5, 4], [2, 2, 3, 2]], attributes: { auto_pad: string('SAME_UPPER'), strides: ints([2, 2]) } },
+  {
+    op: 'Conv',
+    title: 'stride 2 with pixels left over',
+    operands: [[2, 2, 6, 6], [3, 2, 3, 3], [3]],
+    attributes: window([3, 3], [2, 2], [1, 1, 1, 1]),
+  },
+  {
+    op: 'Conv',
+    title: 'stride 3 and 2, uneven pads',
+    operands: [
+      [1, 2, 7, 6],
+      [2, 2, 2, 3],
+    ],
+    attributes: window([2, 3], [3, 2], [1, 0, 0, 2]),
+  },
+  {
+    op: 'Conv',
+    title: 'more padding than kernel',
+    operands: [
+      [1, 1, 3, 3],
+      [2, 1, 2, 2],
+    ],
+    attributes: window([2, 2], [1, 1], [2, 2, 2, 2]),
+  },
+  {
+    op: 'Conv',
+    title: 'groups',
+    operands: [[2, 4, 4, 4], [6, 2, 3, 3], [6]],
+    attributes: { ...window([3, 3], [1, 1], [1, 1, 1, 1]), group: int(2) },
+  },
+  {
+    op: 'Conv',
+    title: 'depthwise, stride 2',
+    operands: [
+      [2, 3, 5, 5],
+      [3, 1, 3, 3],
+    ],
+    attributes: { ...window([3, 3], [2, 2], [1, 1, 1, 1]), group: int(3) },
+  },
+  {
+    op: 'Conv',
+    title: 'dilations',
+    operands: [
+      [1, 2, 6, 6],
+      [2, 2, 2, 2],
+    ],
+    attributes: { dilations: ints([2, 3]) },
+  },
+  {
+    op: 'Conv',
+    title: 'auto_pad',
+    operands: [
+      [1, 2, 5, 4],
+      [2, 2, 3, 2],
+    ],
+    attributes: { auto_pad: string('SAME_UPPER'), strides: ints([2, 2]) },
+  },
   { op: 'Conv', title: 'one spatial dimension', operands: [[2, 2, 6], [2, 2, 3], [2]], attributes: { strides: ints([2]) } },
   { op: 'MaxPool', operands: [[2, 2, 4, 4]], attributes: window([2, 2], [2, 2], [0, 0, 0, 0]) },
   { op: 'MaxPool', title: 'odd size', operands: [[2, 2, 5, 3]], attributes: window([2, 2], [2, 2], [0, 0, 0, 0]) },
   { op: 'MaxPool', title: 'windows overlap', operands: [[2, 2, 5, 6]], attributes: window([3, 3], [2, 1], [1, 1, 1, 1]) },
   { op: 'AveragePool', operands: [[2, 2, 4, 4]], attributes: window([2, 2], [2, 2], [0, 0, 0, 0]) },
   { op: 'AveragePool', title: 'odd size', operands: [[1, 2, 5, 3]], attributes: window([2, 2], [2, 2], [0, 0, 0, 0]) },
-  { op: 'AveragePool', title: 'windows overlap, padding not counted', operands: [[2, 2, 5, 4]], attributes: window([3, 3], [2, 1], [1, 1, 1, 1]) },
-  { op: 'AveragePool', title: 'padding counted', operands: [[1, 2, 4, 4]], attributes: { ...window([3, 3], [2, 2], [1, 1, 1, 1]), count_include_pad: int(1) } },
+  {
+    op: 'AveragePool',
+    title: 'windows overlap, padding not counted',
+    operands: [[2, 2, 5, 4]],
+    attributes: window([3, 3], [2, 1], [1, 1, 1, 1]),
+  },
+  {
+    op: 'AveragePool',
+    title: 'padding counted',
+    operands: [[1, 2, 4, 4]],
+    attributes: { ...window([3, 3], [2, 2], [1, 1, 1, 1]), count_include_pad: int(1) },
+  },
   { op: 'GlobalAveragePool', operands: [[2, 3, 3, 4]] },
   { op: 'BatchNormalization', operands: [[3, 2, 2, 3], [2], [2]], fixed: [channels(2), channels(2)] },
   { op: 'BatchNormalization', title: 'of features', operands: [[5, 3], [3], [3]], fixed: [channels(3), channels(3)] },
   { op: 'Gemm', operands: [[3, 4], [4, 2], [2]] },
-  { op: 'Gemm', title: 'transA', operands: [[4, 3], [4, 2], [3, 1]], attributes: { transA: int(1), alpha: float(0.5) } },
-  { op: 'Gemm', title: 'transB', operands: [[3, 4], [2, 4], [1, 2]], attributes: { transB: int(1), beta: float(2) } },
-  { op: 'Gemm', title: 'both', operands: [[4, 3], [2, 4]], attributes: { transA: int(1), transB: int(1), alpha: float(1.5) } },
-  { op: 'MatMul', operands: [[3, 4], [4, 2]] },
-  { op: 'MatMul', title: 'batches by matrix', operands: [[2, 3, 4], [4, 2]] },
-  { op: 'MatMul', title: 'batches by batches', operands: [[2, 1, 3, 2], [2, 2, 3]] },
-  { op: 'Add', operands: [[2, 3, 4], [3, 1]] },
-  { op: 'Sub', operands: [[3, 1], [2, 3, 4]] },
-  { op: 'Mul', operands: [[2, 3, 4], [1, 4]] },
+  {
+    op: 'Gemm',
+    title: 'transA',
+    operands: [
+      [4, 3],
+      [4, 2],
+      [3, 1],
+    ],
+    attributes: { transA: int(1), alpha: float(0.5) },
+  },
+  {
+    op: 'Gemm',
+    title: 'transB',
+    operands: [
+      [3, 4],
+      [2, 4],
+      [1, 2],
+    ],
+    attributes: { transB: int(1), beta: float(2) },
+  },
+  {
+    op: 'Gemm',
+    title: 'both',
+    operands: [
+      [4, 3],
+      [2, 4],
+    ],
+    attributes: { transA: int(1), transB: int(1), alpha: float(1.5) },
+  },
+  {
+    op: 'MatMul',
+    operands: [
+      [3, 4],
+      [4, 2],
+    ],
+  },
+  {
+    op: 'MatMul',
+    title: 'batches by matrix',
+    operands: [
+      [2, 3, 4],
+      [4, 2],
+    ],
+  },
+  {
+    op: 'MatMul',
+    title: 'batches by batches',
+    operands: [
+      [2, 1, 3, 2],
+      [2, 2, 3],
+    ],
+  },
+  {
+    op: 'Add',
+    operands: [
+      [2, 3, 4],
+      [3, 1],
+    ],
+  },
+  {
+    op: 'Sub',
+    operands: [
+      [3, 1],
+      [2, 3, 4],
+    ],
+  },
+  {
+    op: 'Mul',
+    operands: [
+      [2, 3, 4],
+      [1, 4],
+    ],
+  },
   { op: 'Mul', title: 'square', operands: [[2, 5]], attributes: {} },
   { op: 'Div', operands: [[3, 4], [4]], shift: 3 },
   { op: 'Relu', operands: [[3, 8]] },
@@ -85,7 +220,15 @@ const CASES: readonly OpCase[] = [
   { op: 'Reshape', operands: [[2, 3, 4]], fixed: [shapeTensor([0, -1, 2])] },
   { op: 'Transpose', operands: [[2, 3, 4]], attributes: { perm: ints([1, 2, 0]) } },
   { op: 'Transpose', title: 'reversed', operands: [[2, 3, 4]] },
-  { op: 'Concat', operands: [[2, 1, 3], [2, 2, 3], [2, 3, 3]], attributes: { axis: int(-2) } },
+  {
+    op: 'Concat',
+    operands: [
+      [2, 1, 3],
+      [2, 2, 3],
+      [2, 3, 3],
+    ],
+    attributes: { axis: int(-2) },
+  },
   { op: 'Dropout', operands: [[4, 6]], fixed: [scalar(0.5)] },
   { op: 'Softmax', operands: [[3, 5]], attributes: { axis: int(-1) } },
   { op: 'Softmax', title: 'over channels', operands: [[2, 3, 2, 2]], attributes: { axis: int(1) } },
@@ -106,15 +249,37 @@ function spreadValues(count: number, seed: number, shift: number): Float32Array 
 /** x -> x + op(operands): the batch is the first size of the result. */
 function modelOf(test: OpCase): Model {
   const initializers = new Map<string, TensorData>();
-  for (const [i, dims] of test.operands.entries()) initializers.set(`w${i}`, float32Tensor(dims, spreadValues(elementCount(dims), i + 1, test.shift ?? 0)));
+  for (const [i, dims] of test.operands.entries())
+    initializers.set(`w${i}`, float32Tensor(dims, spreadValues(elementCount(dims), i + 1, test.shift ?? 0)));
   for (const [i, tensor] of (test.fixed ?? []).entries()) initializers.set(`fixed${i}`, tensor);
   const operands = test.operands.map((_, i) => `a${i}`);
-  const inputs = test.op === 'Mul' && operands.length === 1 ? ['a0', 'a0'] : [...operands, ...(test.fixed ?? []).map((_, i) => `fixed${i}`)];
-  const nodes = [...operands.map((name, i) => makeNode('Identity', [`w${i}`], [name])), makeNode(test.op, inputs, ['result'], test.attributes)];
-  const bare: Model = { irVersion: IR_VERSION, producer: 'test', opsets: [{ domain: '', version: OPSET }], graph: { name: 'g', nodes, initializers, inputs: [], outputs: [] }, metadata: {} };
+  const inputs =
+    test.op === 'Mul' && operands.length === 1 ? ['a0', 'a0'] : [...operands, ...(test.fixed ?? []).map((_, i) => `fixed${i}`)];
+  const nodes = [
+    ...operands.map((name, i) => makeNode('Identity', [`w${i}`], [name])),
+    makeNode(test.op, inputs, ['result'], test.attributes),
+  ];
+  const bare: Model = {
+    irVersion: IR_VERSION,
+    producer: 'test',
+    opsets: [{ domain: '', version: OPSET }],
+    graph: { name: 'g', nodes, initializers, inputs: [], outputs: [] },
+    metadata: {},
+  };
   const shape = inferShapes(bare).get('result')?.shape ?? [];
-  const head = test.loss === undefined || test.op !== 'Softmax' ? [...nodes, makeNode('Add', ['result', 'x'], ['y'])] : [...nodes.slice(0, -1), makeNode('Add', ['a0', 'x'], ['sum']), makeNode('Softmax', ['sum'], ['y'])];
-  return { ...bare, graph: { ...bare.graph, nodes: head, inputs: [{ name: 'x', type: 'float32', shape }], outputs: [{ name: 'y', type: 'float32', shape }] } };
+  const head =
+    test.loss === undefined || test.op !== 'Softmax'
+      ? [...nodes, makeNode('Add', ['result', 'x'], ['y'])]
+      : [...nodes.slice(0, -1), makeNode('Add', ['a0', 'x'], ['sum']), makeNode('Softmax', ['sum'], ['y'])];
+  return {
+    ...bare,
+    graph: {
+      ...bare.graph,
+      nodes: head,
+      inputs: [{ name: 'x', type: 'float32', shape }],
+      outputs: [{ name: 'y', type: 'float32', shape }],
+    },
+  };
 }
 
 let session: Session | undefined;
@@ -143,8 +308,15 @@ async function differentiate(test: OpCase): Promise<Differentiable> {
   const size = elementCount(plan.outputDims);
   const labels: Tensor =
     loss === 'cross-entropy'
-      ? { type: 'int64', dims: [batchSize], data: BigInt64Array.from({ length: batchSize }, (_, i) => BigInt(i % (plan.outputDims[1] ?? 1))) }
-      : float32Tensor(plan.outputDims, Float32Array.from({ length: size }, () => (loss === 'mse' ? random.normal() : random.uniform())));
+      ? {
+          type: 'int64',
+          dims: [batchSize],
+          data: BigInt64Array.from({ length: batchSize }, (_, i) => BigInt(i % (plan.outputDims[1] ?? 1))),
+        }
+      : float32Tensor(
+          plan.outputDims,
+          Float32Array.from({ length: size }, () => (loss === 'mse' ? random.normal() : random.uniform())),
+        );
   const statistics = slotsLength(plan.statistics);
   const fixed: Record<string, Tensor> = {
     x: float32Tensor(plan.input.dims, new Float32Array(elementCount(plan.input.dims))),
@@ -153,13 +325,17 @@ async function differentiate(test: OpCase): Promise<Differentiable> {
     [feedName('rate')]: scalar(1),
     ...(statistics > 0 ? { [FEED.statistics]: float32Tensor([statistics], new Float32Array(statistics)) } : {}),
   };
-  for (const { name, dims } of plan.masks) fixed[name] = float32Tensor(dims, Float32Array.from({ length: elementCount(dims) }, () => (random.uniform() < 0.5 ? 0 : 2)));
+  for (const { name, dims } of plan.masks)
+    fixed[name] = float32Tensor(
+      dims,
+      Float32Array.from({ length: elementCount(dims) }, () => (random.uniform() < 0.5 ? 0 : 2)),
+    );
   return {
     weights,
     step: async (at) => {
       const results = await loaded.run({ ...fixed, [FEED.weights]: float32Tensor([count], at) });
       const after = results[next(FEED.weights)]?.data as Float32Array;
-      return { loss: Number(results['loss']?.data[0]), gradient: at.map((value, i) => value - (after[i] ?? 0)) };
+      return { loss: Number(results.loss?.data[0]), gradient: at.map((value, i) => value - (after[i] ?? 0)) };
     },
   };
 }

@@ -12,7 +12,12 @@ const transpose: GradientRule = {
   backward: ({ graph, node, gradient, shape, input }) => {
     const rank = shape(input(0)).length;
     const perm = intsAttribute(node, 'perm') ?? Array.from({ length: rank }, (_, axis) => rank - 1 - axis);
-    return [graph.transpose(gradient, Array.from({ length: rank }, (_, axis) => perm.indexOf(axis)))];
+    return [
+      graph.transpose(
+        gradient,
+        Array.from({ length: rank }, (_, axis) => perm.indexOf(axis)),
+      ),
+    ];
   },
 };
 

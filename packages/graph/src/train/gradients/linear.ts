@@ -4,7 +4,11 @@ import type { BackwardView, GradientRule, GradientRules } from './rule.ts';
 
 /** alpha * a' b', each transposed when asked. */
 function product(view: BackwardView, a: string, transA: boolean, b: string, transB: boolean, alpha: number): string {
-  return view.graph.op('Gemm', [a, b], { alpha: attribute.float(alpha), transA: attribute.int(transA ? 1 : 0), transB: attribute.int(transB ? 1 : 0) });
+  return view.graph.op('Gemm', [a, b], {
+    alpha: attribute.float(alpha),
+    transA: attribute.int(transA ? 1 : 0),
+    transB: attribute.int(transB ? 1 : 0),
+  });
 }
 
 const gemm: GradientRule = {
@@ -41,7 +45,10 @@ const matMul: GradientRule = {
     const [a, b] = [view.input(0), view.input(1)];
     const [shapeA, shapeB] = [view.shape(a), view.shape(b)];
     if (shapeA.length === 2 && shapeB.length === 2) {
-      return [view.needs(0) ? product(view, dy, false, b, true, 1) : undefined, view.needs(1) ? product(view, a, true, dy, false, 1) : undefined];
+      return [
+        view.needs(0) ? product(view, dy, false, b, true, 1) : undefined,
+        view.needs(1) ? product(view, a, true, dy, false, 1) : undefined,
+      ];
     }
     const batch = view.shape(view.node.outputs[0] ?? '').slice(0, -2);
     const reduce = (value: string, to: readonly number[]) => unbroadcast(graph, value, [...batch, ...to.slice(-2)], to);

@@ -15,7 +15,10 @@ const maxPool: GradientRule = {
   weights: [],
   forward: (view) => {
     const indices = view.graph.freshName('indices');
-    view.graph.opInto('MaxPool', [view.input(0)], [view.node.outputs[0] ?? '', indices], { ...view.node.attributes, storage_order: attribute.int(0) });
+    view.graph.opInto('MaxPool', [view.input(0)], [view.node.outputs[0] ?? '', indices], {
+      ...view.node.attributes,
+      storage_order: attribute.int(0),
+    });
     return { indices };
   },
   backward: (view) => {
@@ -23,11 +26,17 @@ const maxPool: GradientRule = {
     const shape = view.shape(view.input(0));
     const { kernel, strides } = windowFor(view);
     const apart = kernel.every((size, i) => size <= (strides[i] ?? 1));
-    const zeros = graph.op('ConstantOfShape', [graph.ints([elementCount(shape)])], { value: { kind: 'tensor', value: float32Tensor([1], Float32Array.of(0)) } });
-    const flat = graph.op('ScatterElements', [zeros, graph.reshape(savedValue(view, 'indices'), [-1]), graph.reshape(view.gradient, [-1])], {
-      axis: attribute.int(0),
-      reduction: attribute.string(apart ? 'none' : 'add'),
+    const zeros = graph.op('ConstantOfShape', [graph.ints([elementCount(shape)])], {
+      value: { kind: 'tensor', value: float32Tensor([1], Float32Array.of(0)) },
     });
+    const flat = graph.op(
+      'ScatterElements',
+      [zeros, graph.reshape(savedValue(view, 'indices'), [-1]), graph.reshape(view.gradient, [-1])],
+      {
+        axis: attribute.int(0),
+        reduction: attribute.string(apart ? 'none' : 'add'),
+      },
+    );
     return [graph.reshape(flat, shape)];
   },
 };
@@ -41,7 +50,9 @@ function windowCounts(window: Window, size: readonly number[], countPads: boolea
       return countPads ? (window.kernel[i] ?? 1) : Math.min(end, size[i] ?? 0) - Math.max(begin, 0);
     }),
   );
-  return Float32Array.from(along.reduce<number[]>((products, counts) => products.flatMap((left) => counts.map((right) => left * right)), [1]));
+  return Float32Array.from(
+    along.reduce<number[]>((products, counts) => products.flatMap((left) => counts.map((right) => left * right)), [1]),
+  );
 }
 
 /** Spreads each value of the gradient over its window: a transposed convolution with a kernel of ones, channel by channel. */
@@ -53,7 +64,12 @@ function spread(view: BackwardView, window: Window): string {
   const channels = (shape[0] ?? 0) * (shape[1] ?? 0);
   const output = window.output.map((steps) => steps ?? 0);
   const counts = windowCounts(window, size, intAttribute(view.node, 'count_include_pad', 0) !== 0);
-  const shares = graph.constant(float32Tensor([1, 1, ...output], counts.map((count) => 1 / count)));
+  const shares = graph.constant(
+    float32Tensor(
+      [1, 1, ...output],
+      counts.map((count) => 1 / count),
+    ),
+  );
   const rest = size.map((pixels, i) => {
     const reached = ((output[i] ?? 1) - 1) * (window.strides[i] ?? 1) + (window.kernel[i] ?? 1);
     return pixels + (window.pads[i] ?? 0) + (window.pads[spatial + i] ?? 0) - reached;

@@ -62,7 +62,11 @@ const batchNormalization: GradientRule = {
       const centred = graph.op('Sub', [graph.op('Sub', [dy, graph.mean(dy, axes, true)]), along]);
       return graph.op('Mul', [centred, savedValue(view, 'factor')]);
     };
-    return [view.needs(0) ? byInput() : undefined, view.needs(1) ? graph.sum(weighted, axes) : undefined, view.needs(2) ? graph.sum(dy, axes) : undefined];
+    return [
+      view.needs(0) ? byInput() : undefined,
+      view.needs(1) ? graph.sum(weighted, axes) : undefined,
+      view.needs(2) ? graph.sum(dy, axes) : undefined,
+    ];
   },
 };
 

@@ -1,0 +1,86 @@
+import type { IncomingMessage } from 'node:http';
+import { type RequestOptions, request } from 'node:https';
+import { AppError, fromProblem, problemSchema, SERVER_TLS_NAME } from '@selvedge/contract';
+import type { DownloadResponse } from '@selvedge/runtime';
+import type { ServerAccess } from '../../domain/server-access.ts';
+
+/** Silence after which a call is given up. */
+const IDLE_TIMEOUT_MS = 30_000;
+const MAX_ANSWER_BYTES = 256 * 1024;
+
+/** Where and how to connect: the server must present a certificate of the pinned CA for its fixed name. */
+export function tlsOptions(access: ServerAccess) {
+  return {
+    host: access.host,
+    port: access.port,
+    servername: SERVER_TLS_NAME,
+    ca: access.caPem,
+    ...(access.key === undefined ? {} : { key: access.key }),
+    ...(access.cert === undefined ? {} : { cert: access.cert }),
+  };
+}
+
+function open(access: ServerAccess, options: RequestOptions, body?: string, signal?: AbortSignal): Promise<IncomingMessage> {
+  return new Promise((resolve, reject) => {
+    const call = request(
+      { ...tlsOptions(access), agent: false, ...options, ...(signal === undefined ? {} : { signal }) },
+      (response: IncomingMessage) => {
+        response.setTimeout(IDLE_TIMEOUT_MS, () => response.destroy(new Error(`no data for ${IDLE_TIMEOUT_MS / 1000} s`)));
+        resolve(response);
+      },
+    );
+    call.setTimeout(IDLE_TIMEOUT_MS, () => call.destroy(new Error(`no answer for ${IDLE_TIMEOUT_MS / 1000} s`)));
+    call.on('error', (cause) => {
+      signal?.throwIfAborted();
+      reject(
+        new AppError(
+          'SERVER_UNREACHABLE',
+          { message: `The server at ${access.host}:${access.port} did not answer: ${cause.message}` },
+          { cause },
+        ),
+      );
+    });
+    call.end(body);
+  });
+}
+
+async function readText(response: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of response) {
+    const bytes = Buffer.from(chunk);
+    size += bytes.length;
+    if (size > MAX_ANSWER_BYTES) throw new AppError('PAYLOAD_TOO_LARGE', { message: 'The answer of the server is too large.' });
+    chunks.push(bytes);
+  }
+  return Buffer.concat(chunks).toString('utf8');
+}
+
+/**
+ * Posts JSON to the device port and returns the parsed answer.
+ *
+ * @throws AppError the one that the server answered with; SERVER_UNREACHABLE (operational) when it did not.
+ */
+export async function postJson(access: ServerAccess, path: string, body: unknown, signal?: AbortSignal): Promise<unknown> {
+  const text = JSON.stringify(body);
+  const headers = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) };
+  const response = await open(access, { method: 'POST', path, headers }, text, signal);
+  const answer = await readText(response);
+  let value: unknown;
+  try {
+    value = JSON.parse(answer);
+  } catch (cause) {
+    throw new AppError('SERVER_UNREACHABLE', { message: `The server answered HTTP ${response.statusCode} without JSON.` }, { cause });
+  }
+  if (response.statusCode !== undefined && response.statusCode < 300) return value;
+  const problem = problemSchema.safeParse(value);
+  if (problem.success) throw fromProblem(problem.data);
+  throw new AppError('SERVER_UNREACHABLE', { message: `The server answered HTTP ${response.statusCode}.` });
+}
+
+/** Opens a blob from this byte on. */
+export async function openBlob(access: ServerAccess, sha256: string, offset: number, signal?: AbortSignal): Promise<DownloadResponse> {
+  const headers = offset > 0 ? { range: `bytes=${offset}-` } : {};
+  const response = await open(access, { method: 'GET', path: `/device/v1/blobs/${sha256}`, headers }, undefined, signal);
+  return { status: response.statusCode ?? 0, headers: response.headers, body: response };
+}

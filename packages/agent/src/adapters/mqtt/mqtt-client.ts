@@ -1,0 +1,169 @@
+import type { ConnectionOptions } from 'node:tls';
+import { AppError } from '@selvedge/contract';
+import { type Backoff, backoffDelayMs, type Logger } from '@selvedge/runtime';
+import { MqttSession } from './mqtt-session.ts';
+
+/** Where to connect and with what identity: host, port, servername, ca, key, cert. */
+export type Endpoint = Pick<ConnectionOptions, 'host' | 'port' | 'servername' | 'ca' | 'key' | 'cert'>;
+
+export interface MqttClientOptions {
+  /** Asked before every connection, so that a renewed certificate is taken up. */
+  endpoint: () => Promise<Endpoint>;
+  clientId: string;
+  username: string;
+  will: { topic: string; payload: string };
+  subscriptions: readonly string[];
+  /** Default 60,000. */
+  keepaliveMs?: number;
+  /** Default 20,000. */
+  answerTimeoutMs?: number;
+  maxPacketBytes: number;
+  /** Messages that may wait for their acknowledgement; default 64. */
+  maxPending?: number;
+  /** Delays between connections. */
+  backoff: Backoff;
+  log: Logger;
+  onMessage: (topic: string, payload: Uint8Array) => Promise<void> | void;
+  /** Called after each subscription, before anything that was left from the last connection is sent again. */
+  onConnected: () => void;
+  onDisconnected: (reason: string) => void;
+}
+
+interface Pending {
+  topic: string;
+  payload: string | Buffer;
+  /** Went out on an earlier connection already. */
+  sent: boolean;
+  resolve: () => void;
+  reject: (error: Error) => void;
+}
+
+/** A connection that lived this long was a good one: the next delay starts small again. */
+const STABLE_MS = 20_000;
+
+/**
+ * Keeps one MQTT connection: reconnects with back-off and jitter, and sends what was not acknowledged again.
+ * A message may therefore arrive twice; every message of the device channel tolerates that.
+ */
+export class MqttClient {
+  readonly #options: MqttClientOptions;
+  readonly #pending = new Map<number, Pending>();
+  #session: MqttSession | undefined;
+  #connected = false;
+  #nextId = 1;
+  #attempt = 0;
+  #stopped = false;
+  #timer: NodeJS.Timeout | undefined;
+  #wakeUp: (() => void) | undefined;
+  #loop: Promise<void> | undefined;
+
+  constructor(options: MqttClientOptions) {
+    this.#options = options;
+  }
+
+  get connected(): boolean {
+    return this.#connected;
+  }
+
+  start(): void {
+    this.#loop ??= this.#run();
+  }
+
+  /**
+   * Sends with QoS 1; resolves when the broker has acknowledged, maybe on a later connection.
+   *
+   * @throws AppError RATE_LIMITED when too many messages wait already; INTERRUPTED when the client stops first.
+   */
+  publish(topic: string, payload: string | Buffer): Promise<void> {
+    if (this.#stopped) return Promise.reject(new AppError('INTERRUPTED', { message: 'The connection is being closed.' }));
+    if (this.#pending.size >= (this.#options.maxPending ?? 64)) {
+      return Promise.reject(new AppError('RATE_LIMITED', { message: `Too many messages wait to be sent to ${topic}.` }));
+    }
+    const messageId = this.#takeId();
+    return new Promise((resolve, reject) => {
+      this.#pending.set(messageId, { topic, payload, sent: this.#connected, resolve, reject });
+      if (this.#connected) this.#session?.publish(messageId, topic, payload, false);
+    });
+  }
+
+  /** Disconnects properly; what is not acknowledged is given up. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    clearTimeout(this.#timer);
+    this.#wakeUp?.();
+    if (this.#connected) this.#session?.disconnect();
+    else this.#session?.destroy();
+    await this.#loop;
+    for (const { reject } of this.#pending.values()) reject(new AppError('INTERRUPTED', { message: 'The connection was closed.' }));
+    this.#pending.clear();
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#stopped) {
+      const startedAt = performance.now();
+      const reason = await this.#connectOnce();
+      if (this.#stopped) return;
+      if (performance.now() - startedAt > STABLE_MS) this.#attempt = 0;
+      this.#attempt += 1;
+      const delayMs = backoffDelayMs(this.#attempt, this.#options.backoff);
+      this.#options.log.warn('not connected to the server; trying again', { reason, inMs: Math.round(delayMs) });
+      await new Promise<void>((resolve) => {
+        this.#wakeUp = resolve;
+        this.#timer = setTimeout(resolve, delayMs);
+      });
+    }
+  }
+
+  /** Returns why the connection ended or did not come about. */
+  async #connectOnce(): Promise<string> {
+    try {
+      const { clientId, username, will, subscriptions, keepaliveMs, answerTimeoutMs, maxPacketBytes, log, onMessage } = this.#options;
+      const session = new MqttSession({
+        endpoint: await this.#options.endpoint(),
+        clientId,
+        username,
+        will,
+        subscriptions,
+        keepaliveMs: keepaliveMs ?? 60_000,
+        answerTimeoutMs: answerTimeoutMs ?? 20_000,
+        maxPacketBytes,
+        log,
+        onMessage,
+        onAcknowledged: (messageId) => this.#acknowledged(messageId),
+      });
+      if (this.#stopped) return 'stopped';
+      this.#session = session;
+      await session.open();
+      this.#enter(session);
+      const reason = await session.closed;
+      this.#connected = false;
+      this.#options.onDisconnected(reason);
+      return reason;
+    } catch (error) {
+      return error instanceof Error ? error.message : String(error);
+    }
+  }
+
+  #enter(session: MqttSession): void {
+    const left = [...this.#pending];
+    this.#connected = true;
+    this.#options.onConnected();
+    for (const [messageId, waiting] of left) {
+      session.publish(messageId, waiting.topic, waiting.payload, waiting.sent);
+      waiting.sent = true;
+    }
+  }
+
+  #acknowledged(messageId: number): void {
+    this.#pending.get(messageId)?.resolve();
+    this.#pending.delete(messageId);
+  }
+
+  /** 1..65,000; the rest is for subscriptions. There are fewer pending messages than ids. */
+  #takeId(): number {
+    do {
+      this.#nextId = (this.#nextId % 65_000) + 1;
+    } while (this.#pending.has(this.#nextId));
+    return this.#nextId;
+  }
+}

@@ -1,0 +1,190 @@
+import { connect as connectTls, type TLSSocket } from 'node:tls';
+import type { Logger } from '@selvedge/runtime';
+import { generate, type IPublishPacket, type Packet, parser, writeToStream } from 'mqtt-packet';
+import type { Endpoint } from './mqtt-client.ts';
+
+// Otherwise the library makes 65,536 two-byte buffers once and keeps them.
+writeToStream.cacheNumbers = false;
+
+export interface MqttSessionOptions {
+  endpoint: Endpoint;
+  clientId: string;
+  username: string;
+  will: { topic: string; payload: string };
+  /** Topics subscribed to with QoS 1 as part of connecting. */
+  subscriptions: readonly string[];
+  keepaliveMs: number;
+  /** How long the server may take to answer: the handshake as a whole, and each ping. */
+  answerTimeoutMs: number;
+  /** A packet larger than this ends the connection. */
+  maxPacketBytes: number;
+  log: Logger;
+  /** The message is acknowledged when this resolves. */
+  onMessage: (topic: string, payload: Uint8Array) => Promise<void> | void;
+  onAcknowledged: (messageId: number) => void;
+}
+
+const SUBSCRIBE_ID = 65_535;
+
+/**
+ * One MQTT 3.1.1 connection over TLS, from CONNECT to its end. Every session is clean: what must outlive a connection
+ * is kept by MqttClient, and the broker keeps what is retained.
+ *
+ * A half-open connection is noticed: with nothing sent for `keepaliveMs` a PINGREQ goes out, and its answer must come
+ * within `answerTimeoutMs`.
+ */
+export class MqttSession {
+  readonly #options: MqttSessionOptions;
+  readonly #parser = parser({ protocolVersion: 4 });
+  #socket: TLSSocket | undefined;
+  #keepalive: NodeJS.Timeout | undefined;
+  #answer: NodeJS.Timeout | undefined;
+  #unparsedBytes = 0;
+  #reason: string | undefined;
+  #ready: { resolve: () => void; reject: (error: Error) => void } | undefined;
+  #onClosed: (reason: string) => void = () => undefined;
+  /** Resolves with the reason when the connection has ended; never rejects. */
+  readonly closed = new Promise<string>((resolve) => {
+    this.#onClosed = resolve;
+  });
+
+  constructor(options: MqttSessionOptions) {
+    this.#options = options;
+  }
+
+  /** Connects and subscribes. Rejects when the server cannot be reached, is not the right one, or refuses. */
+  open(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#ready = { resolve, reject };
+      this.#expectAnswer('the server did not answer in time');
+      this.#parser.on('packet', (packet) => this.#receive(packet));
+      this.#parser.on('error', (error: Error) => this.#end(`invalid packet: ${error.message}`));
+      const socket = connectTls({ ...this.#options.endpoint, minVersion: 'TLSv1.2' });
+      this.#socket = socket;
+      socket.setNoDelay(true);
+      socket.on('secureConnect', () => this.#sendConnect());
+      socket.on('data', (chunk: Buffer) => this.#parse(chunk));
+      socket.on('error', (error) => this.#end(error.message));
+      socket.on('close', () => this.#end('closed by the server'));
+    });
+  }
+
+  publish(messageId: number, topic: string, payload: string | Buffer, dup: boolean): void {
+    this.#send({ cmd: 'publish', topic, payload, qos: 1, dup, retain: false, messageId });
+  }
+
+  /** Says DISCONNECT, so that the broker does not publish the last will. */
+  disconnect(): void {
+    this.#send({ cmd: 'disconnect' });
+    this.#socket?.end();
+    this.#end('disconnected');
+  }
+
+  destroy(): void {
+    this.#end('stopped');
+  }
+
+  #sendConnect(): void {
+    const { clientId, username, will, keepaliveMs } = this.#options;
+    this.#send({
+      cmd: 'connect',
+      protocolId: 'MQTT',
+      protocolVersion: 4,
+      clean: true,
+      clientId,
+      username,
+      keepalive: Math.ceil(keepaliveMs / 1000),
+      will: { topic: will.topic, payload: will.payload, qos: 1, retain: false },
+    });
+  }
+
+  #send(packet: Packet): void {
+    if (this.#socket === undefined || this.#reason !== undefined) return;
+    this.#socket.write(generate(packet));
+    this.#keepalive?.refresh();
+  }
+
+  #parse(chunk: Buffer): void {
+    this.#unparsedBytes += chunk.length;
+    this.#parser.parse(chunk);
+    if (this.#unparsedBytes > this.#options.maxPacketBytes) this.#end('the server sent a packet that is too large');
+  }
+
+  #receive(packet: Packet): void {
+    this.#unparsedBytes = 0;
+    switch (packet.cmd) {
+      case 'connack':
+        this.#connected(packet.returnCode ?? 0);
+        return;
+      case 'suback':
+        if (packet.granted.includes(128)) this.#end('the server refused a subscription');
+        else this.#subscribed();
+        return;
+      case 'pingresp':
+        this.#answered();
+        return;
+      case 'puback':
+        if (packet.messageId !== undefined) this.#options.onAcknowledged(packet.messageId);
+        return;
+      case 'publish':
+        void this.#deliver(packet);
+        return;
+      default:
+        this.#end(`unexpected ${packet.cmd} packet`);
+    }
+  }
+
+  #connected(returnCode: number): void {
+    if (returnCode !== 0) {
+      const meaning = returnCode === 4 || returnCode === 5 ? 'this device is not allowed to connect' : `return code ${returnCode}`;
+      this.#end(`refused by the server: ${meaning}`);
+      return;
+    }
+    const subscriptions = this.#options.subscriptions.map((topic) => ({ topic, qos: 1 as const }));
+    this.#send({ cmd: 'subscribe', messageId: SUBSCRIBE_ID, subscriptions });
+  }
+
+  #subscribed(): void {
+    this.#answered();
+    this.#keepalive = setTimeout(() => this.#ping(), this.#options.keepaliveMs);
+    this.#ready?.resolve();
+    this.#ready = undefined;
+  }
+
+  #ping(): void {
+    if (this.#answer === undefined) this.#expectAnswer('the connection is dead: no answer to a ping');
+    this.#send({ cmd: 'pingreq' });
+    this.#keepalive?.refresh();
+  }
+
+  async #deliver(packet: IPublishPacket): Promise<void> {
+    const { topic, payload, qos, messageId } = packet;
+    try {
+      await this.#options.onMessage(topic, typeof payload === 'string' ? Buffer.from(payload) : payload);
+    } catch (error) {
+      // Acknowledged all the same: a message that cannot be handled would otherwise come back for ever.
+      this.#options.log.error('a message could not be handled', { topic, error: error instanceof Error ? error.message : String(error) });
+    }
+    if (qos === 1 && messageId !== undefined) this.#send({ cmd: 'puback', messageId });
+  }
+
+  #expectAnswer(otherwise: string): void {
+    clearTimeout(this.#answer);
+    this.#answer = setTimeout(() => this.#end(otherwise), this.#options.answerTimeoutMs);
+  }
+
+  #answered(): void {
+    clearTimeout(this.#answer);
+    this.#answer = undefined;
+  }
+
+  #end(reason: string): void {
+    if (this.#reason !== undefined) return;
+    this.#reason = reason;
+    clearTimeout(this.#keepalive);
+    clearTimeout(this.#answer);
+    if (reason !== 'disconnected') this.#socket?.destroy();
+    this.#ready?.reject(new Error(reason));
+    this.#onClosed(reason);
+  }
+}

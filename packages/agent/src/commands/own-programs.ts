@@ -1,0 +1,31 @@
+import { spawn } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { AppError } from '@selvedge/contract';
+
+/** How the model server is started: the bundle beside this bundle, or its source through tsx when we run from source. */
+export function modelServerCommand(mainUrl: string): string[] {
+  if (mainUrl.endsWith('.ts')) {
+    return [process.execPath, '--import', import.meta.resolve('tsx'), fileURLToPath(new URL('./model-server/main.ts', mainUrl))];
+  }
+  return [process.execPath, fileURLToPath(new URL('./model-server.js', mainUrl))];
+}
+
+/** Runs `agent renew` as a process of its own, so that this one never holds what it needs. */
+export function renewInChild(mainUrl: string, dir: string, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, [...process.execArgv, fileURLToPath(mainUrl), 'renew', '--dir', dir], {
+      stdio: ['ignore', 'ignore', 'pipe'],
+      signal,
+      timeout: 120_000,
+    });
+    let text = '';
+    child.stderr.on('data', (chunk: Buffer) => {
+      text = (text + chunk.toString('utf8')).slice(-2000);
+    });
+    child.on('error', reject);
+    child.on('exit', (code) => {
+      if (code === 0) resolve();
+      else reject(new AppError('SERVER_UNREACHABLE', { message: `The renewal failed: ${text.trim()}` }));
+    });
+  });
+}

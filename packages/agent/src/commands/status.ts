@@ -1,0 +1,51 @@
+import { AppError, type ReportedState, type WorkloadReport } from '@selvedge/contract';
+import { lockHolder } from '../adapters/disk/folder-lock.ts';
+import { type Identity, readIdentity, renewalDueMs } from '../adapters/disk/identity-folder.ts';
+import { FolderStateStore } from '../adapters/disk/state-folder.ts';
+
+export interface AgentStatus {
+  identity: Identity;
+  certificateRenewalDue: string;
+  /** Process id of the agent that works in the folder; null when none does. */
+  pid: number | null;
+  /** As last kept on disk; null before the first. */
+  reported: ReportedState | null;
+}
+
+/** @throws AppError NOT_FOUND (user) when the folder has not joined. */
+export async function readStatus(dir: string): Promise<AgentStatus> {
+  const stored = await readIdentity(dir);
+  if (stored === undefined)
+    throw new AppError('NOT_FOUND', {
+      message: `${dir} has not joined a server.`,
+      hint: 'Run: selvedge-agent join URL --token T --dir DIR',
+    });
+  const reported = await new FolderStateStore(dir).loadReport();
+  return {
+    identity: stored.identity,
+    certificateRenewalDue: new Date(renewalDueMs(stored.certPem)).toISOString(),
+    pid: (await lockHolder(dir)) ?? null,
+    reported: reported ?? null,
+  };
+}
+
+function describeWorkload(workload: WorkloadReport, isRunning: boolean): string {
+  const { name, model, state, servingVersion, desiredVersion, port, error } = workload;
+  const serving = servingVersion === null || !isRunning ? 'serves nothing' : `serves ${servingVersion} on port ${port ?? '?'}`;
+  const fault = error === null ? '' : `\n    ${error.code}: ${error.message}`;
+  return `  ${name}: ${model}, ${isRunning ? state : 'not running'}, ${serving}, desired ${desiredVersion}${fault}`;
+}
+
+/** The status as text for people. */
+export function formatStatus(status: AgentStatus): string {
+  const { identity, pid, reported, certificateRenewalDue } = status;
+  const workloads = reported?.workloads ?? [];
+  return [
+    `device       ${identity.device}`,
+    `server       ${identity.serverUrl}`,
+    `agent        ${pid === null ? 'not running' : `running, process ${pid}`}`,
+    `certificate  renewed after ${certificateRenewalDue}`,
+    `workloads    ${workloads.length}`,
+    ...workloads.map((workload) => describeWorkload(workload, pid !== null)),
+  ].join('\n');
+}

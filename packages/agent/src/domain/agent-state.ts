@@ -1,0 +1,38 @@
+import { type DesiredState, desiredStateSchema, fileReferenceSchema, nameSchema } from '@selvedge/contract';
+import * as z from 'zod';
+
+/** One version of a workload as the device knows it. `key` is its folder's name. */
+export const versionRecordSchema = z.object({
+  key: z.string().regex(/^[A-Za-z0-9_-]{1,80}$/),
+  model: nameSchema,
+  version: z.string().min(1).max(63),
+  manifest: fileReferenceSchema,
+});
+export type VersionRecord = z.infer<typeof versionRecordSchema>;
+
+export const savedWorkloadSchema = z.object({
+  /** The serving port, also the one that was picked for a desired port of 0. */
+  port: z.int().min(1).max(65_535).nullable(),
+  lastServed: z.string().nullable(),
+  previous: z.string().nullable(),
+  /** What lies complete on disk. */
+  versions: z.array(versionRecordSchema).max(100),
+});
+export type SavedWorkload = z.infer<typeof savedWorkloadSchema>;
+
+/** All that the agent needs to serve again after a restart without the network. */
+export const agentStateSchema = z.object({
+  formatVersion: z.literal(1),
+  /** As last received. */
+  desired: desiredStateSchema.nullable(),
+  workloads: z.record(nameSchema, savedWorkloadSchema),
+});
+export type AgentState = z.infer<typeof agentStateSchema>;
+
+export const EMPTY_STATE: AgentState = { formatVersion: 1, desired: null, workloads: {} };
+export const EMPTY_SAVED_WORKLOAD: SavedWorkload = { port: null, lastServed: null, previous: null, versions: [] };
+
+/** A desired state is taken over unless it is older than the known one: the broker may deliver duplicates late. */
+export function isNewer(next: DesiredState, known: DesiredState | null): boolean {
+  return known === null || next.revision >= known.revision;
+}

@@ -1,0 +1,48 @@
+/** Upper bounds of the latency histogram, seconds. */
+const BUCKETS_S = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+
+const escapeLabel = (text: string): string => text.replace(/\\/g, '\\\\').replace(/"/g, '\\"').replace(/\n/g, '\\n');
+
+/** Counts of one model server, shown in the Prometheus text format. */
+export class ModelMetrics {
+  readonly #labels: string;
+  readonly #byStatus = new Map<string, number>();
+  readonly #buckets = BUCKETS_S.map(() => 0);
+  #count = 0;
+  #sumS = 0;
+
+  constructor(model: string, version: string) {
+    this.#labels = `model="${escapeLabel(model)}",version="${escapeLabel(version)}"`;
+  }
+
+  /** One answered inference request. */
+  observe(status: number, seconds: number): void {
+    const key = String(status);
+    this.#byStatus.set(key, (this.#byStatus.get(key) ?? 0) + 1);
+    if (status >= 400) return;
+    this.#count += 1;
+    this.#sumS += seconds;
+    for (const [index, bound] of BUCKETS_S.entries()) {
+      if (seconds <= bound) this.#buckets[index] = (this.#buckets[index] ?? 0) + 1;
+    }
+  }
+
+  text(): string {
+    const lines = [
+      '# HELP selvedge_model_requests_total Inference requests by HTTP status.',
+      '# TYPE selvedge_model_requests_total counter',
+    ];
+    for (const [status, count] of this.#byStatus) lines.push(`selvedge_model_requests_total{${this.#labels},status="${status}"} ${count}`);
+    lines.push('# HELP selvedge_model_latency_seconds Time from the whole request to its result, successful requests.');
+    lines.push('# TYPE selvedge_model_latency_seconds histogram');
+    for (const [index, bound] of BUCKETS_S.entries())
+      lines.push(`selvedge_model_latency_seconds_bucket{${this.#labels},le="${bound}"} ${this.#buckets[index] ?? 0}`);
+    lines.push(`selvedge_model_latency_seconds_bucket{${this.#labels},le="+Inf"} ${this.#count}`);
+    lines.push(`selvedge_model_latency_seconds_sum{${this.#labels}} ${this.#sumS}`);
+    lines.push(`selvedge_model_latency_seconds_count{${this.#labels}} ${this.#count}`);
+    lines.push('# HELP selvedge_model_resident_memory_bytes Resident memory of the model server.');
+    lines.push('# TYPE selvedge_model_resident_memory_bytes gauge');
+    lines.push(`selvedge_model_resident_memory_bytes{${this.#labels}} ${process.memoryUsage.rss()}`);
+    return `${lines.join('\n')}\n`;
+  }
+}

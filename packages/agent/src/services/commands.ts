@@ -1,0 +1,81 @@
+import { AppError, commandSchema, DEVICE_CHANNEL_VERSION, MAX_INFER_BODY_BYTES, type Reply, toAppError } from '@selvedge/contract';
+import { describeError, type Logger } from '@selvedge/runtime';
+import * as z from 'zod';
+import type { DeviceChannel } from '../ports/device-channel.ts';
+import type { ModelProcess } from '../ports/model-process.ts';
+
+export interface CommandsOptions {
+  channel: DeviceChannel;
+  has: (workload: string) => boolean;
+  serving: (workload: string) => ModelProcess | undefined;
+  clock: () => number;
+  log: Logger;
+}
+
+const MAX_AT_ONCE = 16;
+const REMEMBERED_IDS = 256;
+/** Enough of a command that is not understood to answer it. */
+const addressedSchema = z.object({ id: z.string().min(1).max(64) });
+
+/** Executes the commands of the server and answers each once, also when it is delivered twice. */
+export class Commands {
+  readonly #options: CommandsOptions;
+  readonly #seen = new Set<string>();
+  #running = 0;
+
+  constructor(options: CommandsOptions) {
+    this.#options = options;
+  }
+
+  /** @param payload - JSON as it came from the channel. */
+  async execute(payload: unknown): Promise<void> {
+    const addressed = addressedSchema.safeParse(payload);
+    if (!addressed.success) {
+      this.#options.log.warn('a command without an id was ignored');
+      return;
+    }
+    const { id } = addressed.data;
+    if (this.#seen.has(id)) return;
+    this.#seen.add(id);
+    if (this.#seen.size > REMEMBERED_IDS) for (const oldest of [...this.#seen].slice(0, 1)) this.#seen.delete(oldest);
+    const outcome = await this.#outcome(payload);
+    if (outcome === undefined) return;
+    try {
+      await this.#options.channel.publish('replies', { v: DEVICE_CHANNEL_VERSION, id, outcome });
+    } catch (error) {
+      this.#options.log.warn('a reply was not sent', { id, ...describeError(error) });
+    }
+  }
+
+  /** undefined: the command came too late, nobody waits for a reply. */
+  async #outcome(payload: unknown): Promise<Reply['outcome'] | undefined> {
+    try {
+      const command = commandSchema.safeParse(payload);
+      if (!command.success) throw new AppError('INPUT_INVALID', { message: 'This agent does not know that command.' });
+      const { expiresAt, workload, contentType, bodyBase64 } = command.data;
+      if (Date.parse(expiresAt) < this.#options.clock()) {
+        this.#options.log.warn('a command that came too late was dropped', { id: command.data.id, expiresAt });
+        return undefined;
+      }
+      if (this.#running >= MAX_AT_ONCE) throw new AppError('RATE_LIMITED', { message: 'The device has too many requests under way.' });
+      const body = Buffer.from(bodyBase64, 'base64');
+      if (body.length > MAX_INFER_BODY_BYTES)
+        throw new AppError('PAYLOAD_TOO_LARGE', { message: `A body may have ${MAX_INFER_BODY_BYTES} bytes.` });
+      const target = this.#options.serving(workload);
+      if (target === undefined) {
+        const why = this.#options.has(workload) ? 'is not serving now' : 'is not on this device';
+        throw new AppError('WORKLOAD_NOT_SERVING', { message: `The workload "${workload}" ${why}.` });
+      }
+      this.#running += 1;
+      try {
+        return { ok: true, infer: await target.infer(contentType, body) };
+      } finally {
+        this.#running -= 1;
+      }
+    } catch (thrown) {
+      const error = toAppError(thrown);
+      if (error.kind === 'bug') this.#options.log.error('a command failed', describeError(error));
+      return { ok: false, error: { code: error.code, message: error.message.slice(0, 4096) } };
+    }
+  }
+}

@@ -1,0 +1,89 @@
+import type { AnyResource, InferenceModel } from '@selvedge/contract';
+import type { Command } from 'commander';
+import type { Io } from '../io.ts';
+import { finishLeaf } from '../leaf.ts';
+import { ageOf, formatLabels, orDash } from '../output/format.ts';
+import { type Cell, renderTable } from '../output/table.ts';
+import { getOne, listAll, parseKind } from '../resources.ts';
+import { openSession, type Session } from '../session.ts';
+
+/** What a resource says of itself in a word or two. */
+function stateOf(resource: AnyResource): string {
+  switch (resource.kind) {
+    case 'Device':
+      return resource.status.online ? 'online' : 'offline';
+    case 'Dataset':
+      return `version ${orDash(resource.status.latestVersion?.toString())}`;
+    case 'DatasetVersion':
+    case 'Run':
+      return resource.status.phase;
+    case 'Task':
+      return `${resource.status.pipelines.length} pipelines`;
+    case 'Pipeline':
+      return orDash(resource.status.lastRunState);
+    case 'Model':
+      return `version ${resource.status.aliases.latest ?? '-'}`;
+    case 'ModelVersion':
+      return `served by ${resource.status.servedBy}`;
+    case 'InferenceModel':
+      return servedState(resource);
+  }
+}
+
+function servedState({ status }: InferenceModel): string {
+  const serving = status.devices.filter((device) => device.state === 'serving').length;
+  return `${serving} of ${status.devices.length} serving`;
+}
+
+function resourceTable(session: Session, resources: readonly AnyResource[]): string {
+  const rows: Cell[][] = resources.map((resource) => [
+    resource.metadata.name,
+    session.state(stateOf(resource)),
+    formatLabels(resource.metadata.labels),
+    ageOf(resource.metadata.createdAt, session.io.now()),
+  ]);
+  return renderTable(['NAME', 'STATE', 'LABELS', 'AGE'], rows);
+}
+
+function servingTable(session: Session, { status }: InferenceModel): string {
+  const rows = status.devices.map((one) => [
+    one.device,
+    session.state(one.state),
+    orDash(one.servingVersion),
+    orDash(one.url),
+    one.message,
+  ]);
+  return `${renderTable(['DEVICE', 'STATE', 'VERSION', 'URL', 'MESSAGE'], rows)}`;
+}
+
+function oneTable(session: Session, resource: AnyResource): string {
+  const table = resourceTable(session, [resource]);
+  if (resource.kind !== 'InferenceModel' || resource.status.devices.length === 0) return table;
+  return `${table}\n\n${servingTable(session, resource)}`;
+}
+
+export function registerGet(command: Command, io: Io): void {
+  command
+    .argument('<kind>', 'kind, like Pipeline or pipelines')
+    .argument('[name]', 'one resource')
+    .option('-l, --selector <labels>', 'only those with these labels, like site=plant-3,line=4')
+    .action(async (kindText: string, name: string | undefined, options: { selector?: string }, called: Command) => {
+      const session = await openSession(called, io);
+      const kind = parseKind(kindText);
+      if (name !== undefined) {
+        const resource = await getOne(session, kind, name);
+        await session.result(resource, () => oneTable(session, resource));
+        return;
+      }
+      const items = await listAll(session, kind, options.selector);
+      await session.result({ items }, () => (items.length === 0 ? '' : resourceTable(session, items)));
+      if (items.length === 0) session.note(`There is no ${kind}${options.selector === undefined ? '' : ' with these labels'}.`);
+    });
+  finishLeaf(command, {
+    examples: [
+      'selvedge get InferenceModel digits',
+      'selvedge get devices --selector site=plant-3',
+      'selvedge get pipeline digits -o yaml',
+    ],
+  });
+}

@@ -1,0 +1,92 @@
+import type { Pipeline } from '@selvedge/contract';
+import type { Command } from 'commander';
+import { watchRun } from '../follow/watch-run.ts';
+import type { Io } from '../io.ts';
+import { finishLeaf } from '../leaf.ts';
+import { integer } from '../options.ts';
+import { ageOf, orDash } from '../output/format.ts';
+import { renderFields, renderTable } from '../output/table.ts';
+import { getOne, listAll } from '../resources.ts';
+import { openSession, type Session } from '../session.ts';
+import { describeRun } from './run.ts';
+
+interface RunOptions {
+  watch?: boolean;
+  datasetVersion?: number;
+}
+
+function pipelineTable(session: Session, pipelines: readonly Pipeline[]): string {
+  const rows = pipelines.map(({ metadata, spec, status }) => [
+    metadata.name,
+    spec.dataset.name,
+    spec.model.name,
+    orDash(status.lastRun),
+    session.state(orDash(status.lastRunState)),
+    ageOf(metadata.createdAt, session.io.now()),
+  ]);
+  return renderTable(['PIPELINE', 'DATASET', 'MODEL', 'LAST RUN', 'STATE', 'AGE'], rows);
+}
+
+function describePipeline(session: Session, { metadata, spec, status }: Pipeline): string {
+  const { lr, batch_size: batchSize, epochs } = spec.model.hyperparams;
+  return renderFields([
+    ['Pipeline', metadata.name],
+    ['Dataset', `${spec.dataset.name} (train: ${spec.dataset.path.train}, test: ${spec.dataset.path.test})`],
+    ['Model', spec.model.name],
+    ['Training', `lr ${lr}, batch size ${batchSize}, ${epochs} epochs`],
+    ['Preprocessing', orDash(spec.preproc.pipeline.join(' → '))],
+    ['Postprocessing', orDash(spec.postproc.pipeline.join(' → '))],
+    ['Task', orDash(spec.task)],
+    ['Last run', status.lastRun === null ? '-' : `${status.lastRun} (${orDash(status.lastRunState)})`],
+    ['Changed', `${ageOf(metadata.updatedAt, session.io.now())} ago, generation ${metadata.generation}`],
+  ]);
+}
+
+function registerStart(command: Command, io: Io): void {
+  const run = command
+    .command('run <name>')
+    .description('start a run of a pipeline')
+    .option('-w, --watch', 'follow it to its end; the exit code tells how it went')
+    .option('--dataset-version <number>', 'train on this version (default: the latest)', integer(1, Number.MAX_SAFE_INTEGER))
+    .action(async (name: string, options: RunOptions, called: Command) => {
+      const session = await openSession(called, io);
+      const body = options.datasetVersion === undefined ? {} : { datasetVersion: options.datasetVersion };
+      const started = await session.client.startRun({ params: { name }, body, signal: io.signal });
+      const id = started.metadata.name;
+      if (options.watch !== true) {
+        await session.result(started, () => `Run/${id} started`);
+        session.note(`Watch it: selvedge run show ${id} --watch`);
+        return;
+      }
+      session.note(`run ${id} of pipeline ${name}, dataset ${started.spec.dataset.name} version ${started.spec.dataset.version}`);
+      const ended = await watchRun(session, id);
+      await session.result(ended, () => describeRun(session, ended));
+      const model = ended.status.modelVersion;
+      if (model !== null)
+        session.note(`Next: selvedge model show ${model.split('/')[0] ?? model}; serve it with an InferenceModel (selvedge apply -f FILE)`);
+    });
+  finishLeaf(run, { examples: ['selvedge pipeline run digits --watch', 'selvedge pipeline run digits --dataset-version 2 -o json'] });
+}
+
+export function registerPipeline(command: Command, io: Io): void {
+  registerStart(command, io);
+  const list = command
+    .command('list')
+    .description('show the pipelines')
+    .action(async (_options: unknown, called: Command) => {
+      const session = await openSession(called, io);
+      const items = await listAll(session, 'Pipeline');
+      await session.result({ items }, () => (items.length === 0 ? '' : pipelineTable(session, items)));
+      if (items.length === 0) session.note('No pipelines. "selvedge apply -f pipeline.json --name NAME" adds one.');
+    });
+  finishLeaf(list, { examples: ['selvedge pipeline list'] });
+  const show = command
+    .command('show <name>')
+    .description('show a pipeline; the whole of it with -o yaml')
+    .action(async (name: string, _options: unknown, called: Command) => {
+      const session = await openSession(called, io);
+      const pipeline = await getOne(session, 'Pipeline', name);
+      await session.result(pipeline, () => describePipeline(session, pipeline));
+    });
+  finishLeaf(show, { examples: ['selvedge pipeline show digits', 'selvedge pipeline show digits -o yaml'] });
+}

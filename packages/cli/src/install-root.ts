@@ -1,0 +1,40 @@
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { AppError } from '@selvedge/contract';
+
+/** The folder that holds `packages/`, seen from this file or from the bundle that it is part of. */
+function installRoot(): string {
+  const start = dirname(fileURLToPath(import.meta.url));
+  for (let folder = start; folder !== dirname(folder); folder = dirname(folder)) {
+    if (existsSync(join(folder, 'packages/cli/bin/selvedge.mjs'))) return folder;
+  }
+  throw new AppError('SETUP_INCOMPLETE', { message: `${start} is not part of a Selvedge installation.` });
+}
+
+/** The command that starts the server: its bundle, or its source where it has not been built. */
+export function serverCommand(): [string, ...string[]] {
+  const root = installRoot();
+  const bundle = join(root, 'packages/server/dist/server.js');
+  if (existsSync(bundle)) return [process.execPath, bundle];
+  const source = join(root, 'packages/server/src/main.ts');
+  if (existsSync(source)) {
+    const loader = createRequire(import.meta.url).resolve('tsx');
+    return [process.execPath, '--import', pathToFileURL(loader).href, source];
+  }
+  throw new AppError('SETUP_INCOMPLETE', {
+    message: 'The server has not been built.',
+    hint: 'Run "npm run build" in the root of the repository.',
+  });
+}
+
+/** The agent's own program. */
+export function agentProgram(): string {
+  const program = join(installRoot(), 'packages/agent/bin/selvedge-agent');
+  if (existsSync(program)) return program;
+  throw new AppError('SETUP_INCOMPLETE', {
+    message: `${program} does not exist.`,
+    hint: 'Run "npm run build" in the root of the repository.',
+  });
+}

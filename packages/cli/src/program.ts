@@ -1,0 +1,145 @@
+import { Command } from 'commander';
+import packageJson from '../package.json' with { type: 'json' };
+import type { Io } from './io.ts';
+import { addGlobalOptions } from './options.ts';
+
+/** Fills an empty command with its arguments, options, subcommands and actions. */
+export type Register = (command: Command, io: Io) => void;
+
+interface CommandEntry {
+  readonly name: string;
+  readonly group: string;
+  readonly summary: string;
+  readonly load: () => Promise<Register>;
+}
+
+const START = 'Start:';
+const WORK = 'Data, training, models:';
+const FLEET = 'Devices:';
+const ANY = 'Any resource:';
+
+/**
+ * The top level of the command tree. A command's file, and with it the contract and its schemas, is loaded when the
+ * command is called, so that `selvedge --help` stays quick.
+ */
+export const COMMANDS: readonly CommandEntry[] = [
+  {
+    name: 'up',
+    group: START,
+    summary: 'start the server here, in the foreground',
+    load: async () => (await import('./commands/up.ts')).registerUp,
+  },
+  {
+    name: 'open',
+    group: START,
+    summary: 'print a fresh link that signs a browser in once',
+    load: async () => (await import('./commands/open.ts')).registerOpen,
+  },
+  {
+    name: 'status',
+    group: START,
+    summary: 'show how the server, its modules and its devices are',
+    load: async () => (await import('./commands/status.ts')).registerStatus,
+  },
+  {
+    name: 'dataset',
+    group: WORK,
+    summary: 'add and look at datasets',
+    load: async () => (await import('./commands/dataset.ts')).registerDataset,
+  },
+  {
+    name: 'pipeline',
+    group: WORK,
+    summary: 'run and look at pipelines',
+    load: async () => (await import('./commands/pipeline.ts')).registerPipeline,
+  },
+  {
+    name: 'run',
+    group: WORK,
+    summary: 'follow, cancel and look at runs',
+    load: async () => (await import('./commands/run.ts')).registerRun,
+  },
+  {
+    name: 'model',
+    group: WORK,
+    summary: 'look at and download models',
+    load: async () => (await import('./commands/model.ts')).registerModel,
+  },
+  {
+    name: 'device',
+    group: FLEET,
+    summary: 'let devices join; look at, label and remove them',
+    load: async () => (await import('./commands/device.ts')).registerDevice,
+  },
+  {
+    name: 'agent',
+    group: FLEET,
+    summary: 'make this machine a device',
+    load: async () => (await import('./commands/agent.ts')).registerAgent,
+  },
+  {
+    name: 'infer',
+    group: FLEET,
+    summary: 'send pictures to a device that serves a model',
+    load: async () => (await import('./commands/infer.ts')).registerInfer,
+  },
+  {
+    name: 'apply',
+    group: ANY,
+    summary: 'create or change resources from files',
+    load: async () => (await import('./commands/apply.ts')).registerApply,
+  },
+  { name: 'get', group: ANY, summary: 'show resources of a kind', load: async () => (await import('./commands/get.ts')).registerGet },
+  { name: 'delete', group: ANY, summary: 'delete a resource', load: async () => (await import('./commands/delete.ts')).registerDelete },
+  {
+    name: 'module',
+    group: ANY,
+    summary: 'look at the tools that the server runs',
+    load: async () => (await import('./commands/module.ts')).registerModule,
+  },
+  {
+    name: 'version',
+    group: ANY,
+    summary: 'print the versions of this command line and of the server',
+    load: async () => (await import('./commands/version.ts')).registerVersion,
+  },
+];
+
+export const VERSION = packageJson.version;
+
+const TOP_LEVEL_EXAMPLES = `
+Examples:
+  $ selvedge up
+  $ selvedge dataset add digits --from ./digits
+  $ selvedge apply -f pipeline.json --name digits
+  $ selvedge pipeline run digits --watch
+
+"selvedge <command> --help" or "selvedge help <command>" tells more.`;
+
+/** The command tree; the parts below the first level are filled in when they are called. */
+export function buildProgram(io: Io): Command {
+  const program = new Command('selvedge')
+    .description('From a dataset to a fleet of edge devices that serve the model.')
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => void io.stdout.write(text),
+      writeErr: (text) => void io.stderr.write(text),
+      // Errors are printed in one place, with the hint and in the wished form.
+      outputError: () => undefined,
+    })
+    .version(VERSION, '-V, --version', 'print the version of this command line')
+    .enablePositionalOptions()
+    // "help NAME" is turned into "NAME --help", which fills the command first
+    .helpCommand(false)
+    .addHelpText('after', TOP_LEVEL_EXAMPLES);
+  addGlobalOptions(program);
+  for (const { name, group, summary } of COMMANDS) program.command(name).description(summary).helpGroup(group);
+  const filled = new Set<string>();
+  program.hook('preSubcommand', async (_program, called) => {
+    const entry = COMMANDS.find(({ name }) => name === called.name());
+    if (entry === undefined || filled.has(entry.name)) return;
+    filled.add(entry.name);
+    (await entry.load())(called, io);
+  });
+  return program;
+}

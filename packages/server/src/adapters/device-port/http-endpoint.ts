@@ -1,0 +1,170 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import type { TLSSocket } from 'node:tls';
+import {
+  AppError,
+  issuesOf,
+  type JoinRequest,
+  type JoinResponse,
+  joinRequestSchema,
+  renewRequestSchema,
+  sha256Schema,
+  toAppError,
+  toProblem,
+} from '@selvedge/contract';
+import { describeError, type Logger } from '@selvedge/runtime';
+import type * as z from 'zod';
+import { parseByteRange } from '../../domain/byte-range.ts';
+import type { PresentedCertificate } from '../../domain/device-identity.ts';
+
+export interface HttpHandlers {
+  /** @param address - host the request came from. */
+  join(request: JoinRequest, address: string): Promise<JoinResponse>;
+  renew(certificate: PresentedCertificate, csrPem: string): Promise<JoinResponse>;
+  /** Size of a blob that this device may fetch; undefined for any other. */
+  statBlob(certificate: PresentedCertificate, sha256: string): Promise<{ sizeBytes: number } | undefined>;
+  openBlob(sha256: string, range?: { start: number; end: number }): Promise<Readable | undefined>;
+}
+
+const MAX_BODY_BYTES = 32 * 1024;
+const BODY_TIMEOUT_MS = 10_000;
+const IDLE_TIMEOUT_MS = 60_000;
+const BLOB_PATH = /^\/device\/v1\/blobs\/([^/]+)$/;
+
+/** The three HTTP routes of the device port. */
+export class HttpEndpoint {
+  readonly #handlers: HttpHandlers;
+  readonly #log: Logger;
+  readonly #certificates = new WeakMap<object, PresentedCertificate>();
+  #server: Server | undefined;
+
+  constructor(handlers: HttpHandlers, log: Logger) {
+    this.#handlers = handlers;
+    this.#log = log;
+  }
+
+  start(): void {
+    const server = createServer({ requestTimeout: BODY_TIMEOUT_MS, headersTimeout: BODY_TIMEOUT_MS, keepAliveTimeout: IDLE_TIMEOUT_MS });
+    server.timeout = IDLE_TIMEOUT_MS;
+    server.on('request', (request, response) => void this.#answer(request, response));
+    server.emit('listening'); // it never listens itself, and only now begins to watch over the two timeouts above
+    this.#server = server;
+  }
+
+  stop(): void {
+    this.#server?.closeAllConnections();
+    this.#server?.close(() => undefined);
+    this.#server = undefined;
+  }
+
+  accept(socket: TLSSocket, certificate: PresentedCertificate | undefined): void {
+    if (certificate !== undefined) this.#certificates.set(socket, certificate);
+    if (this.#server === undefined) socket.destroy();
+    else this.#server.emit('connection', socket);
+  }
+
+  async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    try {
+      await this.#route(request, response);
+    } catch (thrown) {
+      const error = toAppError(thrown);
+      if (error.kind === 'bug') this.#log.error('a device request failed', { url: request.url?.slice(0, 256), ...describeError(thrown) });
+      if (response.headersSent) response.destroy();
+      else send(response, error.httpStatus, 'application/problem+json', toProblem(error));
+    }
+  }
+
+  async #route(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const path = (request.url ?? '').split('?', 1)[0] ?? '';
+    if (path === '/device/v1/join' && request.method === 'POST') {
+      const body = await readBody(request, joinRequestSchema);
+      send(response, 201, 'application/json', await this.#handlers.join(body, request.socket.remoteAddress ?? ''));
+      return;
+    }
+    if (path === '/device/v1/renew' && request.method === 'POST') {
+      const certificate = this.#requireCertificate(request);
+      const { csrPem } = await readBody(request, renewRequestSchema);
+      send(response, 201, 'application/json', await this.#handlers.renew(certificate, csrPem));
+      return;
+    }
+    const sha256 = sha256Schema.safeParse(BLOB_PATH.exec(path)?.[1]);
+    if (sha256.success && (request.method === 'GET' || request.method === 'HEAD')) {
+      await this.#sendBlob(request, response, sha256.data);
+      return;
+    }
+    throw new AppError('NOT_FOUND', { message: 'There is nothing at this address of the device port.' });
+  }
+
+  async #sendBlob(request: IncomingMessage, response: ServerResponse, sha256: string): Promise<void> {
+    const info = await this.#handlers.statBlob(this.#requireCertificate(request), sha256);
+    if (info === undefined) throw new AppError('NOT_FOUND', { message: `This device has no use for a blob ${sha256}.` });
+    const { sizeBytes } = info;
+    const etag = `"${sha256}"`;
+    response.setHeader('etag', etag);
+    response.setHeader('accept-ranges', 'bytes');
+    response.setHeader('cache-control', 'private, max-age=31536000, immutable');
+    if (request.headers['if-none-match'] === etag) {
+      response.writeHead(304).end();
+      return;
+    }
+    const ifRange = request.headers['if-range'];
+    const range = ifRange === undefined || ifRange === etag ? parseByteRange(request.headers.range, sizeBytes) : 'whole';
+    if (range === 'unsatisfiable') {
+      response.writeHead(416, { 'content-range': `bytes */${sizeBytes}` }).end();
+      return;
+    }
+    const whole = range === 'whole';
+    response.setHeader('content-type', 'application/octet-stream');
+    response.setHeader('content-length', whole ? sizeBytes : range.end - range.start + 1);
+    if (!whole) response.setHeader('content-range', `bytes ${range.start}-${range.end}/${sizeBytes}`);
+    response.statusCode = whole ? 200 : 206;
+    if (request.method === 'HEAD') {
+      response.end();
+      return;
+    }
+    const content = await this.#handlers.openBlob(sha256, whole ? undefined : range);
+    if (content === undefined) throw new AppError('NOT_FOUND', { message: `The blob ${sha256} is gone.` });
+    try {
+      await pipeline(content, response);
+    } catch (error) {
+      this.#log.debug('a download was cut', { sha256, ...describeError(error) }); // the device resumes it
+      response.destroy();
+    }
+  }
+
+  #requireCertificate(request: IncomingMessage): PresentedCertificate {
+    const certificate = this.#certificates.get(request.socket);
+    if (certificate === undefined) throw new AppError('UNAUTHENTICATED', { message: 'This needs the client certificate of a device.' });
+    return certificate;
+  }
+}
+
+async function readBody<S extends z.ZodType>(request: IncomingMessage, schema: S): Promise<z.output<S>> {
+  const chunks: Uint8Array[] = [];
+  let sizeBytes = 0;
+  for await (const chunk of request) {
+    const bytes: Uint8Array = Buffer.from(chunk);
+    sizeBytes += bytes.byteLength;
+    if (sizeBytes > MAX_BODY_BYTES)
+      throw new AppError('PAYLOAD_TOO_LARGE', { message: `The body is larger than ${MAX_BODY_BYTES} bytes.` });
+    chunks.push(bytes);
+  }
+  let value: unknown;
+  try {
+    value = JSON.parse(Buffer.concat(chunks).toString('utf8'));
+  } catch (cause) {
+    throw new AppError('DOCUMENT_SYNTAX', { message: 'The body is not JSON.' }, { cause });
+  }
+  const parsed = schema.safeParse(value);
+  if (!parsed.success)
+    throw new AppError('INPUT_INVALID', { message: 'The body does not match its schema.', issues: issuesOf(parsed.error) });
+  return parsed.data;
+}
+
+function send(response: ServerResponse, status: number, contentType: string, value: unknown): void {
+  const body = Buffer.from(JSON.stringify(value));
+  // what is left of a body that was refused is not read, so the connection cannot be used again
+  const close = status >= 400 ? { connection: 'close' } : {};
+  response.writeHead(status, { 'content-type': contentType, 'content-length': body.byteLength, ...close }).end(body);
+}

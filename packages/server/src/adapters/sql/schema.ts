@@ -1,0 +1,40 @@
+import type { Generated } from 'kysely';
+
+/** Times are ISO 8601 in UTC with milliseconds, so that they sort as text; JSON columns hold text on both databases. */
+export interface Database {
+  resources: {
+    kind: string;
+    name: string;
+    uid: string;
+    generation: number;
+    resource_version: number;
+    labels: string;
+    annotations: string;
+    spec: string;
+    status: string;
+    created_at: string;
+    updated_at: string;
+  };
+  metric_points: { run: string; metric: string; step: number; value: number; at: string };
+  telemetry_series: { id: Generated<number>; device: string };
+  telemetry: {
+    series: number;
+    /** Milliseconds since 1970. */
+    at_ms: number;
+    cpu: number | null;
+    memory_used: number | null;
+    memory_total: number | null;
+    disk_used: number | null;
+    disk_total: number | null;
+    temperature: number | null;
+    network_rx: number | null;
+    network_tx: number | null;
+    agent_rss: number | null;
+  };
+  join_tokens: { secret_sha256: string; expires_at: string; uses_left: number; labels: string };
+  login_codes: { code_sha256: string; user_name: string; expires_at: string };
+  sessions: { id_sha256: string; user_name: string; expires_at: string };
+  leases: { name: string; owner: string; until_at: string };
+  desired_states: { device: string; revision: number; workloads: string };
+  pending_certificates: { device: string; device_uid: string; serial: string; fingerprint256: string; not_after: string };
+}

@@ -1,0 +1,46 @@
+import type { Kysely } from 'kysely';
+import type { AnnounceChange, Store } from '../../ports/store.ts';
+import type { DialectCapabilities } from './dialect-capabilities.ts';
+import type { Database } from './schema.ts';
+import { SqlCredentials, SqlLeases } from './sql-credentials.ts';
+import { SqlDeviceRecords } from './sql-device-records.ts';
+import { SqlResources } from './sql-resources.ts';
+import { SqlSeries } from './sql-series.ts';
+
+/** The Store on a migrated database of either dialect; `close` ends the connection. */
+export function createSqlStore(db: Kysely<Database>, dialect: DialectCapabilities, announce: AnnounceChange): Store {
+  const resources = new SqlResources(db, dialect, announce);
+  const series = new SqlSeries(db);
+  const credentials = new SqlCredentials(db);
+  const leases = new SqlLeases(db);
+  const devices = new SqlDeviceRecords(db, dialect);
+  return {
+    get: (kind, name) => resources.get(kind, name),
+    list: (kind, query) => resources.list(kind, query),
+    create: (kind, draft) => resources.create(kind, draft),
+    update: (kind, name, change) => resources.update(kind, name, change),
+    delete: (kind, name) => resources.delete(kind, name),
+    appendMetricPoints: (run, points) => series.appendMetricPoints(run, points),
+    readMetricPoints: (run) => series.readMetricPoints(run),
+    appendTelemetry: (device, samples) => series.appendTelemetry(device, samples),
+    readTelemetry: (device, sinceIso) => series.readTelemetry(device, sinceIso),
+    pruneTelemetry: (beforeIso) => series.pruneTelemetry(beforeIso),
+    saveJoinToken: (token) => credentials.saveJoinToken(token),
+    takeJoinToken: (secret, nowIso) => credentials.takeJoinToken(secret, nowIso),
+    returnJoinToken: (secret) => credentials.returnJoinToken(secret),
+    saveLoginCode: (code) => credentials.saveLoginCode(code),
+    takeLoginCode: (code, nowIso) => credentials.takeLoginCode(code, nowIso),
+    saveSession: (session) => credentials.saveSession(session),
+    findSession: (id, nowIso) => credentials.findSession(id, nowIso),
+    deleteSession: (id) => credentials.deleteSession(id),
+    savePendingCertificate: (device, certificate) => devices.savePendingCertificate(device, certificate),
+    readPendingCertificate: (device) => devices.readPendingCertificate(device),
+    deletePendingCertificate: (device) => devices.deletePendingCertificate(device),
+    listDesiredStates: () => devices.listDesiredStates(),
+    readDesiredState: (device) => devices.readDesiredState(device),
+    replaceDesiredWorkloads: (changes) => devices.replaceDesiredWorkloads(changes),
+    acquireLease: (name, owner, nowIso, untilIso) => leases.acquireLease(name, owner, nowIso, untilIso),
+    releaseLease: (name, owner) => leases.releaseLease(name, owner),
+    close: () => db.destroy(),
+  };
+}

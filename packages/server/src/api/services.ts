@@ -1,0 +1,45 @@
+import type { deviceTokenRequestSchema, deviceTokenSchema, inferResponseSchema } from '@selvedge/contract';
+import type { Logger } from '@selvedge/runtime';
+import type * as z from 'zod';
+import type { BlobStore } from '../ports/blob-store.ts';
+import type { Store } from '../ports/store.ts';
+import type { ToolAddress, ToolClient } from '../ports/tool-client.ts';
+import type { AuthService } from '../services/auth-service.ts';
+import type { DatasetService } from '../services/dataset-service.ts';
+import type { EventHub } from '../services/event-hub.ts';
+import type { InferRequest } from '../services/inference-service.ts';
+import type { ModelRegistry } from '../services/model-registry.ts';
+import type { ModuleSupervisor } from '../services/module-supervisor.ts';
+import type { ResourceService } from '../services/resource-service.ts';
+import type { RunLog } from '../services/run-log.ts';
+import type { RunService } from '../services/run-service.ts';
+
+/** What the API needs of the device side. */
+export interface DeviceAccess {
+  createToken(request: z.output<typeof deviceTokenRequestSchema>): Promise<z.output<typeof deviceTokenSchema>>;
+  infer(request: InferRequest): Promise<z.output<typeof inferResponseSchema>>;
+  counts(): { total: number; online: number };
+}
+
+/** Everything that the HTTP API is a face of. */
+export interface ApiServices {
+  readonly version: string;
+  readonly startedAt: Date;
+  readonly devicePort: number;
+  readonly store: Store;
+  readonly blobs: BlobStore;
+  readonly tools: ToolClient;
+  readonly toolAddress: ToolAddress;
+  readonly toolToken: string;
+  readonly auth: AuthService;
+  readonly resources: ResourceService;
+  readonly datasets: DatasetService;
+  readonly runs: RunService;
+  readonly runLog: RunLog;
+  readonly registry: ModelRegistry;
+  readonly modules: ModuleSupervisor;
+  readonly devices: DeviceAccess;
+  readonly hub: EventHub;
+  readonly log: Logger;
+  readonly clock: () => Date;
+}

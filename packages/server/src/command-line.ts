@@ -1,0 +1,92 @@
+import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { AppError, issuesOf } from '@selvedge/contract';
+import { type ServerConfig, serverConfigSchema } from './config.ts';
+
+export const USAGE = `usage: server [flags]
+
+  --data DIR            where everything is kept (default .selvedge, env SELVEDGE_DATA)
+  --port PORT           port of the web page and the API (default 7070, env SELVEDGE_PORT; 0 picks a free one)
+  --host ADDRESS        address to listen on for them (default 127.0.0.1, env SELVEDGE_HOST)
+  --device-port PORT    port for devices (default 7443, env SELVEDGE_DEVICE_PORT)
+  --device-host ADDRESS address to listen on for devices (default 127.0.0.1, env SELVEDGE_DEVICE_HOST)
+  --advertise NAME      name or address under which devices reach this machine; may be repeated (env SELVEDGE_ADVERTISE, comma-separated)
+  --web DIR             folder of the built web UI (env SELVEDGE_WEB)
+  --log-level LEVEL     debug, info, warn or error (default info, env SELVEDGE_LOG_LEVEL)
+
+environment: SELVEDGE_TOOL_COMMAND, a JSON list: the command that starts a tool, without the tool's name`;
+
+const OPTIONS = {
+  data: { type: 'string' },
+  port: { type: 'string' },
+  host: { type: 'string' },
+  'device-port': { type: 'string' },
+  'device-host': { type: 'string' },
+  advertise: { type: 'string', multiple: true },
+  web: { type: 'string' },
+  'log-level': { type: 'string' },
+  help: { type: 'boolean' },
+} as const;
+
+function readFlags(args: string[]) {
+  try {
+    return parseArgs({ args, options: OPTIONS, allowPositionals: false }).values;
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new AppError('USAGE', { message: reason, hint: USAGE }, { cause });
+  }
+}
+
+/** Where this installation's other parts are, seen from the file that runs (src/main.ts or dist/server.js). */
+export function installation(mainUrl: string): { toolCommand: string[]; webDir: string | null } {
+  const part = (path: string) => fileURLToPath(new URL(`../../${path}`, mainUrl));
+  const webDir = part('web/dist');
+  const isSource = mainUrl.endsWith('.ts');
+  return {
+    toolCommand: isSource
+      ? [process.execPath, '--import', import.meta.resolve('tsx'), part('tools/src/main.ts')]
+      : [process.execPath, part('tools/dist/tools.js')],
+    webDir: existsSync(webDir) ? webDir : null,
+  };
+}
+
+function readToolCommand(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new AppError('USAGE', { message: 'SELVEDGE_TOOL_COMMAND is not a JSON list.' }, { cause });
+  }
+}
+
+/**
+ * Settings from flags, then environment, then defaults.
+ *
+ * @returns undefined when help was asked for.
+ * @throws AppError USAGE (user) with all faults.
+ */
+export function readServerConfig(args: string[], env: NodeJS.ProcessEnv, mainUrl: string): ServerConfig | undefined {
+  const flags = readFlags(args);
+  if (flags.help === true) return undefined;
+  const defaults = installation(mainUrl);
+  const text = (flag: string | undefined, variable: string): string | undefined => flag ?? (env[variable] || undefined);
+  const port = (flag: string | undefined, variable: string): number | string | undefined => {
+    const given = text(flag, variable);
+    return given !== undefined && /^\d+$/.test(given) ? Number(given) : given;
+  };
+  const toolCommand = env.SELVEDGE_TOOL_COMMAND;
+  const parsed = serverConfigSchema.safeParse({
+    dataDir: resolve(text(flags.data, 'SELVEDGE_DATA') ?? '.selvedge'),
+    port: port(flags.port, 'SELVEDGE_PORT'),
+    host: text(flags.host, 'SELVEDGE_HOST'),
+    devicePort: port(flags['device-port'], 'SELVEDGE_DEVICE_PORT'),
+    deviceHost: text(flags['device-host'], 'SELVEDGE_DEVICE_HOST'),
+    advertise: flags.advertise ?? env.SELVEDGE_ADVERTISE?.split(',').filter((name) => name !== ''),
+    webDir: text(flags.web, 'SELVEDGE_WEB') ?? defaults.webDir,
+    toolCommand: toolCommand ? readToolCommand(toolCommand) : defaults.toolCommand,
+    logLevel: text(flags['log-level'], 'SELVEDGE_LOG_LEVEL'),
+  });
+  if (parsed.success) return parsed.data;
+  throw new AppError('USAGE', { message: 'The settings are not valid.', hint: USAGE, issues: issuesOf(parsed.error) });
+}

@@ -1,0 +1,296 @@
+import type { AnyResource, DesiredWorkload, MetricPoint, TelemetrySample } from '@selvedge/contract';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { AnnounceChange, ChangeAction, ResourceDraft, Store } from './store.ts';
+
+export interface StoreUnderTest {
+  /** An empty store. */
+  open(announce: AnnounceChange): Promise<Store>;
+  /** Removes what `open` made, after the store was closed. */
+  dispose(): Promise<void>;
+}
+
+const T0 = '2026-01-01T00:00:00.000Z';
+const T1 = '2026-01-01T00:01:00.000Z';
+const T2 = '2026-01-01T00:02:00.000Z';
+
+const dataset = (name: string, labels: Record<string, string> = {}): ResourceDraft<'Dataset'> => ({
+  name,
+  labels,
+  annotations: {},
+  spec: { description: 'first' },
+  status: { latestVersion: null, versions: [] },
+});
+
+const sample = (at: string, cpu: number | null): TelemetrySample => ({
+  at,
+  cpu,
+  memoryUsedBytes: 1.5e10,
+  memoryTotalBytes: 2e10,
+  diskUsedBytes: null,
+  diskTotalBytes: null,
+  temperatureC: -3.25,
+  networkRxBytes: 2 ** 40,
+  networkTxBytes: 0,
+  agentRssBytes: 4e7,
+});
+
+const workload = (version: string): DesiredWorkload => ({
+  name: 'digits',
+  kind: 'model-server',
+  model: 'digits',
+  version,
+  manifest: { sha256: 'a'.repeat(64), sizeBytes: 12 },
+  servingPort: 0,
+});
+
+/** What every Store must do; adapters call this from their test file. */
+export function describeStore(name: string, make: () => Promise<StoreUnderTest>): void {
+  describe(`${name} as a Store`, () => {
+    let under: StoreUnderTest;
+    let store: Store;
+    let announced: { action: ChangeAction; resource: AnyResource }[];
+
+    beforeEach(async () => {
+      announced = [];
+      under = await make();
+      store = await under.open((action, resource) => announced.push({ action, resource }));
+    });
+    afterEach(async () => {
+      await store.close();
+      await under.dispose();
+    });
+
+    describeResources(
+      () => store,
+      () => announced,
+    );
+    describeSeries(() => store);
+    describeCredentials(() => store);
+    describeDeviceRecords(() => store);
+    describeLeases(() => store);
+  });
+}
+
+function describeResources(store: () => Store, announced: () => { action: ChangeAction; resource: AnyResource }[]): void {
+  describe('resources', () => {
+    it('gives a new resource a uid, generation 1 and times', async () => {
+      const made = await store().create('Dataset', dataset('a', { site: 'x' }));
+      expect(made).toMatchObject({
+        kind: 'Dataset',
+        spec: { description: 'first' },
+        metadata: { name: 'a', generation: 1, resourceVersion: 1 },
+      });
+      expect(await store().get('Dataset', 'a')).toEqual(made);
+      expect(await store().get('Task', 'a')).toBeUndefined();
+    });
+
+    it('refuses a name that is taken and leaves the first alone', async () => {
+      const made = await store().create('Dataset', dataset('a'));
+      await expect(store().create('Dataset', { ...dataset('a'), spec: {} })).rejects.toMatchObject({ code: 'CONFLICT' });
+      expect(await store().get('Dataset', 'a')).toEqual(made);
+      expect(announced()).toHaveLength(1);
+    });
+
+    it('lists by code point, page by page', async () => {
+      for (const name of ['b', 'a', 'a.b', 'a-b', 'c9', 'c10']) await store().create('Dataset', dataset(name));
+      const first = await store().list('Dataset', { limit: 4 });
+      const second = await store().list('Dataset', { limit: 4, after: first.next ?? '' });
+      const names = [...first.items, ...second.items].map((item) => item.metadata.name);
+      expect(names).toEqual(['a', 'a-b', 'a.b', 'b', 'c10', 'c9']);
+      expect(first.next).toBe('b');
+      expect(second.next).toBeNull();
+    });
+
+    it('filters by every label given, with any legal key', async () => {
+      await store().create('Dataset', dataset('a', { 'example.com/site.a': 'x', tier: 'edge' }));
+      await store().create('Dataset', dataset('b', { 'example.com/site.a': 'x' }));
+      const { items } = await store().list('Dataset', { labels: { 'example.com/site.a': 'x', tier: 'edge' } });
+      expect(items.map((item) => item.metadata.name)).toEqual(['a']);
+    });
+
+    it('grows generation with the spec and resourceVersion with every write', async () => {
+      const made = await store().create('Dataset', dataset('a'));
+      const relabelled = await store().update('Dataset', 'a', (now) => ({ ...dataset('a'), spec: now.spec, labels: { tier: 'edge' } }));
+      const edited = await store().update('Dataset', 'a', () => ({ ...dataset('a'), spec: { description: 'second' } }));
+      expect(relabelled?.metadata).toMatchObject({ generation: 1, resourceVersion: 2, uid: made.metadata.uid });
+      expect(edited?.metadata).toMatchObject({ generation: 2, resourceVersion: 3, createdAt: made.metadata.createdAt });
+    });
+
+    it('writes and announces nothing when nothing changes', async () => {
+      const made = await store().create('Dataset', dataset('a'));
+      expect(await store().update('Dataset', 'a', () => undefined)).toEqual(made);
+      expect(await store().update('Dataset', 'a', () => dataset('a'))).toEqual(made);
+      expect(await store().update('Dataset', 'none', () => dataset('none'))).toBeUndefined();
+      expect(announced()).toHaveLength(1);
+    });
+
+    it('loses no update when many run at once', async () => {
+      await store().create('Dataset', dataset('a'));
+      await Promise.all(
+        Array.from({ length: 25 }, (_, index) =>
+          store().update('Dataset', 'a', ({ spec, status }) => ({
+            ...dataset('a'),
+            spec,
+            status: { ...status, versions: [...status.versions, index + 1] },
+          })),
+        ),
+      );
+      const after = await store().get('Dataset', 'a');
+      expect(after?.status.versions.toSorted((a, b) => a - b)).toEqual(Array.from({ length: 25 }, (_, index) => index + 1));
+      expect(after?.metadata.resourceVersion).toBe(26);
+    });
+
+    it('keeps things as they were when the change throws', async () => {
+      const made = await store().create('Dataset', dataset('a'));
+      const failing = store().update('Dataset', 'a', () => {
+        throw new RangeError('no');
+      });
+      await expect(failing).rejects.toThrow(RangeError);
+      expect(await store().get('Dataset', 'a')).toEqual(made);
+      expect(await store().create('Dataset', dataset('b'))).toBeDefined();
+    });
+
+    it('deletes once and announces what went', async () => {
+      const made = await store().create('Dataset', dataset('a'));
+      expect(await store().delete('Dataset', 'a')).toBe(true);
+      expect(await store().delete('Dataset', 'a')).toBe(false);
+      expect(announced().at(-1)).toEqual({ action: 'deleted', resource: made });
+    });
+
+    it('announces each write after it can be read', async () => {
+      const made = await store().create('Dataset', dataset('a'));
+      const edited = await store().update('Dataset', 'a', () => ({ ...dataset('a'), spec: {} }));
+      expect(announced()).toEqual([
+        { action: 'written', resource: made },
+        { action: 'written', resource: edited },
+      ]);
+    });
+  });
+}
+
+function describeSeries(store: () => Store): void {
+  describe('series', () => {
+    it('replaces a point of the same metric and step, and sorts', async () => {
+      const point = (metric: string, step: number, value: number): MetricPoint => ({ metric, step, value, at: T0 });
+      await store().appendMetricPoints('run-1', [point('train/loss', 2, 0.5), point('train/loss', 1, 0.75), point('train/loss', 2, 0.25)]);
+      await store().appendMetricPoints('run-1', [point('accuracy', 10, 0.9), point('train/loss', 1, 0.875)]);
+      await store().appendMetricPoints('run-2', [point('accuracy', 1, 0.1)]);
+      expect(await store().readMetricPoints('run-1')).toEqual([
+        point('accuracy', 10, 0.9),
+        point('train/loss', 1, 0.875),
+        point('train/loss', 2, 0.25),
+      ]);
+    });
+
+    it('takes more points at once than one statement may hold', async () => {
+      const points = Array.from({ length: 1_700 }, (_, step) => ({ metric: 'm', step, value: step / 2, at: T0 }));
+      await store().appendMetricPoints('run-1', points);
+      expect(await store().readMetricPoints('run-1')).toEqual(points);
+    });
+
+    it('keeps one sample per device and time, oldest first, and prunes', async () => {
+      await store().appendTelemetry('d1', [sample(T1, 0.5), sample(T0, null)]);
+      await Promise.all([store().appendTelemetry('d1', [sample(T1, 0.5), sample(T2, 1)]), store().appendTelemetry('d2', [sample(T0, 0)])]);
+      expect(await store().readTelemetry('d1', T0)).toEqual([sample(T0, null), sample(T1, 0.5), sample(T2, 1)]);
+      expect(await store().readTelemetry('d1', T1)).toHaveLength(2);
+      expect(await store().pruneTelemetry(T1)).toBe(2);
+      expect(await store().readTelemetry('d2', T0)).toEqual([]);
+      expect(await store().readTelemetry('none', T0)).toEqual([]);
+    });
+  });
+}
+
+function describeCredentials(store: () => Store): void {
+  describe('credentials', () => {
+    it('gives a join token away as often as it says, also when asked at once', async () => {
+      await store().saveJoinToken({ secretSha256: 's', expiresAt: T1, uses: 2, labels: { site: 'x' } });
+      const taken = await Promise.all([1, 2, 3, 4].map(() => store().takeJoinToken('s', T0)));
+      expect(taken.filter((token) => token !== undefined)).toEqual([{ labels: { site: 'x' } }, { labels: { site: 'x' } }]);
+      await store().returnJoinToken('s');
+      expect(await store().takeJoinToken('s', T0)).toBeDefined();
+      expect(await store().takeJoinToken('s', T0)).toBeUndefined();
+      await store().returnJoinToken('unknown');
+    });
+
+    it('knows no expired or unknown join token', async () => {
+      await store().saveJoinToken({ secretSha256: 's', expiresAt: '2026-01-01T00:01:00Z', uses: 2, labels: {} });
+      expect(await store().takeJoinToken('s', T1)).toBeUndefined();
+      expect(await store().takeJoinToken('t', T0)).toBeUndefined();
+      expect(await store().takeJoinToken('s', '2026-01-01T00:00:59.999Z')).toBeDefined();
+    });
+
+    it('accepts a login code once and in time', async () => {
+      await store().saveLoginCode({ codeSha256: 'c', user: 'admin', expiresAt: T1 });
+      await store().saveLoginCode({ codeSha256: 'late', user: 'admin', expiresAt: T1 });
+      expect(await store().takeLoginCode('c', T0)).toEqual({ user: 'admin' });
+      expect(await store().takeLoginCode('c', T0)).toBeUndefined();
+      expect(await store().takeLoginCode('late', T2)).toBeUndefined();
+    });
+
+    it('finds a session until it expires or is deleted', async () => {
+      await store().saveSession({ idSha256: 'i', user: 'admin', expiresAt: T1 });
+      expect(await store().findSession('i', T0)).toEqual({ user: 'admin' });
+      expect(await store().findSession('i', T1)).toBeUndefined();
+      await store().saveSession({ idSha256: 'i', user: 'admin', expiresAt: T2 });
+      expect(await store().findSession('i', T1)).toEqual({ user: 'admin' });
+      await store().deleteSession('i');
+      expect(await store().findSession('i', T0)).toBeUndefined();
+    });
+  });
+}
+
+function describeDeviceRecords(store: () => Store): void {
+  describe('device records', () => {
+    it('keeps one pending certificate per device', async () => {
+      const certificate = (serial: string) => ({ deviceUid: 'u', serial, fingerprint256: serial.repeat(64), notAfter: T2 });
+      expect(await store().readPendingCertificate('d1')).toBeUndefined();
+      await store().savePendingCertificate('d1', certificate('1'));
+      await store().savePendingCertificate('d1', certificate('2'));
+      expect(await store().readPendingCertificate('d1')).toEqual(certificate('2'));
+      await store().deletePendingCertificate('d1');
+      expect(await store().readPendingCertificate('d1')).toBeUndefined();
+    });
+
+    it('raises the revision of a desired state only when the workloads differ', async () => {
+      const replace = async (device: string, workloads: DesiredWorkload[]) =>
+        (await store().replaceDesiredWorkloads(new Map([[device, workloads]]))).get(device)?.revision;
+      const revisions: unknown[] = [];
+      for (const workloads of [[], [], [workload('1')], [workload('1')], [workload('2')], []])
+        revisions.push(await replace('d1', workloads));
+      expect(revisions).toEqual([1, 1, 2, 2, 3, 4]);
+      const both = await store().replaceDesiredWorkloads(
+        new Map([
+          ['d1', []],
+          ['d2', [workload('9')]],
+        ]),
+      );
+      expect([...both].map(([device, state]) => [device, state.revision])).toEqual([
+        ['d1', 4],
+        ['d2', 1],
+      ]);
+      expect(await store().readDesiredState('d2')).toEqual({ v: 1, revision: 1, workloads: [workload('9')] });
+      expect([...(await store().listDesiredStates()).keys()]).toEqual(['d1', 'd2']);
+      expect(await store().readDesiredState('none')).toBeUndefined();
+    });
+  });
+}
+
+function describeLeases(store: () => Store): void {
+  describe('leases', () => {
+    it('belongs to one owner until it expires or is released', async () => {
+      expect(await store().acquireLease('scheduler', 'a', T0, T1)).toBe(true);
+      expect(await store().acquireLease('scheduler', 'b', T0, T1)).toBe(false);
+      expect(await store().acquireLease('scheduler', 'a', T0, T1)).toBe(true);
+      expect(await store().acquireLease('scheduler', 'b', T1, T2)).toBe(true);
+      await store().releaseLease('scheduler', 'a');
+      expect(await store().acquireLease('scheduler', 'a', T1, T2)).toBe(false);
+      await store().releaseLease('scheduler', 'b');
+      expect(await store().acquireLease('scheduler', 'a', T1, T2)).toBe(true);
+    });
+
+    it('goes to exactly one of many that ask at once', async () => {
+      const won = await Promise.all(['a', 'b', 'c', 'd'].map((owner) => store().acquireLease('scheduler', owner, T0, T1)));
+      expect(won.filter(Boolean)).toHaveLength(1);
+    });
+  });
+}

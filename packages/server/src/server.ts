@@ -1,0 +1,163 @@
+import { randomUUID } from 'node:crypto';
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Logger } from '@selvedge/runtime';
+import { readJsonFile, writeJsonAtomic } from '@selvedge/runtime';
+import * as z from 'zod';
+import packageJson from '../package.json' with { type: 'json' };
+import { lockFolder } from './adapters/folder-lock/folder-lock.ts';
+import { FsBlobStore } from './adapters/fs/fs-blob-store.ts';
+import { openStore } from './adapters/sql/open-store.ts';
+import { HttpToolClient } from './adapters/tool-http/http-tool-client.ts';
+import { deviceUrl, localUrl } from './addresses.ts';
+import { HttpServer } from './api/http-server.ts';
+import type { ServerConfig } from './config.ts';
+import { createDevicePlane } from './device-plane.ts';
+import { AuthService, loadAdminToken, newSecret } from './services/auth-service.ts';
+import { DatasetImporter } from './services/dataset-importer.ts';
+import { DatasetService } from './services/dataset-service.ts';
+import { EventHub } from './services/event-hub.ts';
+import { ModelRegistry } from './services/model-registry.ts';
+import { ModuleSupervisor } from './services/module-supervisor.ts';
+import { ResourceService } from './services/resource-service.ts';
+import { RunCoordinator } from './services/run-coordinator.ts';
+import { RunLog } from './services/run-log.ts';
+import { RunService } from './services/run-service.ts';
+import { ToolDirectory } from './services/tool-directory.ts';
+
+/** What the tools get to end in; the whole stop stays below five seconds. */
+const TOOL_GRACE_MS = 2500;
+const identitySchema = z.strictObject({ id: z.string().min(1) });
+
+/** What is told once the server takes requests. */
+export interface Ready {
+  url: string;
+  deviceUrl: string;
+  dataDir: string;
+  /** Signs one browser in, once. */
+  loginUrl: string;
+}
+
+export interface RunningServer {
+  ready: Ready;
+  /** Ends everything in order; what was acknowledged is on disk. */
+  stop(): Promise<void>;
+}
+
+/** The same over restarts: after a crash the server need not wait for its own leases to run out. */
+async function loadIdentity(dataDir: string): Promise<string> {
+  const path = join(dataDir, 'identity.json');
+  const known = await readJsonFile(path, identitySchema);
+  if (known !== undefined) return known.id;
+  const id = randomUUID();
+  await writeJsonAtomic(path, { id });
+  return id;
+}
+
+/**
+ * Starts the whole control plane on one data folder. What is begun is ended again when a later part cannot start.
+ *
+ * @throws AppError DATA_FOLDER_LOCKED, PORT_IN_USE (user), DISK_FULL (operational).
+ */
+export async function startServer(config: ServerConfig, log: Logger): Promise<RunningServer> {
+  const ending: (() => void | Promise<void>)[] = [];
+  const stop = async (): Promise<void> => {
+    for (const end of ending.splice(0).reverse()) await end();
+  };
+  try {
+    return { ready: await start(config, log, ending), stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+async function start(config: ServerConfig, log: Logger, ending: (() => void | Promise<void>)[]): Promise<Ready> {
+  const { dataDir } = config;
+  const clock = () => new Date();
+  const startedAt = clock();
+  ending.push(await lockFolder(dataDir));
+  const owner = await loadIdentity(dataDir);
+  const hub = new EventHub();
+  const store = await openStore({
+    file: join(dataDir, 'selvedge.sqlite'),
+    announce: (action, resource) => hub.publish({ type: 'resource', action, resource }),
+    log,
+  });
+  ending.push(() => store.close());
+  const blobs = new FsBlobStore(dataDir);
+  await blobs.start();
+  const devices = createDevicePlane({ config, store, blobs, hub, log: log.child({ part: 'devices' }), clock });
+  const { port: devicePort } = await devices.start();
+  ending.push(() => devices.stop());
+
+  const toolToken = newSecret();
+  const auth = new AuthService({ store, clock, toolToken, adminToken: await loadAdminToken(join(dataDir, 'admin-token')) });
+  const directory = new ToolDirectory();
+  const tools = new HttpToolClient({ addressOf: directory.addressOf, token: toolToken });
+  ending.push(() => tools.close());
+  const modules = new ModuleSupervisor({
+    toolCommand: config.toolCommand,
+    toolsDir: join(dataDir, 'tools'),
+    token: toolToken,
+    directory,
+    tools,
+    hub,
+    log,
+    clock,
+  });
+  const datasets = new DatasetService({ store, blobs, tools, maxUploadBytes: config.maxUploadBytes });
+  const registry = new ModelRegistry({ store, blobs, tools, codeDigestOf: (tool) => modules.codeDigestOf(tool) });
+  const http = new HttpServer(
+    {
+      version: packageJson.version,
+      startedAt,
+      devicePort,
+      store,
+      blobs,
+      tools,
+      toolAddress: directory.addressOf,
+      toolToken,
+      auth,
+      resources: new ResourceService({ store, tools, removeDevice: (name) => devices.removeDevice(name), log }),
+      datasets,
+      runs: new RunService({ store, datasets, clock }),
+      runLog: new RunLog({ store, tools }),
+      registry,
+      modules,
+      devices,
+      hub,
+      log: log.child({ part: 'http' }),
+      clock,
+    },
+    { host: config.host, port: config.port, webDir: config.webDir },
+  );
+  ending.push(() => http.stop());
+  const { port } = await http.start();
+  const url = localUrl('http', config.host, port);
+  ending.push(() => modules.stop({ graceMs: TOOL_GRACE_MS }));
+  await modules.start(url);
+  const origin = () => url;
+  const importer = new DatasetImporter({ store, blobs, tools, origin, maxUploadBytes: config.maxUploadBytes, log });
+  const coordinator = new RunCoordinator({
+    store,
+    tools,
+    hub,
+    registry,
+    importer,
+    whyDown: (tool) => modules.whyDown(tool),
+    origin,
+    clock,
+    owner,
+    log: log.child({ part: 'runs' }),
+  });
+  coordinator.start();
+  ending.push(() => coordinator.stop());
+
+  const serverFile = join(dataDir, 'server.json');
+  const addresses = { url, deviceUrl: deviceUrl(config, devicePort) };
+  await writeJsonAtomic(serverFile, { ...addresses, pid: process.pid }, { mode: 0o600 });
+  ending.push(() => rm(serverFile, { force: true }));
+  const { path } = await auth.createLoginCode();
+  return { ...addresses, dataDir, loginUrl: `${url}${path}` };
+}

@@ -1,0 +1,176 @@
+import type { DesiredState, DesiredWorkload, DeviceTopic } from '@selvedge/contract';
+import { describeError, type Logger } from '@selvedge/runtime';
+import { countServing, inferenceModelStatus } from '../domain/deployment-status.ts';
+import { type Placement, planPlacement } from '../domain/placement.ts';
+import type { Store } from '../ports/store.ts';
+import type { EventHub } from './event-hub.ts';
+import { FleetView } from './fleet-view.ts';
+
+/** Sends a message to a device; a retained one waits for it, an empty retained one removes the one that waits. */
+export type PublishToDevice = (device: string, topic: DeviceTopic, payload: string, options: { retain: boolean }) => Promise<void>;
+
+export interface DeploymentControllerOptions {
+  store: Store;
+  hub: EventHub;
+  publish: PublishToDevice;
+  log: Logger;
+  clock: () => Date;
+}
+
+/** Changes that come together are taken together. */
+const DEBOUNCE_MS = 5;
+/** Least time between two rounds, so that a large fleet's reports do not make one round each. */
+const MIN_ROUND_GAP_MS = 100;
+const RESYNC_MS = 10_000;
+/** Devices per transaction. */
+const BATCH = 500;
+
+/**
+ * Makes what devices are told follow from InferenceModels, ModelVersions and Devices, and the status of InferenceModels
+ * from what devices report. Level-triggered: a round looks at everything as it is, so that a lost event or a crash
+ * between two writes is mended by the next round, ten seconds later at most.
+ */
+export class DeploymentController {
+  readonly view = new FleetView();
+  readonly #options: DeploymentControllerOptions;
+  /** Messages that are still being handed to connected devices; a slow one must not hold up the others. */
+  readonly #deliveries = new Set<Promise<void>>();
+  #desired = new Map<string, DesiredState>();
+  /** Revision that each device's retained message has. */
+  #published = new Map<string, number>();
+  #unsubscribe: (() => void) | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #resync: NodeJS.Timeout | undefined;
+  #round: Promise<void> = Promise.resolve();
+  #lastRoundAt = 0;
+  #running = false;
+
+  constructor(options: DeploymentControllerOptions) {
+    this.#options = options;
+  }
+
+  /** Loads everything, and returns after the first round: what devices find when they connect is up to date. */
+  async start(): Promise<void> {
+    const { store, hub } = this.#options;
+    this.#running = true;
+    this.#published = new Map();
+    this.#unsubscribe = hub.subscribe((event) => {
+      if (this.view.apply(event)) this.#soon();
+    });
+    this.#desired = await store.listDesiredStates();
+    await this.view.load(store);
+    await this.#reconcile();
+    await Promise.all(this.#deliveries);
+    this.#resync = setInterval(() => this.#enqueue(() => this.view.load(store).then(() => this.#reconcile())), RESYNC_MS);
+  }
+
+  async stop(): Promise<void> {
+    this.#running = false;
+    this.#unsubscribe?.();
+    clearTimeout(this.#timer);
+    clearInterval(this.#resync);
+    this.#timer = undefined;
+    await this.#round;
+  }
+
+  #soon(): void {
+    if (!this.#running || this.#timer !== undefined) return;
+    const wait = Math.max(DEBOUNCE_MS, this.#lastRoundAt + MIN_ROUND_GAP_MS - performance.now());
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined;
+      this.#enqueue(() => this.#reconcile());
+    }, wait);
+  }
+
+  /** One at a time; a failure is logged and left to the next round. */
+  #enqueue(work: () => Promise<void>): void {
+    this.#round = this.#round.then(work).catch((error: unknown) => {
+      this.#options.log.error('reconciling deployments failed', describeError(error));
+    });
+  }
+
+  async #reconcile(): Promise<void> {
+    if (!this.#running) return;
+    this.#lastRoundAt = performance.now();
+    const { view } = this;
+    const placement = planPlacement({
+      inferenceModels: [...view.inferenceModels.values()],
+      devices: [...view.devices.values()],
+      findModel: (name) => view.models.get(name),
+      findVersion: (model, version) => view.findVersion(model, version),
+      current: new Map([...this.#desired].map(([device, state]) => [device, state.workloads])),
+    });
+    await this.#tellDevices(placement);
+    await this.#writeStatuses(placement);
+    this.#lastRoundAt = performance.now();
+  }
+
+  async #tellDevices({ workloads }: Placement): Promise<void> {
+    const changes = new Map<string, readonly DesiredWorkload[]>();
+    for (const [device, wanted] of workloads) {
+      const known = this.#desired.get(device);
+      if (known === undefined || JSON.stringify(known.workloads) !== JSON.stringify(wanted)) changes.set(device, wanted);
+    }
+    for (const [device, state] of this.#desired) {
+      if (!workloads.has(device) && state.workloads.length > 0) changes.set(device, []); // the device was removed
+    }
+    const entries = [...changes];
+    for (let start = 0; start < entries.length; start += BATCH) {
+      const written = await this.#options.store.replaceDesiredWorkloads(new Map(entries.slice(start, start + BATCH)));
+      for (const [device, state] of written) this.#desired.set(device, state);
+      this.#publish(written.keys(), workloads);
+    }
+    this.#publish(this.#desired.keys(), workloads);
+  }
+
+  #publish(devices: Iterable<string>, workloads: ReadonlyMap<string, unknown>): void {
+    for (const device of devices) {
+      const state = this.#desired.get(device);
+      const published = this.#published.get(device);
+      if (state === undefined) continue;
+      if (!workloads.has(device)) {
+        if (published !== undefined) this.#deliver(device, '');
+        this.#published.delete(device);
+      } else if (published !== state.revision) {
+        this.#published.set(device, state.revision);
+        this.#deliver(device, JSON.stringify(state));
+      }
+    }
+  }
+
+  #deliver(device: string, payload: string): void {
+    const { publish, log } = this.#options;
+    const delivery = publish(device, 'desired', payload, { retain: true }).catch((error: unknown) => {
+      this.#published.delete(device); // the next round sends it again
+      log.error('a desired state could not be sent', { device, ...describeError(error) });
+    });
+    this.#deliveries.add(delivery);
+    void delivery.finally(() => this.#deliveries.delete(delivery));
+  }
+
+  async #writeStatuses({ outcomes }: Placement): Promise<void> {
+    const { store, clock } = this.#options;
+    const nowIso = clock().toISOString();
+    for (const [name, outcome] of outcomes) {
+      const model = this.view.inferenceModels.get(name);
+      if (model === undefined) continue;
+      const status = inferenceModelStatus(model, outcome, (device) => this.view.devices.get(device), nowIso);
+      if (JSON.stringify(status) === JSON.stringify(model.status)) continue;
+      await store.update('InferenceModel', name, (current) => {
+        // an edit that came in between is left to the round that its own event starts
+        if (current.metadata.generation !== model.metadata.generation) return undefined;
+        const { labels, annotations } = current.metadata;
+        return { name, labels, annotations, spec: current.spec, status };
+      });
+    }
+    const counts = countServing(this.view.devices.values());
+    for (const [key, version] of this.view.versions) {
+      const servedBy = counts.get(key) ?? 0;
+      if (version.status.servedBy === servedBy) continue;
+      await store.update('ModelVersion', version.metadata.name, ({ metadata, spec, status }) => {
+        const { name, labels, annotations } = metadata;
+        return { name, labels, annotations, spec, status: { ...status, servedBy } };
+      });
+    }
+  }
+}

@@ -1,0 +1,224 @@
+import { Readable } from 'node:stream';
+import {
+  AppError,
+  type BenchmarkReport,
+  benchmarkReportSchema,
+  type ModelVersion,
+  type PackageManifest,
+  type Run,
+  type TrainingReport,
+  trainingReportSchema,
+} from '@selvedge/contract';
+import { SerialRunner } from '@selvedge/runtime';
+import { TOOL_STEPS } from '../domain/run-plan.ts';
+import { artifactOfStep } from '../domain/run-requests.ts';
+import type { BlobInfo, BlobStore } from '../ports/blob-store.ts';
+import type { ResourceDraft, Store } from '../ports/store.ts';
+import type { ToolClient } from '../ports/tool-client.ts';
+import { versionName } from './dataset-service.ts';
+import { draftOf } from './draft-of.ts';
+import { readSmallJson } from './read-small-json.ts';
+
+const MODEL_FILE = 'model.onnx';
+const GOLDEN_FILE = 'golden.json';
+
+export interface ModelRegistryOptions {
+  store: Store;
+  blobs: BlobStore;
+  tools: ToolClient;
+  /** Digest of a tool's code. */
+  codeDigestOf: (tool: string) => string;
+}
+
+interface TrainedModel {
+  model: BlobInfo;
+  golden: BlobInfo | undefined;
+  training: TrainingReport;
+  benchmark: BenchmarkReport;
+}
+
+export function modelVersionName(model: string, version: string): string {
+  return `${model}.v${version}`;
+}
+
+/** Names, versions and aliases of models, and the files that devices fetch of them. */
+export class ModelRegistry {
+  readonly #options: ModelRegistryOptions;
+  readonly #serial = new SerialRunner();
+
+  constructor(options: ModelRegistryOptions) {
+    this.#options = options;
+  }
+
+  /** A model with its versions, newest first. @throws AppError NOT_FOUND. */
+  async detail(name: string) {
+    const { store } = this.#options;
+    const model = await store.get('Model', name);
+    if (model === undefined) throw modelNotFound(name);
+    const versions: ModelVersion[] = [];
+    for (const version of model.status.versions.toReversed()) {
+      const found = await store.get('ModelVersion', modelVersionName(name, version));
+      if (found !== undefined) versions.push(found);
+    }
+    return { model, versions };
+  }
+
+  /** A version by its number or by an alias such as `latest`. @throws AppError NOT_FOUND. */
+  async version(name: string, versionOrAlias: string): Promise<ModelVersion> {
+    const { store } = this.#options;
+    const model = await store.get('Model', name);
+    if (model === undefined) throw modelNotFound(name);
+    const aliases = new Map(Object.entries(model.status.aliases));
+    const version = aliases.get(versionOrAlias) ?? versionOrAlias;
+    const found = await store.get('ModelVersion', modelVersionName(name, version));
+    if (found !== undefined) return found;
+    throw new AppError('NOT_FOUND', {
+      message: `Model "${name}" has no version "${versionOrAlias}".`,
+      hint: `"selvedge model show ${name}" lists its versions.`,
+    });
+  }
+
+  /**
+   * Makes a version of what a run has trained. Once per run: asking again gives the same version.
+   *
+   * @throws AppError TOOL_UNAVAILABLE (wait), STEP_FAILED when a tool left something out, DISK_FULL.
+   */
+  registerRun(run: Run, signal: AbortSignal): Promise<ModelVersion> {
+    return this.#serial.run(async () => {
+      const existing = await this.#ofRun(run);
+      const version = existing ?? (await this.#create(run, await this.#collect(run, signal)));
+      await this.#recordVersion(version);
+      return version;
+    });
+  }
+
+  async #ofRun(run: Run): Promise<ModelVersion | undefined> {
+    const name = run.spec.pipelineSpec.model.name;
+    const model = await this.#options.store.get('Model', name);
+    // One past the recorded ones: a crash may have come between writing the version and recording it.
+    const numbers = [...(model?.status.versions ?? []), String(nextNumber(model?.status.versions ?? []))];
+    for (const number of numbers.toReversed()) {
+      const version = await this.#options.store.get('ModelVersion', modelVersionName(name, number));
+      if (version?.spec.lineage?.run === run.metadata.name) return version;
+    }
+    return undefined;
+  }
+
+  async #collect(run: Run, signal: AbortSignal): Promise<TrainedModel> {
+    const { tools } = this.#options;
+    const train = artifactOfStep(run.metadata.name, run.spec, 'train');
+    const benchmark = artifactOfStep(run.metadata.name, run.spec, 'benchmark');
+    const file = await tools.openFile('train', train, MODEL_FILE, signal);
+    if (file === undefined) throw new AppError('STEP_FAILED', { message: `The train tool left no ${MODEL_FILE}.` });
+    const golden = await tools.openFile('benchmark', benchmark, GOLDEN_FILE, signal);
+    return {
+      model: await this.#options.blobs.put(file, { signal }),
+      golden: golden === undefined ? undefined : await this.#options.blobs.put(golden, { signal }),
+      training: await readSmallJson(await tools.openFile('train', train, 'training.json', signal), trainingReportSchema, 'training.json'),
+      benchmark: await readSmallJson(
+        await tools.openFile('benchmark', benchmark, 'report.json', signal),
+        benchmarkReportSchema,
+        'report.json',
+      ),
+    };
+  }
+
+  async #create(run: Run, trained: TrainedModel): Promise<ModelVersion> {
+    const { store, blobs } = this.#options;
+    const name = run.spec.pipelineSpec.model.name;
+    const labels = await this.#labelsOf(run);
+    const model =
+      (await store.get('Model', name)) ??
+      (await store.create('Model', { name, labels: {}, annotations: {}, spec: {}, status: { aliases: {}, versions: [] } }));
+    let number = nextNumber(model.status.versions);
+    // A version may be there without being recorded: of another run, registered just before a crash.
+    while ((await store.get('ModelVersion', modelVersionName(name, String(number)))) !== undefined) number += 1;
+    const version = String(number);
+    const manifest = manifestOf(run, version, labels, trained);
+    const bundle = await blobs.put(Readable.from([Buffer.from(canonicalJson(manifest))]));
+    return store.create('ModelVersion', this.#draft(run, version, labels, trained, bundle));
+  }
+
+  #draft(run: Run, version: string, labels: string[], trained: TrainedModel, bundle: BlobInfo): ResourceDraft<'ModelVersion'> {
+    const { pipelineSpec, pipeline, pipelineGeneration, dataset } = run.spec;
+    const { model, split, train, preproc, postproc } = pipelineSpec;
+    const tools = Object.fromEntries(TOOL_STEPS.map((tool) => [tool, this.#options.codeDigestOf(tool)]));
+    const parameters = { hyperparams: model.hyperparams, ...(split && { split }), ...(train && { train }) };
+    return {
+      name: modelVersionName(model.name, version),
+      labels: {},
+      annotations: {},
+      spec: {
+        model: model.name,
+        version,
+        format: 'onnx',
+        file: trained.model,
+        bundle,
+        inputs: trained.training.inputs,
+        outputs: trained.training.outputs,
+        labels,
+        preproc,
+        postproc,
+        metrics: { ...trained.training.metrics, ...trained.benchmark.metrics },
+        lineage: {
+          run: run.metadata.name,
+          pipeline,
+          pipelineGeneration,
+          dataset: { name: dataset.name, version: dataset.version, digest: dataset.digest },
+          parameters,
+          tools,
+        },
+      },
+      status: { servedBy: 0 },
+    };
+  }
+
+  async #labelsOf(run: Run): Promise<string[]> {
+    const { name, version } = run.spec.dataset;
+    const found = await this.#options.store.get('DatasetVersion', versionName(name, version));
+    if (found?.status.content != null) return found.status.content.labels;
+    throw new AppError('REFERENCE_MISSING', { message: `Dataset version "${versionName(name, version)}" has been removed.` });
+  }
+
+  async #recordVersion({ spec }: ModelVersion): Promise<void> {
+    await this.#options.store.update('Model', spec.model, (current) => {
+      if (current.status.versions.includes(spec.version)) return undefined;
+      const versions = [...current.status.versions, spec.version].sort((a, b) => Number(a) - Number(b));
+      const latest = versions.at(-1) ?? spec.version;
+      return draftOf(current, { status: { versions, aliases: { ...current.status.aliases, latest } } });
+    });
+  }
+}
+
+function nextNumber(versions: readonly string[]): number {
+  return Math.max(0, ...versions.map(Number).filter(Number.isInteger)) + 1;
+}
+
+/** What a device gets: every file with its digest, and all that is needed to serve it. */
+function manifestOf(run: Run, version: string, labels: string[], trained: TrainedModel): PackageManifest {
+  const { model, preproc, postproc } = run.spec.pipelineSpec;
+  const files = [{ path: MODEL_FILE, ...trained.model }];
+  if (trained.golden !== undefined) files.push({ path: GOLDEN_FILE, ...trained.golden });
+  return {
+    formatVersion: 1,
+    runtime: 'model-server',
+    model: model.name,
+    version,
+    files,
+    modelFile: MODEL_FILE,
+    goldenFile: trained.golden === undefined ? null : GOLDEN_FILE,
+    inputs: trained.training.inputs,
+    outputs: trained.training.outputs,
+    labels,
+    preproc,
+    postproc,
+  };
+}
+
+function canonicalJson(manifest: PackageManifest): string {
+  return `${JSON.stringify(manifest, null, 2)}\n`;
+}
+
+function modelNotFound(name: string): AppError {
+  return new AppError('NOT_FOUND', { message: `There is no model "${name}".`, hint: '"selvedge model list" shows all models.' });
+}

@@ -1,0 +1,91 @@
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { AppError, type Module } from '@selvedge/contract';
+import type { Logger } from '@selvedge/runtime';
+import type { ToolClient } from '../ports/tool-client.ts';
+import type { EventHub } from './event-hub.ts';
+import { SupervisedTool } from './supervised-tool.ts';
+import type { ToolDirectory } from './tool-directory.ts';
+
+/** The tools of a pipeline, in the order of its steps. */
+export const TOOL_NAMES = ['import', 'process', 'export', 'split', 'train', 'benchmark'] as const;
+
+export interface ModuleSupervisorOptions {
+  /** The tool's name and its flags are appended. */
+  toolCommand: readonly string[];
+  /** Each tool gets a folder of its own below. */
+  toolsDir: string;
+  /** Credential between the server and its tools. */
+  token: string;
+  directory: ToolDirectory;
+  tools: ToolClient;
+  hub: EventHub;
+  log: Logger;
+  clock: () => Date;
+  /** Which tools; default all. */
+  names?: readonly string[];
+}
+
+/** Starts the tools as child processes, watches their health, restarts them with back-off and says how they are. */
+export class ModuleSupervisor {
+  readonly #options: ModuleSupervisorOptions;
+  #tools: SupervisedTool[] = [];
+
+  constructor(options: ModuleSupervisorOptions) {
+    this.#options = options;
+  }
+
+  /** @param origin - where the tools reach the server: `http://127.0.0.1:7070`. Returns once the children are spawned. */
+  async start(origin: string): Promise<void> {
+    const { names = TOOL_NAMES, toolCommand, toolsDir, token, directory, tools, hub, log, clock } = this.#options;
+    for (const name of names) {
+      const dataDir = join(toolsDir, name);
+      await mkdir(dataDir, { recursive: true });
+      const tool = new SupervisedTool({
+        name,
+        command: [...toolCommand, name, '--data', dataDir, '--port', '0'],
+        env: { SELVEDGE_TOOL_TOKEN: token, SELVEDGE_TRUSTED_ORIGINS: origin },
+        directory,
+        tools,
+        log: log.child({ module: name }),
+        clock,
+        onChange: (module) => hub.publish({ type: 'module', module }),
+      });
+      this.#tools.push(tool);
+      tool.start();
+    }
+  }
+
+  /** Ends all tools within `graceMs` (default 3,000). */
+  async stop(options: { graceMs?: number } = {}): Promise<void> {
+    await Promise.all(this.#tools.map((tool) => tool.stop(options)));
+    this.#tools = [];
+  }
+
+  list(): Module[] {
+    return this.#tools.map((tool) => tool.describe());
+  }
+
+  /** Why a tool cannot be used now, for people; undefined when it can. */
+  whyDown(name: string): string | undefined {
+    const tool = this.#tools.find((candidate) => candidate.name === name);
+    return tool === undefined ? `There is no ${name} tool here.` : tool.whyDown();
+  }
+
+  /** Digest of a tool's code, for lineage. @throws AppError TOOL_UNAVAILABLE while it is not known. */
+  codeDigestOf(name: string): string {
+    const digest = this.#tools.find((candidate) => candidate.name === name)?.description?.codeDigest;
+    if (digest === undefined) throw new AppError('TOOL_UNAVAILABLE', { message: `The ${name} tool has not described itself yet.` });
+    return digest;
+  }
+
+  /** `data`, `models`, or undefined while the tool has not described itself. */
+  classOf(name: string): 'data' | 'models' | undefined {
+    return this.#tools.find((candidate) => candidate.name === name)?.description?.class;
+  }
+
+  /** @returns false when there is no such tool. */
+  has(name: string): boolean {
+    return this.#tools.some((tool) => tool.name === name);
+  }
+}

@@ -1,0 +1,167 @@
+import { AppError, type Kind } from '@selvedge/contract';
+import { describeError, type Logger } from '@selvedge/runtime';
+import { isFinishedPhase, TOOL_STEPS, type ToolStep } from '../domain/run-plan.ts';
+import { artifactOfStep } from '../domain/run-requests.ts';
+import type { ResourceOf, Store } from '../ports/store.ts';
+import type { ToolClient } from '../ports/tool-client.ts';
+import { draftOf } from './draft-of.ts';
+import { modelVersionName } from './model-registry.ts';
+
+export interface ResourceRemovalOptions {
+  store: Store;
+  tools: ToolClient;
+  /** Revokes a device and removes its resource. */
+  removeDevice: (name: string) => Promise<boolean>;
+  log: Logger;
+}
+
+/** The rules of deletion: what still needs a resource keeps it, and what only it needed goes with it. */
+export class ResourceRemoval {
+  readonly #options: ResourceRemovalOptions;
+
+  constructor(options: ResourceRemovalOptions) {
+    this.#options = options;
+  }
+
+  /** @throws AppError CONFLICT (user) with what to do first. */
+  async remove(kind: Kind, name: string): Promise<void> {
+    const { store } = this.#options;
+    switch (kind) {
+      case 'Device':
+        await this.#options.removeDevice(name);
+        return;
+      case 'Dataset':
+        await this.#refuseDatasetWithVersions(name);
+        break;
+      case 'DatasetVersion':
+        return this.#removeDatasetVersion(name);
+      case 'Pipeline':
+        await this.#refuseRunning((run) => run.spec.pipeline === name, `Pipeline "${name}"`);
+        break;
+      case 'Run':
+        return this.#removeRun(name);
+      case 'Model':
+        return this.#removeModel(name);
+      case 'ModelVersion':
+        return this.#removeModelVersion(name);
+      case 'Task':
+      case 'InferenceModel':
+        break;
+    }
+    await store.delete(kind, name);
+  }
+
+  async #refuseDatasetWithVersions(name: string): Promise<void> {
+    const dataset = await this.#options.store.get('Dataset', name);
+    const versions = dataset?.status.versions ?? [];
+    if (versions.length === 0) return;
+    throw new AppError('CONFLICT', {
+      message: `Dataset "${name}" has ${versions.length === 1 ? 'a version' : `${versions.length} versions`}.`,
+      hint: `Delete them first: ${versions
+        .slice(0, 3)
+        .map((version) => `datasetversion/${name}.v${version}`)
+        .join(', ')}${versions.length > 3 ? ', …' : ''}.`,
+    });
+  }
+
+  async #refuseRunning(matches: (run: ResourceOf<'Run'>) => boolean, what: string): Promise<void> {
+    for (let after: string | null | undefined; after !== null; ) {
+      const page = await this.#options.store.list('Run', after === undefined ? {} : { after });
+      const active = page.items.find((run) => !isFinishedPhase(run.status.phase) && matches(run));
+      if (active !== undefined) {
+        const run = active.metadata.name;
+        throw new AppError('CONFLICT', {
+          message: `${what} is in use by run "${run}".`,
+          hint: `Cancel it with "selvedge run cancel ${run}", or wait.`,
+        });
+      }
+      after = page.next;
+    }
+  }
+
+  async #removeDatasetVersion(name: string): Promise<void> {
+    const { store } = this.#options;
+    const version = await store.get('DatasetVersion', name);
+    if (version === undefined) return;
+    const { dataset, version: number } = version.spec;
+    await this.#refuseRunning(
+      (run) => run.spec.dataset.name === dataset && run.spec.dataset.version === number,
+      `Dataset version "${name}"`,
+    );
+    await this.#removeArtifact('import', version.status.artifact);
+    await store.delete('DatasetVersion', name);
+    await store.update('Dataset', dataset, (current) => {
+      const versions = current.status.versions.filter((candidate) => candidate !== number);
+      const latestVersion = current.status.latestVersion === number ? (versions.at(-1) ?? null) : current.status.latestVersion;
+      return draftOf(current, { status: { versions, latestVersion } });
+    });
+  }
+
+  async #removeRun(name: string): Promise<void> {
+    const { store } = this.#options;
+    const run = await store.get('Run', name);
+    if (run === undefined) return;
+    if (!isFinishedPhase(run.status.phase)) {
+      throw new AppError('CONFLICT', {
+        message: `Run "${name}" is in progress.`,
+        hint: `Cancel it first with "selvedge run cancel ${name}".`,
+      });
+    }
+    for (const step of TOOL_STEPS) {
+      if (step !== 'import') await this.#removeArtifact(step, artifactOfStep(name, run.spec, step));
+    }
+    await store.delete('Run', name);
+  }
+
+  /** Best effort: what a tool that is down keeps is space, not truth. */
+  async #removeArtifact(tool: ToolStep, artifact: string): Promise<void> {
+    try {
+      await this.#options.tools.removeArtifact(tool, artifact);
+    } catch (error) {
+      this.#options.log.warn('artifact not removed', { tool, artifact, ...describeError(error) });
+    }
+  }
+
+  async #servedAs(model: string, version?: string): Promise<string | undefined> {
+    const { items } = await this.#options.store.list('InferenceModel');
+    const serving = items.find(({ spec, status }) => {
+      if (spec.modelName !== model) return false;
+      if (version === undefined) return true;
+      return status.resolvedVersion === version || status.devices.some((device) => device.servingVersion === version);
+    });
+    return serving?.metadata.name;
+  }
+
+  async #removeModel(name: string): Promise<void> {
+    const { store } = this.#options;
+    const served = await this.#servedAs(name);
+    if (served !== undefined) throw servedConflict(`Model "${name}"`, served);
+    const model = await store.get('Model', name);
+    for (const version of model?.status.versions ?? []) await store.delete('ModelVersion', modelVersionName(name, version));
+    await store.delete('Model', name);
+  }
+
+  async #removeModelVersion(name: string): Promise<void> {
+    const { store } = this.#options;
+    const found = await store.get('ModelVersion', name);
+    if (found === undefined) return;
+    const { model, version } = found.spec;
+    const served = await this.#servedAs(model, version);
+    if (served !== undefined) throw servedConflict(`Model version "${name}"`, served);
+    await store.delete('ModelVersion', name);
+    await store.update('Model', model, (current) => {
+      const versions = current.status.versions.filter((candidate) => candidate !== version);
+      const kept = Object.entries(current.status.aliases).filter(([, target]) => target !== version);
+      const latest = versions.at(-1);
+      const aliases = { ...Object.fromEntries(kept), ...(latest === undefined ? {} : { latest }) };
+      return draftOf(current, { status: { versions, aliases } });
+    });
+  }
+}
+
+function servedConflict(what: string, inferenceModel: string): AppError {
+  return new AppError('CONFLICT', {
+    message: `${what} is served as "${inferenceModel}".`,
+    hint: `Delete inferencemodel/${inferenceModel} first, or let it serve another version.`,
+  });
+}

@@ -1,0 +1,102 @@
+import { AppError, type Run } from '@selvedge/contract';
+import { describeError, type Logger, sleep } from '@selvedge/runtime';
+import { ACTIVE_LABEL } from '../domain/run-markers.ts';
+import type { Store } from '../ports/store.ts';
+import type { DatasetImporter } from './dataset-importer.ts';
+import { versionName } from './dataset-service.ts';
+import type { EventHub } from './event-hub.ts';
+import { LeaseHolder } from './lease-holder.ts';
+import { RunDriver, type RunDriverOptions } from './run-driver.ts';
+
+/** How often the store is asked for work that nobody announced, in milliseconds. */
+const SCAN_MS = 2000;
+
+export interface RunCoordinatorOptions extends Omit<RunDriverOptions, 'importRequest'> {
+  store: Store;
+  hub: EventHub;
+  importer: DatasetImporter;
+  /** Identity of this server, the same after a restart. */
+  owner: string;
+  log: Logger;
+}
+
+/**
+ * Finds runs and dataset versions that need work and drives each of them, several at a time; the tools queue.
+ *
+ * Invariant: at most one driver per run or version in this process, and drivers only while the scheduler's lease is held.
+ */
+export class RunCoordinator {
+  readonly #options: RunCoordinatorOptions;
+  readonly #lease: LeaseHolder;
+  readonly #driving = new Map<string, Promise<void>>();
+
+  constructor(options: RunCoordinatorOptions) {
+    this.#options = options;
+    const { store, owner, clock, log } = options;
+    this.#lease = new LeaseHolder({ store, name: 'scheduler', owner, clock, log, work: (signal) => this.#work(signal) });
+  }
+
+  start(): void {
+    this.#lease.start();
+  }
+
+  /** Lets go of everything; the work itself goes on in the tools and is taken up again after the next start. */
+  async stop(): Promise<void> {
+    await this.#lease.stop();
+  }
+
+  async #work(signal: AbortSignal): Promise<void> {
+    let wake = new AbortController();
+    const unsubscribe = this.#options.hub.subscribe((event) => {
+      if (event.type !== 'resource' || event.action !== 'written') return;
+      const { kind, metadata } = event.resource;
+      if ((kind === 'Run' || kind === 'DatasetVersion') && metadata.resourceVersion === 1) wake.abort();
+    });
+    try {
+      while (!signal.aborted) {
+        await this.#scan(signal);
+        await sleep(SCAN_MS, AbortSignal.any([signal, wake.signal])).catch(() => undefined); // woken early or stopped
+        if (wake.signal.aborted) wake = new AbortController();
+      }
+    } finally {
+      unsubscribe();
+      await Promise.all(this.#driving.values());
+    }
+  }
+
+  async #scan(signal: AbortSignal): Promise<void> {
+    const { store, importer } = this.#options;
+    for (const name of await importer.pending()) this.#drive(`version ${name}`, signal, () => importer.drive(name, signal));
+    const { items } = await store.list('Run', { labels: { [ACTIVE_LABEL]: 'true' } });
+    for (const { metadata } of items) {
+      const { name } = metadata;
+      this.#drive(`run ${name}`, signal, () => {
+        const importRequest = (run: Run) => this.#importRequest(run);
+        return new RunDriver(name, { ...this.#options, importRequest }).drive(signal);
+      });
+    }
+  }
+
+  #drive(key: string, signal: AbortSignal, work: () => Promise<void>): void {
+    if (this.#driving.has(key)) return;
+    const done = work()
+      .catch((error: unknown) => {
+        if (!signal.aborted)
+          this.#options.log.error('work ended with an error; it is taken up again', { work: key, ...describeError(error) });
+      })
+      .finally(() => this.#driving.delete(key));
+    this.#driving.set(key, done);
+  }
+
+  async #importRequest(run: Run) {
+    const { name, version } = run.spec.dataset;
+    const found = await this.#options.store.get('DatasetVersion', versionName(name, version));
+    if (found === undefined) {
+      throw new AppError('REFERENCE_MISSING', {
+        message: `Dataset version "${versionName(name, version)}" has been removed.`,
+        hint: `Add the data again with "selvedge dataset add ${name} --from PATH|URL", then start a new run.`,
+      });
+    }
+    return this.#options.importer.request(found);
+  }
+}

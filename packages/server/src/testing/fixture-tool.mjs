@@ -1,0 +1,201 @@
+// A real tool process for tests, small: the uniform artifact API over HTTP, artifacts in one JSON file.
+// A file `hold` in the data folder keeps work from finishing, `fail` makes it fail, `mute` leaves /health unanswered.
+import { appendFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { join } from 'node:path';
+
+const [name, , dir] = process.argv.slice(2);
+const token = process.env.SELVEDGE_TOOL_TOKEN;
+const trusted = process.env.SELVEDGE_TRUSTED_ORIGINS.split(',');
+const stateFile = join(dir, 'artifacts.json');
+const artifacts = new Map(existsSync(stateFile) ? JSON.parse(readFileSync(stateFile, 'utf8')) : []);
+const save = () => writeFileSync(stateFile, JSON.stringify([...artifacts]));
+const now = () => new Date().toISOString();
+const flag = (file) => existsSync(join(dir, file));
+const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+const tensor = (tensorName, size) => ({ name: tensorName, dataType: 'float32', shape: [null, size] });
+const FILES = {
+  import: {
+    'dataset.json': JSON.stringify({
+      formatVersion: 1,
+      type: 'image-classification',
+      labels: ['a', 'b'],
+      splits: { train: 2, test: 1 },
+      files: 3,
+      sizeBytes: 9,
+    }),
+    'manifest.jsonl': '{"path":"train/a/1.png"}\n',
+    'page.html': '<script>alert(1)</script>',
+  },
+  train: {
+    'model.onnx': 'onnx bytes',
+    'training.json': JSON.stringify({
+      formatVersion: 1,
+      parameters: {},
+      epochs: 2,
+      bestEpoch: 2,
+      seconds: 1,
+      metrics: { 'validation/accuracy': 0.5 },
+      inputs: [tensor('input', 4)],
+      outputs: [tensor('logits', 2)],
+    }),
+  },
+  benchmark: {
+    'report.json': JSON.stringify({
+      formatVersion: 1,
+      samples: 1,
+      metrics: { accuracy: 0.75, f1: 0.7 },
+      perClass: [],
+      confusion: [],
+      latencyMs: { p50: 1, p95: 2 },
+    }),
+    'golden.json': '{"golden":true}',
+  },
+};
+const METRICS = name === 'train' ? { 'train/loss': [3, 2, 1], 'validation/accuracy': [0.25, 0.5] } : {};
+const filesOf = () => FILES[name] ?? { 'out.txt': `made by ${name}` };
+
+async function fetchInput({ url }) {
+  const headers = trusted.includes(new URL(url).origin) ? { authorization: `Bearer ${token}` } : {};
+  const response = await fetch(url, { headers });
+  if (!response.ok)
+    throw Object.assign(new Error(`input answered ${response.status}: ${await response.text()}`), { code: 'DOWNLOAD_FAILED' });
+  return (await response.arrayBuffer()).byteLength;
+}
+
+async function make(artifact) {
+  const { status } = artifact;
+  Object.assign(status, { status: 'in-progress', startedAt: now(), attempt: status.attempt + 1, message: 'working' });
+  save();
+  try {
+    for (const [input, source] of Object.entries(artifact.inputs ?? {})) artifact.log += `${input}: ${await fetchInput(source)} bytes\n`;
+    status.progress = 0.5;
+    while (flag('hold') && status.status === 'in-progress') await pause(10);
+    if (flag('fail')) throw Object.assign(new Error('the data is bad'), { code: 'DATASET_FORMAT' });
+    if (status.status === 'cancelled') return;
+    artifact.log += 'done\n';
+    Object.assign(status, { status: 'completed', progress: 1, message: 'Completed' });
+  } catch (error) {
+    Object.assign(status, { status: 'failed', message: error.message, error: { code: error.code ?? 'INTERNAL', message: error.message } });
+  } finally {
+    status.finishedAt = now();
+    save();
+  }
+}
+
+let busy = Promise.resolve();
+const queue = (artifact) => {
+  busy = busy.then(() => (artifacts.has(artifact.name) ? make(artifact) : undefined));
+};
+for (const artifact of artifacts.values()) if (['queued', 'in-progress'].includes(artifact.status.status)) queue(artifact);
+
+const summary = (artifact) => ({
+  name: artifact.name,
+  type: 'thing',
+  tool: name,
+  url: `/artifacts/${artifact.name}/`,
+  state: artifact.status,
+});
+
+function create(request) {
+  appendFileSync(join(dir, 'created.log'), `${request.name}\n`);
+  const status = {
+    status: 'queued',
+    progress: 0,
+    message: '',
+    attempt: 0,
+    createdAt: now(),
+    startedAt: null,
+    finishedAt: null,
+    error: null,
+  };
+  const artifact = { ...request, log: '', status };
+  artifacts.set(request.name, artifact);
+  save();
+  queue(artifact);
+  return artifact;
+}
+
+const json = (response, status, body, headers = {}) =>
+  response.writeHead(status, { 'content-type': 'application/json', ...headers }).end(JSON.stringify(body));
+const absent = (response) =>
+  json(response, 404, { type: 'x', title: 'x', status: 404, detail: 'absent', code: 'NOT_FOUND', kind: 'user', retryable: false });
+
+async function followLog(response, artifact) {
+  let sent = 0;
+  response.writeHead(200, { 'content-type': 'text/plain' });
+  for (;;) {
+    const finished = !['queued', 'in-progress'].includes(artifact.status.status);
+    response.write(artifact.log.slice(sent));
+    sent = artifact.log.length;
+    if (finished || response.destroyed) break;
+    await pause(10);
+  }
+  response.end();
+}
+
+function serveArtifact(response, method, artifact, [part, ...rest], query) {
+  if (part === '' && method === 'DELETE') {
+    artifact.status.status = 'cancelled';
+    artifacts.delete(artifact.name);
+    save();
+    return response.writeHead(204).end();
+  }
+  if (part === 'cancel') {
+    if (['queued', 'in-progress'].includes(artifact.status.status)) artifact.status.status = 'cancelled';
+    save();
+    return json(response, 202, summary(artifact));
+  }
+  if (part === 'status') return json(response, 200, artifact.status);
+  if (part === 'log') return query.has('follow') ? followLog(response, artifact) : response.end(artifact.log);
+  if (part === 'metrics' && rest.length === 0) return json(response, 200, { items: Object.keys(METRICS) });
+  if (part === 'metrics') {
+    const metric = rest[0].replaceAll('.', '/');
+    const points = METRICS[metric].map((value, index) => ({ metric, step: index + 1, value, at: artifact.status.startedAt }));
+    return response.end(
+      points
+        .slice(Number(query.get('after') ?? 0))
+        .map((point) => `${JSON.stringify(point)}\n`)
+        .join(''),
+    );
+  }
+  if (part === 'data') {
+    const file = filesOf()[rest.length === 0 ? Object.keys(filesOf())[0] : rest.join('/')];
+    if (file === undefined) return absent(response);
+    return response.writeHead(200, { 'content-type': rest[0]?.endsWith('.html') ? 'text/html' : 'text/plain' }).end(file);
+  }
+  return json(response, 200, summary(artifact));
+}
+
+async function serve(request, response) {
+  const { pathname, searchParams } = new URL(request.url, 'http://tool');
+  const chunks = [];
+  for await (const chunk of request) chunks.push(chunk);
+  const body = Buffer.concat(chunks).toString();
+  if (pathname === '/echo')
+    return json(response, 200, { method: request.method, headers: request.headers, url: request.url, bytes: body.length });
+  if (request.headers.authorization !== `Bearer ${token}`) return response.writeHead(401).end('no token');
+  if (pathname === '/health') return flag('mute') ? undefined : json(response, 200, { status: 'ok', busyWith: null, queued: 0 });
+  if (pathname === '/') {
+    const kind = ['train', 'benchmark'].includes(name) ? 'models' : 'data';
+    const about = { name, description: 'fixture', version: '1.0.0', codeDigest: `digest-of-${name}`, makes: 'thing', class: kind };
+    return json(response, 200, { ...about, parameters: {}, inputs: {} });
+  }
+  if (pathname === '/artifacts' && request.method === 'GET') return json(response, 200, { items: [...artifacts.values()].map(summary) });
+  if (pathname === '/artifacts') {
+    const wanted = JSON.parse(body);
+    const artifact = artifacts.get(wanted.name) ?? create(wanted);
+    return json(response, 202, summary(artifact), { location: `/artifacts/${artifact.name}/` });
+  }
+  const [, , artifactName, ...rest] = pathname.split('/').map(decodeURIComponent);
+  const artifact = artifacts.get(artifactName);
+  if (artifact === undefined) return absent(response);
+  return serveArtifact(response, request.method, artifact, rest, searchParams);
+}
+
+const server = createServer((request, response) => {
+  serve(request, response).catch((error) => response.writeHead(500).end(String(error)));
+});
+server.listen(0, '127.0.0.1', () => process.stdout.write(`${JSON.stringify({ event: 'listening', port: server.address().port })}\n`));
+process.stdin.on('end', () => process.exit(0)).resume();

@@ -1,0 +1,58 @@
+import { AppError, preprocSchema, type TensorSet } from '@selvedge/contract';
+import { applyPreproc, type PixelTensor, splitPreproc } from '@selvedge/graph/ops';
+import * as z from 'zod';
+import { defineTool } from '../kit/index.ts';
+import { openSplit, readTensorSetInfo } from '../tensor-set/tensor-set-reader.ts';
+import { TensorSetWriter } from '../tensor-set/tensor-set-writer.ts';
+
+const parametersSchema = z.strictObject({ preproc: preprocSchema });
+
+/** Makes the tensors that the network reads: the part of `preproc` from the first change of layout or value range on. */
+export const exportTool = defineTool({
+  name: 'export',
+  description: 'Turns pixels into the input tensors of the network: the tensor operations of preproc',
+  class: 'data',
+  makes: 'tensors',
+  parameters: parametersSchema,
+  inputs: { pixels: 'pixels made by the process tool' },
+  async create({ parameters, inputs, dataDir, signal, log, progress }) {
+    const info = await readTensorSetInfo(inputs.pixels);
+    const spec = splitPreproc(parameters.preproc).tensor;
+    const convert = (pixels: Float32Array) => applyPreproc(pixelTensor(info, pixels), spec);
+    const shape = shapeOf(convert(new Float32Array(info.sampleShape.reduce((product, dim) => product * dim, 1))));
+    const writer = new TensorSetWriter(dataDir, { labels: info.labels, ...shape });
+    const total = Object.values(info.splits).reduce((sum, split) => sum + split.count, 0);
+    let done = 0;
+    try {
+      for (const split of Object.keys(info.splits)) {
+        const reader = await openSplit(inputs.pixels, info, split);
+        try {
+          await writer.writeSplit(split, reader.count, async (add) => {
+            for (let row = 0; row < reader.count; row += 1) {
+              signal.throwIfAborted();
+              await add(convert(await reader.x.readRows(row, 1)).data, await reader.y.readRows(row, 1));
+              done += 1;
+              if (done % 256 === 0) progress(done / total, `${done} of ${total} tensors`);
+            }
+          });
+        } finally {
+          await reader.close();
+        }
+        log(`${split}: ${reader.count} tensors of ${shape.sampleShape.join(' x ')} (${shape.layout})`);
+      }
+      await writer.writeInfo();
+    } finally {
+      await writer.release();
+    }
+  },
+});
+
+function pixelTensor(info: TensorSet, data: Float32Array): PixelTensor {
+  const [height = 0, width = 0, channels = 0] = info.sampleShape;
+  if (info.layout !== 'HWC') throw new AppError('DATASET_FORMAT', { message: 'The input is not pixels: its layout is CHW already.' });
+  return { layout: 'HWC', height, width, channels, data };
+}
+
+function shapeOf({ layout, height, width, channels }: PixelTensor): { layout: 'HWC' | 'CHW'; sampleShape: number[] } {
+  return { layout, sampleShape: layout === 'CHW' ? [channels, height, width] : [height, width, channels] };
+}

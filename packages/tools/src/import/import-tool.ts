@@ -1,0 +1,46 @@
+import { join } from 'node:path';
+import { AppError, sha256Schema } from '@selvedge/contract';
+import { sha256File } from '@selvedge/runtime';
+import * as z from 'zod';
+import { defineTool } from '../kit/index.ts';
+import { openSource } from './open-source.ts';
+import { writeDataset } from './write-dataset.ts';
+
+const parametersSchema = z.strictObject({
+  /** Where the data is, if it is not given as the input `archive`. */
+  url: z.url({ protocol: /^https?$/ }).optional(),
+  sha256: sha256Schema.optional(),
+  /** Share of each class that is kept for testing where the data itself does not say. */
+  testShare: z.number().min(0).max(0.9).default(0.2),
+  seed: z.int().min(0).max(0xffff_ffff).default(0),
+});
+
+/** Brings a dataset of labelled pictures into the standard form. */
+export const importTool = defineTool({
+  name: 'import',
+  description: 'Reads labelled pictures from an archive (folders or IDX files) and stores them in the standard form',
+  class: 'data',
+  makes: 'dataset',
+  parameters: parametersSchema,
+  inputs: { archive: { description: 'tar, tar.gz, zip or single file with the data, in place of parameters.url', optional: true } },
+  async create({ parameters, inputs, dataDir, signal, log, progress, ...ctx }) {
+    const { url, sha256, testShare, seed } = parameters;
+    if ((inputs.archive === undefined) === (url === undefined)) {
+      throw new AppError('INPUT_INVALID', { message: 'Give the data either as the input "archive" or as parameters.url.' });
+    }
+    if (inputs.archive !== undefined && sha256 !== undefined) {
+      throw new AppError('INPUT_INVALID', { message: 'parameters.sha256 belongs to parameters.url; an input has a sha256 of its own.' });
+    }
+    progress(0, 'Fetching the data');
+    const folder = inputs.archive ?? (await ctx.fetch('archive', { url: url ?? '', sha256 }));
+    const source = await openSource(folder, `${folder}-unpacked`, signal);
+    log(`recognised ${source.layout}: ${source.samples.length} pictures, ${source.labels.length} labels`);
+    const info = await writeDataset(source, { dataDir, testShare, seed, signal, progress });
+    log(
+      `splits: ${Object.entries(info.splits)
+        .map(([split, count]) => `${split} ${count}`)
+        .join(', ')}; ${info.sizeBytes} bytes`,
+    );
+    log(`manifest sha256 ${await sha256File(join(dataDir, 'manifest.jsonl'), signal)}`);
+  },
+});

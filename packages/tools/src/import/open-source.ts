@@ -1,0 +1,51 @@
+import { open } from 'node:fs/promises';
+import { join } from 'node:path';
+import { AppError } from '@selvedge/contract';
+import { listFilePaths, unpackTar, unpackZip } from '../kit/index.ts';
+import { readFolderDataset } from './read-folder-dataset.ts';
+import { isIdxName, readIdxDataset } from './read-idx-dataset.ts';
+import { ACCEPTED_LAYOUTS, type SourceDataset } from './source-sample.ts';
+
+type ArchiveKind = 'zip' | 'tar' | 'gzip';
+
+/** Files that operating systems and packers leave behind. */
+function isClutter(path: string): boolean {
+  return path.split('/').some((part) => part.startsWith('.') || part === '__MACOSX' || part === 'Thumbs.db' || part === 'desktop.ini');
+}
+
+/**
+ * Finds out what a folder holds; a single archive in it is unpacked to `scratch` first.
+ *
+ * @throws AppError DATASET_FORMAT, ARCHIVE_UNSAFE (user)
+ */
+export async function openSource(folder: string, scratch: string, signal: AbortSignal): Promise<SourceDataset> {
+  const root = await unpackSingle(folder, scratch, signal);
+  const paths = (await listFilePaths(root)).filter((path) => !isClutter(path));
+  if (paths.length === 0) throw new AppError('DATASET_FORMAT', { message: 'The data holds no files.', hint: ACCEPTED_LAYOUTS });
+  return paths.some(isIdxName) ? readIdxDataset(root, paths) : readFolderDataset(root, paths);
+}
+
+async function unpackSingle(folder: string, scratch: string, signal: AbortSignal): Promise<string> {
+  const [only, ...others] = await listFilePaths(folder);
+  if (only === undefined || others.length > 0 || isIdxName(only)) return folder;
+  const path = join(folder, only);
+  const kind = await archiveKind(path);
+  if (kind === undefined) return folder;
+  if (kind === 'zip') await unpackZip(path, scratch, signal);
+  else await unpackTar(path, scratch, { gzip: kind === 'gzip', signal });
+  return scratch;
+}
+
+/** By content, because names from URLs say little. */
+async function archiveKind(path: string): Promise<ArchiveKind | undefined> {
+  const file = await open(path, 'r');
+  try {
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(264), 0, 264, 0);
+    const head = buffer.subarray(0, bytesRead);
+    if (head.subarray(0, 4).equals(Buffer.from('PK\x03\x04', 'latin1'))) return 'zip';
+    if (head.subarray(0, 2).equals(Buffer.from([0x1f, 0x8b]))) return 'gzip';
+    return head.subarray(257, 262).toString('latin1') === 'ustar' ? 'tar' : undefined;
+  } finally {
+    await file.close();
+  }
+}

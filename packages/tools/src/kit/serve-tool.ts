@@ -1,0 +1,97 @@
+import { AppError, type ToolDescription } from '@selvedge/contract';
+import { type Logger, listenOrExplain } from '@selvedge/runtime';
+import * as z from 'zod';
+import { ArtifactRunner } from './artifact-runner.ts';
+import { ArtifactStore } from './artifact-store.ts';
+import { lockDataFolder } from './data-folder-lock.ts';
+import { describeInput, type Tool } from './define-tool.ts';
+import { DEFAULT_FETCH_POLICY, type FetchPolicy } from './fetch-input.ts';
+import { buildToolApi } from './http/tool-api.ts';
+import { makeArtifact } from './make-artifact.ts';
+
+export interface ServeToolOptions {
+  /** Folder of this tool alone; made when it is not there. */
+  readonly dataDir: string;
+  /** Default 127.0.0.1. */
+  readonly host?: string;
+  /** 0 (the default) takes any free port. */
+  readonly port?: number;
+  /** Bearer token that every request must carry, and that is sent to the trusted origins; at least 16 characters. */
+  readonly token: string;
+  /** Origins (`http://127.0.0.1:7070`) whose inputs are fetched with the token. */
+  readonly trustedOrigins?: readonly string[];
+  readonly version: string;
+  readonly codeDigest: string;
+  readonly logger: Logger;
+  /** Per uploaded file; default 64 GiB. */
+  readonly maxUploadBytes?: number;
+  readonly fetch?: Partial<Pick<FetchPolicy, 'attempts' | 'backoff' | 'idleTimeoutMs' | 'maxBytes'>>;
+  /** Ends the wait for the data folder. */
+  readonly signal?: AbortSignal;
+}
+
+export interface ServedTool {
+  readonly port: number;
+  /** `http://127.0.0.1:<port>` */
+  readonly url: string;
+  /** Interrupts the work under way (it is queued again), closes the port and gives the data folder free. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Serves a tool: the uniform artifact API over HTTP, with the queue on disk.
+ *
+ * @throws AppError PORT_IN_USE, DATA_FOLDER_LOCKED, INPUT_INVALID (user).
+ */
+export async function serveTool(tool: Tool, options: ServeToolOptions): Promise<ServedTool> {
+  if (options.token.length < 16) throw new AppError('INPUT_INVALID', { message: 'The tool token must have at least 16 characters.' });
+  const { logger, host = '127.0.0.1', port = 0 } = options;
+  const unlock = await lockDataFolder(options.dataDir, options.signal);
+  try {
+    const store = new ArtifactStore(options.dataDir, logger);
+    await store.load();
+    const fetchPolicy: FetchPolicy = {
+      ...DEFAULT_FETCH_POLICY,
+      ...options.fetch,
+      token: options.token,
+      trustedOrigins: new Set(options.trustedOrigins?.map((origin) => new URL(origin).origin)),
+    };
+    const runner = new ArtifactRunner({ store, make: (artifact, signal) => makeArtifact(tool, artifact, { fetchPolicy, logger, signal }) });
+    const app = await buildToolApi({
+      tool,
+      description: describeTool(tool, options),
+      store,
+      runner,
+      token: options.token,
+      maxUploadBytes: options.maxUploadBytes ?? 64 * 1024 ** 3,
+      logger,
+    });
+    await listenOrExplain(() => app.listen({ host, port }), { host, port, flag: '--port' });
+    runner.start();
+    const address = app.addresses()[0];
+    const listening = typeof address === 'object' ? address.port : port;
+    const stop = async () => {
+      // The queue first: readers of a log see the artifact's end before their connection closes.
+      await runner.stop();
+      await app.close();
+      await unlock();
+    };
+    return { port: listening, url: `http://${host.includes(':') ? `[${host}]` : host}:${listening}`, stop };
+  } catch (error) {
+    await unlock();
+    throw error;
+  }
+}
+
+function describeTool(tool: Tool, { version, codeDigest }: ServeToolOptions): ToolDescription {
+  return {
+    name: tool.name,
+    description: tool.description,
+    version,
+    codeDigest,
+    makes: tool.makes,
+    class: tool.class,
+    parameters: z.toJSONSchema(tool.parameters, { io: 'input' }),
+    inputs: Object.fromEntries(Object.entries(tool.inputs).map(([name, input]) => [name, describeInput(input)])),
+  };
+}

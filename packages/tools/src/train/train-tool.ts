@@ -1,0 +1,46 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { hyperparamsSchema, trainBlockSchema, trainingReportSchema } from '@selvedge/contract';
+import * as z from 'zod';
+import { defineTool } from '../kit/index.ts';
+import { readTensorSetInfo } from '../tensor-set/tensor-set-reader.ts';
+import { planResources } from './resources.ts';
+
+const parametersSchema = z.strictObject({
+  hyperparams: hyperparamsSchema,
+  /** The `train` block of the pipeline. */
+  train: trainBlockSchema.optional(),
+});
+
+/** Trains a network and leaves it as ONNX, with the weights of the best epoch. */
+export const trainTool = defineTool({
+  name: 'train',
+  description: 'Trains a classifier on tensors and leaves an ONNX model',
+  class: 'models',
+  makes: 'model',
+  parameters: parametersSchema,
+  inputs: { 'training-set': 'tensors with the splits train and validation, made by the split tool' },
+  async create({ parameters, inputs, dataDir, log, ...ctx }) {
+    const { hyperparams, train = {} } = parameters;
+    const resources = planResources(train.resources);
+    const folder = inputs['training-set'];
+    const info = await readTensorSetInfo(folder);
+    // Loaded here, so that an idle tool does not hold the graph code and ONNX Runtime.
+    const { trainNetwork } = await import('./train-network.ts');
+    const metadata = { 'selvedge.labels': JSON.stringify(info.labels), 'selvedge.parameters': JSON.stringify(parameters) };
+    const result = await trainNetwork({ ...ctx, log, folder, info, hyperparams, train, resources, metadata });
+    const report = trainingReportSchema.parse({
+      formatVersion: 1,
+      parameters,
+      epochs: hyperparams.epochs,
+      bestEpoch: result.best.epoch,
+      seconds: result.seconds,
+      metrics: result.best.metrics,
+      inputs: result.inputs,
+      outputs: result.outputs,
+    });
+    await writeFile(join(dataDir, 'model.onnx'), result.model);
+    await writeFile(join(dataDir, 'training.json'), `${JSON.stringify(report, null, 2)}\n`);
+    log(`kept epoch ${result.best.epoch}; ${result.seconds.toFixed(1)} s of training`);
+  },
+});

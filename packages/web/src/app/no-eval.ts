@@ -1,0 +1,5 @@
+import { config } from 'zod';
+
+// zod would try whether it may compile schemas with `new Function`, which the Content-Security-Policy reports as a
+// violation. This must run before any schema is made, so it is the first import of main.tsx.
+config({ jitless: true });

@@ -1,0 +1,98 @@
+import type { InferenceModel, ModelVersion } from '@selvedge/contract';
+import { Link, useParams } from '@tanstack/react-router';
+import { type ReactNode, useState } from 'react';
+import { useList, useModel } from '../../lib/queries.ts';
+import { Button } from '../../ui/button.tsx';
+import { Card } from '../../ui/card.tsx';
+import { CliHint } from '../../ui/cli-hint.tsx';
+import { Page } from '../../ui/page.tsx';
+import { QueryView } from '../../ui/query-view.tsx';
+import { Segmented } from '../../ui/segmented.tsx';
+import { DeployDialog } from './deploy-dialog.tsx';
+import { DeploymentList } from './deployment-list.tsx';
+import { TryIt } from './try-it.tsx';
+import { VersionDetail } from './version-detail.tsx';
+import { VersionTable } from './version-table.tsx';
+
+/** A model: its versions beside each other, where they are served, and a box to try them. */
+export function ModelPage(): ReactNode {
+  const { name } = useParams({ from: '/shell/models/$name' });
+  const model = useModel(name);
+  const deployments = useList('InferenceModel');
+  const [deploying, setDeploying] = useState<Deploying>();
+  const served = (deployments.data ?? []).filter((item) => item.spec.modelName === name);
+  const versions = model.data?.versions ?? [];
+  const deploy = (version?: string, existing?: InferenceModel) => setDeploying({ version, existing });
+  return (
+    <Page
+      title={name}
+      trail={
+        <Link to="/models" className="hover:underline">
+          Models
+        </Link>
+      }
+      actions={
+        <>
+          <CliHint
+            commands={[
+              `selvedge model show ${name}`,
+              'selvedge apply -f inference-model.yaml',
+              `selvedge infer ${served[0]?.metadata.name ?? name} picture.png`,
+            ]}
+          />
+          <Button variant="primary" icon="deployment" disabled={versions.length === 0} onClick={() => deploy()}>
+            Deploy
+          </Button>
+        </>
+      }
+    >
+      <Card title="Versions" className="mb-4" flush>
+        <QueryView query={model} label={`model ${name}`} rows={4}>
+          {(data) => <VersionTable versions={data.versions} aliases={data.model.status.aliases} onDeploy={deploy} />}
+        </QueryView>
+      </Card>
+      <div className="grid items-start gap-4 lg:grid-cols-[minmax(0,1.4fr)_minmax(0,1fr)]">
+        <div className="grid min-w-0 gap-4">
+          <Card title="Deployments" flush>
+            <QueryView query={deployments} label="deployments" rows={3}>
+              {() => <DeploymentList deployments={served} onChange={(existing) => deploy(existing.spec.targetVersion, existing)} />}
+            </QueryView>
+          </Card>
+          {versions.length > 0 && <ChosenVersion key={name} versions={versions} />}
+        </div>
+        <TryIt deployments={served} />
+      </div>
+      {deploying !== undefined && (
+        <DeployDialog
+          model={name}
+          versions={versions}
+          version={deploying.version}
+          existing={deploying.existing}
+          onClose={() => setDeploying(undefined)}
+        />
+      )}
+    </Page>
+  );
+}
+
+interface Deploying {
+  readonly version: string | undefined;
+  readonly existing: InferenceModel | undefined;
+}
+
+const CHOICES_SHOWN = 6;
+
+function ChosenVersion({ versions }: { versions: readonly ModelVersion[] }): ReactNode {
+  const [picked, setPicked] = useState<string>();
+  const shown = versions.find((version) => version.spec.version === picked) ?? versions[0];
+  if (shown === undefined) return null;
+  const options = versions.slice(0, CHOICES_SHOWN).map(({ spec }) => ({ id: spec.version, text: spec.version }));
+  return (
+    <Card
+      title={`Version ${shown.spec.version}`}
+      actions={options.length > 1 && <Segmented label="Version" options={options} value={shown.spec.version} onChange={setPicked} />}
+    >
+      <VersionDetail version={shown} />
+    </Card>
+  );
+}

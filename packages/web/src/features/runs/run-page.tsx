@@ -1,0 +1,184 @@
+import { AppError, type Run } from '@selvedge/contract';
+import { useMutation } from '@tanstack/react-query';
+import { Link, useParams } from '@tanstack/react-router';
+import { type ReactNode, useState } from 'react';
+import { useNow } from '../../lib/clock.ts';
+import { formatDuration, shortDigest } from '../../lib/format.ts';
+import { useBackend, useResource } from '../../lib/queries.ts';
+import { runSeconds } from '../../lib/run-times.ts';
+import { runStatus } from '../../lib/status.ts';
+import { Button } from '../../ui/button.tsx';
+import { Card } from '../../ui/card.tsx';
+import { CliHint } from '../../ui/cli-hint.tsx';
+import { CodeBlock } from '../../ui/code-block.tsx';
+import { ErrorState } from '../../ui/error-state.tsx';
+import { KeyValue } from '../../ui/key-value.tsx';
+import { Page } from '../../ui/page.tsx';
+import { QueryView } from '../../ui/query-view.tsx';
+import { RelativeTime } from '../../ui/relative-time.tsx';
+import { StatusBadge } from '../../ui/status-badge.tsx';
+import { useToasts } from '../../ui/toast.tsx';
+import { RunLog } from './run-log.tsx';
+import { RunMetrics } from './run-metrics.tsx';
+import { StepTimeline } from './step-timeline.tsx';
+
+/** One run: its steps in time, its curves, its log, and what it was made from. */
+export function RunPage(): ReactNode {
+  const { name } = useParams({ from: '/shell/runs/$name' });
+  const run = useResource('Run', name);
+  const phase = run.data?.status.phase;
+  return (
+    <Page
+      title={name}
+      trail={
+        <Link to="/runs" className="hover:underline">
+          Runs
+        </Link>
+      }
+      beside={
+        run.data !== undefined && (
+          <>
+            <StatusBadge status={runStatus(run.data.status.phase)} />
+            <Elapsed run={run.data} />
+          </>
+        )
+      }
+      actions={
+        <>
+          <CliHint
+            commands={[
+              `selvedge run show ${name}`,
+              `selvedge run logs ${name} --follow`,
+              `selvedge run metrics ${name}`,
+              `selvedge run cancel ${name}`,
+            ]}
+          />
+          {(phase === 'Running' || phase === 'Pending') && <CancelButton name={name} />}
+        </>
+      }
+    >
+      <QueryView query={run} label={`run ${name}`} rows={8}>
+        {(data) => <RunDetail key={name} run={data} />}
+      </QueryView>
+    </Page>
+  );
+}
+
+function Elapsed({ run }: { run: Run }): ReactNode {
+  const now = useNow(run.status.finishedAt === null ? 1000 : 3_600_000);
+  const seconds = runSeconds(run.status, now);
+  return seconds === null ? null : <span className="text-sm text-ink-2 tabular-nums">{formatDuration(seconds)}</span>;
+}
+
+function CancelButton({ name }: { name: string }): ReactNode {
+  const { client } = useBackend();
+  const { say, fail } = useToasts();
+  const cancel = useMutation({
+    mutationFn: () => client.cancelRun({ params: { name } }),
+    onSuccess: () => say(`Run ${name} is being cancelled.`, 'idle'),
+    onError: fail,
+  });
+  return (
+    <Button variant="danger" icon="stop" busy={cancel.isPending} onClick={() => cancel.mutate()}>
+      Cancel
+    </Button>
+  );
+}
+
+function RunDetail({ run }: { run: Run }): ReactNode {
+  const { steps, message, phase } = run.status;
+  const [picked, setPicked] = useState<string>();
+  const active =
+    steps.find((step) => step.state === 'running' || step.state === 'failed') ?? steps.findLast((step) => step.startedAt !== null);
+  // Of a run that is done, the training says most.
+  const first = phase === 'Succeeded' ? steps.find((step) => step.name === 'train') : active;
+  const shown = steps.find((step) => step.name === picked) ?? first;
+  return (
+    <div className="grid items-start gap-4 lg:grid-cols-[minmax(0,1.6fr)_minmax(0,1fr)]">
+      <div className="grid min-w-0 gap-4">
+        {phase === 'Failed' && (
+          <div className="-m-4">
+            <FailedMessage message={message} />
+          </div>
+        )}
+        <Card title="Steps" flush>
+          <StepTimeline steps={steps} shown={shown?.name} onShow={setPicked} />
+        </Card>
+        <RunMetrics run={run} />
+        <RunLog run={run.metadata.name} steps={steps} shown={shown} onShow={setPicked} />
+      </div>
+      <div className="grid min-w-0 gap-4">
+        <Card title="Made from">
+          <Lineage run={run} />
+        </Card>
+        <Card title="Parameters">
+          <Parameters run={run} />
+        </Card>
+      </div>
+    </div>
+  );
+}
+
+function FailedMessage({ message }: { message: string }): ReactNode {
+  return <ErrorState error={new AppError('RUN_FAILED', { message: message === '' ? 'The run failed.' : message })} />;
+}
+
+function Lineage({ run }: { run: Run }): ReactNode {
+  const { pipeline, pipelineGeneration, dataset, cause } = run.spec;
+  const { modelVersion, startedAt } = run.status;
+  const model = modelVersion?.split('/')[0];
+  return (
+    <KeyValue
+      items={[
+        ['Pipeline', `${pipeline}, generation ${pipelineGeneration}`],
+        ['Dataset', `${dataset.name}, version ${dataset.version}`],
+        [
+          'Digest',
+          <span key="digest" className="font-mono text-xs">
+            {shortDigest(dataset.digest)}
+          </span>,
+          dataset.digest,
+        ],
+        ['Started', <RelativeTime key="started" at={startedAt} missing="waiting" />],
+        ['Cause', `${cause.type}, by ${cause.by}`],
+        [
+          'Model',
+          model === undefined || modelVersion === null ? (
+            <span key="model" className="text-ink-3">
+              not registered yet
+            </span>
+          ) : (
+            <Link
+              key="model"
+              to="/models/$name"
+              params={{ name: model }}
+              className="font-medium text-accent underline-offset-2 hover:underline"
+            >
+              {modelVersion}
+            </Link>
+          ),
+        ],
+      ]}
+    />
+  );
+}
+
+function Parameters({ run }: { run: Run }): ReactNode {
+  const { model, preproc, postproc } = run.spec.pipelineSpec;
+  const values = Object.entries(model.hyperparams).map(
+    ([key, value]) => [key, typeof value === 'object' ? JSON.stringify(value) : String(value)] as const,
+  );
+  return (
+    <div className="grid gap-3">
+      <KeyValue
+        items={[...values, ['preproc', preproc.pipeline.join(' → ') || 'none'], ['postproc', postproc.pipeline.join(' → ') || 'none']]}
+      />
+      <details className="text-sm">
+        <summary className="w-fit rounded text-xs font-medium text-ink-2 hover:text-ink">The whole pipeline as it was run</summary>
+        <div className="mt-2">
+          <CodeBlock code={JSON.stringify(run.spec.pipelineSpec, null, 2)} label="Pipeline" />
+        </div>
+      </details>
+    </div>
+  );
+}

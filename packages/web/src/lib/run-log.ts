@@ -1,0 +1,68 @@
+import type { Client } from '@selvedge/contract';
+import { useEffect, useState } from 'react';
+import { useBackend } from './queries.ts';
+
+/** Lines kept in the page; the whole log is one download away. */
+export const MAX_LOG_LINES = 3000;
+
+export interface LogState {
+  readonly lines: readonly string[];
+  /** `reading` until the server has closed the stream: the step is finished then. */
+  readonly phase: 'reading' | 'ended' | 'broken';
+  readonly error?: unknown;
+  /** Lines dropped from the front. */
+  readonly dropped: number;
+}
+
+const EMPTY: LogState = { lines: [], phase: 'reading', dropped: 0 };
+
+/** Adds text to lines; the last line may be unfinished, and is continued by the next text. */
+export function appendText(state: LogState, rest: string, text: string): { state: LogState; rest: string } {
+  const parts = (rest + text).split(/\r?\n/);
+  const nextRest = parts.pop() ?? '';
+  if (parts.length === 0) return { state, rest: nextRest };
+  const lines = [...state.lines, ...parts];
+  const excess = Math.max(0, lines.length - MAX_LOG_LINES);
+  return { state: { ...state, lines: lines.slice(excess), dropped: state.dropped + excess }, rest: nextRest };
+}
+
+/** Follows the log of a step (of the whole run without one) until it ends or the component goes. */
+export function useRunLog(run: string, step: string | undefined, attempt: number): LogState {
+  const { client } = useBackend();
+  const [state, setState] = useState<LogState>(EMPTY);
+  // A new attempt of a step writes a new log: `attempt` makes the effect read it from the start.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: see above
+  useEffect(() => {
+    const stop = new AbortController();
+    setState(EMPTY);
+    follow(client, run, step, stop.signal, (change) => setState((old) => change(old))).catch((error: unknown) => {
+      if (!stop.signal.aborted) setState((old) => ({ ...old, phase: 'broken', error }));
+    });
+    return () => stop.abort();
+  }, [client, run, step, attempt]);
+  return state;
+}
+
+async function follow(
+  client: Client,
+  run: string,
+  step: string | undefined,
+  signal: AbortSignal,
+  update: (change: (old: LogState) => LogState) => void,
+): Promise<void> {
+  const query = step === undefined ? { follow: '1' as const } : { follow: '1' as const, step };
+  const response = await client.stream('getRunLog', { params: { name: run }, query, signal });
+  let rest = '';
+  if (response.body instanceof ReadableStream) {
+    const reader: ReadableStreamDefaultReader<string> = response.body.pipeThrough(new TextDecoderStream()).getReader();
+    for (let chunk = await reader.read(); !chunk.done; chunk = await reader.read()) {
+      const text = chunk.value;
+      const before = rest;
+      rest = appendText(EMPTY, before, text).rest;
+      if (signal.aborted) return;
+      update((old) => appendText(old, before, text).state);
+    }
+  }
+  const last = rest;
+  update((old) => ({ ...old, lines: last === '' ? old.lines : [...old.lines, last], phase: 'ended' }));
+}

@@ -1,0 +1,59 @@
+import type { DatasetVersion, Device, InferenceModel, Module, RunPhase, RunStep, WorkloadState } from '@selvedge/contract';
+
+/** How something is, in the five tones the page has. The text always goes with the colour. */
+export type Tone = 'ok' | 'busy' | 'warn' | 'bad' | 'idle';
+export interface Status {
+  readonly tone: Tone;
+  readonly text: string;
+}
+
+export function runStatus(phase: RunPhase): Status {
+  const tones = { Pending: 'idle', Running: 'busy', Succeeded: 'ok', Failed: 'bad', Cancelled: 'idle' } as const;
+  return { tone: tones[phase], text: phase };
+}
+
+export function stepStatus(state: RunStep['state']): Status {
+  const tones = { pending: 'idle', running: 'busy', completed: 'ok', failed: 'bad', cancelled: 'idle', skipped: 'idle' } as const;
+  return { tone: tones[state], text: capital(state) };
+}
+
+export function datasetStatus(phase: DatasetVersion['status']['phase']): Status {
+  const tones = { Importing: 'busy', Ready: 'ok', Failed: 'bad' } as const;
+  return { tone: tones[phase], text: phase };
+}
+
+export function moduleStatus(state: Module['state']): Status {
+  const tones = { starting: 'busy', healthy: 'ok', unhealthy: 'bad', restarting: 'warn', stopped: 'idle' } as const;
+  return { tone: tones[state], text: capital(state) };
+}
+
+export function workloadStatus(state: WorkloadState): Status {
+  if (state === 'serving') return { tone: 'ok', text: 'Serving' };
+  if (state === 'failed') return { tone: 'bad', text: 'Failed' };
+  if (state === 'pending' || state === 'stopping') return { tone: 'idle', text: capital(state) };
+  return { tone: 'busy', text: capital(state) };
+}
+
+/** A device is as good as its worst part: a copied identity or a failed workload matters more than being online. */
+export function deviceStatus(device: Device): Status {
+  const { conflict, online, workloads } = device.status;
+  if (conflict !== null) return { tone: 'bad', text: 'Conflict' };
+  if (!online) return { tone: 'idle', text: 'Offline' };
+  if (workloads.some((w) => w.error !== null || w.state === 'failed')) return { tone: 'warn', text: 'Trouble' };
+  if (workloads.some((w) => w.state !== 'serving' && w.state !== 'stopping')) return { tone: 'busy', text: 'Updating' };
+  return { tone: 'ok', text: 'Online' };
+}
+
+/** Where a deployment stands, from what its devices report. */
+export function deploymentStatus(model: InferenceModel): Status {
+  const { devices, resolvedVersion } = model.status;
+  if (devices.length === 0) return { tone: 'warn', text: 'No device' };
+  if (devices.some((d) => d.state === 'failed')) return { tone: 'bad', text: 'Failing' };
+  const done = devices.filter((d) => d.state === 'serving' && d.servingVersion === resolvedVersion).length;
+  if (done === devices.length) return { tone: 'ok', text: 'Serving' };
+  return { tone: 'busy', text: `${done} of ${devices.length}` };
+}
+
+function capital(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}

@@ -1,0 +1,307 @@
+import { createHash } from 'node:crypto';
+import {
+  type AnyResource,
+  API_VERSION,
+  type Device,
+  type InferenceModel,
+  type Metadata,
+  type ModelVersion,
+  type Module,
+  type Pipeline,
+  type Run,
+  type RunStep,
+  STEP_NAMES,
+} from '@selvedge/contract';
+import { sample } from './fixture-curves.ts';
+
+/** Resources for looking at the page without a server: every state that it has to show, at least once. */
+
+function digestOf(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
+}
+
+export class FixtureClock {
+  readonly nowMs: number;
+  constructor(nowMs: number) {
+    this.nowMs = nowMs;
+  }
+  /** Some minutes before now. */
+  ago(minutes: number): string {
+    return new Date(this.nowMs - minutes * 60_000).toISOString();
+  }
+}
+
+function metadata(name: string, createdAt: string, labels: Record<string, string> = {}): Metadata {
+  return {
+    name,
+    labels,
+    annotations: {},
+    uid: digestOf(name + createdAt).slice(0, 16),
+    generation: 1,
+    resourceVersion: 1,
+    createdAt,
+    updatedAt: createdAt,
+  };
+}
+
+const PIPELINE_SPEC: Pipeline['spec'] = {
+  dataset: { name: 'digits', path: { train: 'train', test: 'test' } },
+  model: { name: 'digits', hyperparams: { lr: 0.002, batch_size: 64, epochs: 12, optimizer: 'adamw', seed: 7 } },
+  preproc: { pipeline: ['resize', 'grayscale', 'hwctochw', 'scale'], params: { resize: [28, 28], scale: [0, 1] } },
+  postproc: { pipeline: ['softmax', 'topk'], params: { topk: { k: 3 } } },
+};
+
+export function pipeline(name: string, createdAt: string, model: string): Pipeline {
+  const spec = { ...PIPELINE_SPEC, model: { ...PIPELINE_SPEC.model, name: model } };
+  return {
+    apiVersion: API_VERSION,
+    kind: 'Pipeline',
+    metadata: metadata(name, createdAt),
+    spec,
+    status: { lastRun: null, lastRunState: null },
+  };
+}
+
+export function dataset(name: string, createdAt: string, versions: number[]): AnyResource {
+  return {
+    apiVersion: API_VERSION,
+    kind: 'Dataset',
+    metadata: metadata(name, createdAt),
+    spec: {},
+    status: { latestVersion: versions.at(-1) ?? null, versions },
+  };
+}
+
+export function datasetVersion(name: string, version: number, createdAt: string, phase: 'Importing' | 'Ready' | 'Failed'): AnyResource {
+  const labels = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9'];
+  const content = { digest: digestOf(`${name}${version}`), files: 3600, sizeBytes: 9_400_000, labels, splits: { train: 3000, test: 600 } };
+  return {
+    apiVersion: API_VERSION,
+    kind: 'DatasetVersion',
+    metadata: metadata(`${name}-v${version}`, createdAt),
+    spec: {
+      dataset: name,
+      version,
+      source: { type: 'upload', fileName: `${name}.tar` },
+      archive: { sha256: digestOf(name), sizeBytes: 9_000_000 },
+      testShare: 0.2,
+    },
+    status: {
+      phase,
+      message: phase === 'Failed' ? 'the archive holds no picture' : '',
+      artifact: `${name}-v${version}`,
+      content: phase === 'Ready' ? content : null,
+    },
+  };
+}
+
+export interface RunPlan {
+  name: string;
+  pipeline: string;
+  phase: Run['status']['phase'];
+  startedAt: string;
+  /** Seconds each finished step took. */
+  seconds: readonly number[];
+  /** The step that is at work or failed. */
+  current?: { progress: number; message: string };
+  modelVersion?: string;
+}
+
+export function run(plan: RunPlan): Run {
+  const steps = stepsOf(plan);
+  const finishedAt =
+    plan.phase === 'Running' || plan.phase === 'Pending'
+      ? null
+      : (steps.findLast((step) => step.finishedAt !== null)?.finishedAt ?? plan.startedAt);
+  const done = plan.phase === 'Succeeded';
+  return {
+    apiVersion: API_VERSION,
+    kind: 'Run',
+    metadata: metadata(plan.name, plan.startedAt),
+    spec: {
+      pipeline: plan.pipeline,
+      pipelineGeneration: 1,
+      pipelineSpec: PIPELINE_SPEC,
+      dataset: { name: 'digits', version: 2, digest: digestOf('digits2'), artifact: 'digits-v2' },
+      cause: { type: 'manual', by: 'admin' },
+    },
+    status: {
+      phase: plan.phase,
+      message: plan.phase === 'Failed' ? (plan.current?.message ?? 'failed') : '',
+      steps,
+      startedAt: plan.startedAt,
+      finishedAt,
+      metrics: done
+        ? {
+            'train/loss': 0.0412,
+            'validation/accuracy': 0.981,
+            'test/accuracy': 0.9783,
+            'test/f1': 0.9781,
+            'test/precision': 0.979,
+            'test/loss': 0.0733,
+          }
+        : plan.phase === 'Running'
+          ? { 'train/loss': 0.2613, 'validation/loss': 0.3102, 'validation/accuracy': 0.9218 }
+          : {},
+      modelVersion: plan.modelVersion ?? null,
+    },
+  };
+}
+
+function stepsOf(plan: RunPlan): RunStep[] {
+  let at = Date.parse(plan.startedAt);
+  return STEP_NAMES.map((name, index): RunStep => {
+    const seconds = plan.seconds[index];
+    const startedAt = new Date(at).toISOString();
+    if (seconds !== undefined) {
+      at += seconds * 1000;
+      return {
+        name,
+        state: 'completed',
+        attempt: 1,
+        artifact: `${plan.name}-${name}`,
+        startedAt,
+        finishedAt: new Date(at).toISOString(),
+        progress: 1,
+        message: '',
+      };
+    }
+    const isCurrent = index === plan.seconds.length && plan.current !== undefined;
+    if (isCurrent && plan.current !== undefined) {
+      const failed = plan.phase === 'Failed';
+      const finishedAt = failed ? new Date(at + 4000).toISOString() : null;
+      return {
+        name,
+        state: failed ? 'failed' : 'running',
+        attempt: failed ? 2 : 1,
+        artifact: `${plan.name}-${name}`,
+        startedAt,
+        finishedAt,
+        ...plan.current,
+      };
+    }
+    const state = plan.phase === 'Cancelled' ? 'cancelled' : 'pending';
+    return { name, state, attempt: 0, artifact: null, startedAt: null, finishedAt: null, progress: 0, message: '' };
+  });
+}
+
+export function modelVersion(
+  model: string,
+  version: string,
+  createdAt: string,
+  runName: string,
+  accuracy: number,
+  servedBy: number,
+): ModelVersion {
+  return {
+    apiVersion: API_VERSION,
+    kind: 'ModelVersion',
+    metadata: metadata(`${model}-${version}`, createdAt),
+    spec: {
+      model,
+      version,
+      format: 'onnx',
+      file: { sha256: digestOf(`${model}${version}`), sizeBytes: 412_318 },
+      bundle: { sha256: digestOf(`bundle${model}${version}`), sizeBytes: 2118 },
+      inputs: [{ name: 'image', dataType: 'float32', shape: [null, 1, 28, 28] }],
+      outputs: [{ name: 'logits', dataType: 'float32', shape: [null, 10] }],
+      labels: ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9'],
+      preproc: PIPELINE_SPEC.preproc,
+      postproc: PIPELINE_SPEC.postproc,
+      metrics: { accuracy, f1: accuracy - 0.0007, loss: (1 - accuracy) * 3.2 },
+      lineage: {
+        run: runName,
+        pipeline: 'digits',
+        pipelineGeneration: 1,
+        dataset: { name: 'digits', version: 2, digest: digestOf('digits2') },
+        parameters: { lr: 0.002, batch_size: 64, epochs: 12, optimizer: 'adamw' },
+        tools: { process: digestOf('process'), train: digestOf('train'), benchmark: digestOf('benchmark') },
+      },
+    },
+    status: { servedBy },
+  };
+}
+
+export function model(name: string, createdAt: string, versions: string[]): AnyResource {
+  return {
+    apiVersion: API_VERSION,
+    kind: 'Model',
+    metadata: metadata(name, createdAt),
+    spec: {},
+    status: { aliases: { latest: versions.at(-1) ?? '1' }, versions },
+  };
+}
+
+export type Workload = Device['status']['workloads'][number];
+
+export function workload(name: string, change: Partial<Workload> = {}): Workload {
+  return {
+    name,
+    model: 'digits',
+    desiredVersion: '3',
+    servingVersion: '3',
+    previousVersion: '2',
+    state: 'serving',
+    port: 41_877,
+    progress: null,
+    error: null,
+    restarts: 0,
+    servingSince: null,
+    ...change,
+  };
+}
+
+export function device(
+  name: string,
+  clock: FixtureClock,
+  index: number,
+  labels: Record<string, string>,
+  change: Partial<Device['status']> = {},
+): Device {
+  return {
+    apiVersion: API_VERSION,
+    kind: 'Device',
+    metadata: metadata(name, clock.ago(3000 - index), labels),
+    spec: {},
+    status: {
+      online: true,
+      lastSeenAt: clock.ago(0.1 * (index + 1)),
+      joinedAt: clock.ago(3000 - index * 7),
+      certificate: { serial: `4F2A9C${index}17`, fingerprint256: digestOf(name), notAfter: clock.ago(-60 * 24 * 320) },
+      info: {
+        agentVersion: '0.1.0',
+        hostname: name,
+        arch: index % 2 === 0 ? 'arm64' : 'x64',
+        platform: 'linux',
+        osRelease: 'Debian GNU/Linux 12 (bookworm), kernel 6.1.0-28',
+        cpuModel: 'Cortex-A76',
+        cpus: 4,
+        memoryBytes: 4_101_234_688,
+      },
+      workloads: [],
+      telemetry: sample(clock.nowMs, index),
+      conflict: null,
+      observedRevision: 14,
+      ...change,
+    },
+  };
+}
+
+export function inferenceModel(
+  name: string,
+  createdAt: string,
+  spec: Partial<InferenceModel['spec']>,
+  status: Partial<InferenceModel['status']> & Pick<InferenceModel['status'], 'devices'>,
+): InferenceModel {
+  return {
+    apiVersion: API_VERSION,
+    kind: 'InferenceModel',
+    metadata: metadata(name, createdAt),
+    spec: { modelName: 'digits', deployToLayer: 'edge', frameworkType: 'onnx', ...spec },
+    status: { url: '', servingVersion: '', resolvedVersion: '3', observedGeneration: 1, conditions: [], ...status },
+  };
+}
+
+export function module(name: string, since: string, change: Partial<Module> = {}): Module {
+  return { name, state: 'healthy', pid: 4242, restarts: 0, since, lastExit: null, busyWith: null, queued: 0, version: '0.1.0', ...change };
+}
