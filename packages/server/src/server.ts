@@ -12,7 +12,10 @@ import { HttpToolClient } from './adapters/tool-http/http-tool-client.ts';
 import { deviceUrl, localUrl } from './addresses.ts';
 import { HttpServer } from './api/http-server.ts';
 import type { ServerConfig } from './config.ts';
-import { createDevicePlane } from './device-plane.ts';
+import { createDevicePlane, type DevicePlane } from './device-plane.ts';
+import type { BlobStore } from './ports/blob-store.ts';
+import type { Store } from './ports/store.ts';
+import type { ToolClient } from './ports/tool-client.ts';
 import { AuthService, loadAdminToken, newSecret } from './services/auth-service.ts';
 import { DatasetImporter } from './services/dataset-importer.ts';
 import { DatasetService } from './services/dataset-service.ts';
@@ -60,7 +63,7 @@ async function loadIdentity(dataDir: string): Promise<string> {
  * @throws AppError DATA_FOLDER_LOCKED, PORT_IN_USE (user), DISK_FULL (operational).
  */
 export async function startServer(config: ServerConfig, log: Logger): Promise<RunningServer> {
-  const ending: (() => void | Promise<void>)[] = [];
+  const ending: Endings = [];
   const stop = async (): Promise<void> => {
     for (const end of ending.splice(0).reverse()) await end();
   };
@@ -72,10 +75,11 @@ export async function startServer(config: ServerConfig, log: Logger): Promise<Ru
   }
 }
 
-async function start(config: ServerConfig, log: Logger, ending: (() => void | Promise<void>)[]): Promise<Ready> {
+type Endings = (() => void | Promise<void>)[];
+
+async function start(config: ServerConfig, log: Logger, ending: Endings): Promise<Ready> {
   const { dataDir } = config;
   const clock = () => new Date();
-  const startedAt = clock();
   ending.push(await lockFolder(dataDir));
   const owner = await loadIdentity(dataDir);
   const hub = new EventHub();
@@ -92,65 +96,21 @@ async function start(config: ServerConfig, log: Logger, ending: (() => void | Pr
   ending.push(() => devices.stop());
 
   const toolToken = newSecret();
-  const auth = new AuthService({ store, clock, toolToken, adminToken: await loadAdminToken(join(dataDir, 'admin-token')) });
   const directory = new ToolDirectory();
   const tools = new HttpToolClient({ addressOf: directory.addressOf, token: toolToken });
   ending.push(() => tools.close());
-  const modules = new ModuleSupervisor({
-    toolCommand: config.toolCommand,
-    toolsDir: join(dataDir, 'tools'),
-    token: toolToken,
-    directory,
-    tools,
-    hub,
-    log,
-    clock,
-  });
-  const datasets = new DatasetService({ store, blobs, tools, maxUploadBytes: config.maxUploadBytes });
+  const toolsDir = join(dataDir, 'tools');
+  const modules = new ModuleSupervisor({ toolCommand: config.toolCommand, toolsDir, token: toolToken, directory, tools, hub, log, clock });
+  const auth = new AuthService({ store, clock, toolToken, adminToken: await loadAdminToken(join(dataDir, 'admin-token')) });
+  const base: Base = { config, log, clock, store, blobs, hub, devices, devicePort, toolToken, directory, tools, modules, auth };
   const registry = new ModelRegistry({ store, blobs, tools, codeDigestOf: (tool) => modules.codeDigestOf(tool) });
-  const http = new HttpServer(
-    {
-      version: packageJson.version,
-      startedAt,
-      devicePort,
-      store,
-      blobs,
-      tools,
-      toolAddress: directory.addressOf,
-      toolToken,
-      auth,
-      resources: new ResourceService({ store, tools, removeDevice: (name) => devices.removeDevice(name), log }),
-      datasets,
-      runs: new RunService({ store, datasets, clock }),
-      runLog: new RunLog({ store, tools }),
-      registry,
-      modules,
-      devices,
-      hub,
-      log: log.child({ part: 'http' }),
-      clock,
-    },
-    { host: config.host, port: config.port, webDir: config.webDir },
-  );
+  const http = createHttp(base, registry);
   ending.push(() => http.stop());
   const { port } = await http.start();
   const url = localUrl('http', config.host, port);
   ending.push(() => modules.stop({ graceMs: TOOL_GRACE_MS }));
   await modules.start(url);
-  const origin = () => url;
-  const importer = new DatasetImporter({ store, blobs, tools, origin, maxUploadBytes: config.maxUploadBytes, log });
-  const coordinator = new RunCoordinator({
-    store,
-    tools,
-    hub,
-    registry,
-    importer,
-    whyDown: (tool) => modules.whyDown(tool),
-    origin,
-    clock,
-    owner,
-    log: log.child({ part: 'runs' }),
-  });
+  const coordinator = createCoordinator(base, registry, { url, owner });
   coordinator.start();
   ending.push(() => coordinator.stop());
 
@@ -160,4 +120,66 @@ async function start(config: ServerConfig, log: Logger, ending: (() => void | Pr
   ending.push(() => rm(serverFile, { force: true }));
   const { path } = await auth.createLoginCode();
   return { ...addresses, dataDir, loginUrl: `${url}${path}` };
+}
+
+/** The parts that everything else is made of. */
+interface Base {
+  config: ServerConfig;
+  log: Logger;
+  clock: () => Date;
+  store: Store;
+  blobs: BlobStore;
+  hub: EventHub;
+  devices: DevicePlane;
+  devicePort: number;
+  toolToken: string;
+  directory: ToolDirectory;
+  tools: ToolClient;
+  modules: ModuleSupervisor;
+  auth: AuthService;
+}
+
+function createHttp(base: Base, registry: ModelRegistry): HttpServer {
+  const { config, log, clock, store, blobs, devices, devicePort, directory, toolToken, tools, modules, auth, hub } = base;
+  const datasets = new DatasetService({ store, blobs, tools, maxUploadBytes: config.maxUploadBytes });
+  const services = {
+    version: packageJson.version,
+    startedAt: clock(),
+    devicePort,
+    store,
+    blobs,
+    tools,
+    toolAddress: directory.addressOf,
+    toolToken,
+    auth,
+    resources: new ResourceService({ store, tools, removeDevice: (name) => devices.removeDevice(name), log }),
+    datasets,
+    runs: new RunService({ store, datasets, clock }),
+    runLog: new RunLog({ store, tools }),
+    registry,
+    modules,
+    devices,
+    hub,
+    log: log.child({ part: 'http' }),
+    clock,
+  };
+  return new HttpServer(services, { host: config.host, port: config.port, webDir: config.webDir });
+}
+
+function createCoordinator(base: Base, registry: ModelRegistry, self: { url: string; owner: string }): RunCoordinator {
+  const { config, log, clock, store, blobs, tools, modules, hub } = base;
+  const origin = () => self.url;
+  const importer = new DatasetImporter({ store, blobs, tools, origin, maxUploadBytes: config.maxUploadBytes, log });
+  return new RunCoordinator({
+    store,
+    tools,
+    hub,
+    registry,
+    importer,
+    whyDown: (tool) => modules.whyDown(tool),
+    origin,
+    clock,
+    owner: self.owner,
+    log: log.child({ part: 'runs' }),
+  });
 }

@@ -1,4 +1,4 @@
-import httpProxy from '@fastify/http-proxy';
+import httpProxy, { type FastifyHttpProxyOptions } from '@fastify/http-proxy';
 import { AppError, nameSchema } from '@selvedge/contract';
 import type { FastifyInstance } from 'fastify';
 import * as z from 'zod';
@@ -54,36 +54,41 @@ export async function addGateway(app: FastifyInstance, services: ApiServices): P
         done();
       }
     },
-    replyOptions: {
-      getUpstream: (request) => {
-        const name = toolOf(request);
-        const address = services.toolAddress(name);
-        if (address === undefined) throw unavailable(name, services.modules.whyDown(name));
-        return address;
-      },
-      // The proxy's own retries would wait for a tool that says "later"; the caller decides that.
-      retryDelay: () => null,
-      rewriteRequestHeaders: (_request, headers) => {
-        const kept = Object.entries(headers).filter(([key]) => !STRIPPED_HEADERS.includes(key));
-        return { ...Object.fromEntries(kept), authorization: `Bearer ${services.toolToken}` };
-      },
-      rewriteHeaders: (headers, request) => {
-        const name = request === undefined ? '' : toolOf(request);
-        const { location, 'set-cookie': _toolsCookie, ...kept } = headers;
-        return {
-          ...kept,
-          ...(location === undefined ? {} : { location: rewriteLocation(location, name, services.toolAddress(name)) }),
-          'content-security-policy': "default-src 'none'; sandbox",
-          'x-content-type-options': 'nosniff',
-        };
-      },
-      onError: (reply, { error }) => {
-        const name = toolOf(reply.request);
-        services.log.warn('gateway error', { tool: name, error: error.message });
-        reply.send(unavailable(name, services.modules.whyDown(name)));
-      },
-    },
+    replyOptions: replyOptions(services),
   });
+}
+
+/** How requests and responses are changed on their way. */
+function replyOptions(services: ApiServices): FastifyHttpProxyOptions['replyOptions'] & object {
+  return {
+    getUpstream: (request) => {
+      const name = toolOf(request);
+      const address = services.toolAddress(name);
+      if (address === undefined) throw unavailable(name, services.modules.whyDown(name));
+      return address;
+    },
+    // The proxy's own retries would wait for a tool that says "later"; the caller decides that.
+    retryDelay: () => null,
+    rewriteRequestHeaders: (_request, headers) => {
+      const kept = Object.entries(headers).filter(([key]) => !STRIPPED_HEADERS.includes(key));
+      return { ...Object.fromEntries(kept), authorization: `Bearer ${services.toolToken}` };
+    },
+    rewriteHeaders: (headers, request) => {
+      const name = request === undefined ? '' : toolOf(request);
+      const { location, 'set-cookie': _toolsCookie, ...kept } = headers;
+      return {
+        ...kept,
+        ...(location === undefined ? {} : { location: rewriteLocation(location, name, services.toolAddress(name)) }),
+        'content-security-policy': "default-src 'none'; sandbox",
+        'x-content-type-options': 'nosniff',
+      };
+    },
+    onError: (reply, { error }) => {
+      const name = toolOf(reply.request);
+      services.log.warn('gateway error', { tool: name, error: error.message });
+      reply.send(unavailable(name, services.modules.whyDown(name)));
+    },
+  };
 }
 
 /** A tool's own path, with or without its address, as a path of the gateway; anything else stays. */

@@ -136,12 +136,13 @@ const summaryOf = (run: Run): ArtifactSummary => ({
   state: artifactStatusOf(run),
 });
 
-export function pipelineHandlers(services: ApiServices): PipelineHandlers {
-  const { store, runs, runLog, modules, tools } = services;
+/** Lookups that the handlers share. */
+function pipelineLookups(store: ApiServices['store']) {
   const getPipeline = async (name: string) => {
     const found = await store.get('Pipeline', name);
-    if (found === undefined)
+    if (found === undefined) {
       throw new AppError('NOT_FOUND', { message: `There is no pipeline "${name}".`, hint: 'GET /pipelines/ lists them.' });
+    }
     return found;
   };
   const runsOf = async (name: string): Promise<Run[]> => {
@@ -159,6 +160,12 @@ export function pipelineHandlers(services: ApiServices): PipelineHandlers {
     if (found?.spec.pipeline === name) return found;
     throw new AppError('NOT_FOUND', { message: `Pipeline "${name}" has no run "${run}".` });
   };
+  return { getPipeline, runsOf, getRun };
+}
+
+export function pipelineHandlers(services: ApiServices): PipelineHandlers {
+  const { store, runs, runLog, modules, tools } = services;
+  const { getPipeline, runsOf, getRun } = pipelineLookups(store);
   return {
     listPipelines: async () => {
       const { items } = await store.list('Pipeline');

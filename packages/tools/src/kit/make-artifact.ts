@@ -57,7 +57,9 @@ async function contextOf(artifact: Artifact, { fetchPolicy, signal }: MakeOption
   for (const [name, source] of Object.entries(artifact.record.inputs)) {
     artifact.showProgress(0, `Fetching ${name}`);
     log(`fetching ${name} from ${shownUrl(source.url)}`);
+    const started = performance.now();
     inputs[name] = await fetchInto(`input-${name}`, source);
+    log(`fetched ${name} in ${((performance.now() - started) / 1000).toFixed(1)} s`);
   }
   return {
     parameters: artifact.parameters,

@@ -207,7 +207,7 @@ describe('benchmark', () => {
       output.name
     ];
     await session.close();
-    const differences = Array.from(result?.data ?? [], (value, i) => Math.abs(Number(value) - (output.data[i] ?? Number.NaN)));
+    const differences = Array.from(result?.data ?? [], Number).map((value, i) => Math.abs(value - (output.data[i] ?? Number.NaN)));
     expect(differences).toHaveLength(2);
     expect(Math.max(...differences)).toBeLessThanOrEqual(tolerance);
   });

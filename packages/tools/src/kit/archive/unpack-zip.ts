@@ -1,6 +1,6 @@
-import { mkdir, stat } from 'node:fs/promises';
+import { mkdir, readFile, stat } from 'node:fs/promises';
 import { AppError } from '@selvedge/contract';
-import { type Entry, openPromise, type ZipFile } from 'yauzl';
+import { type Entry, fromBufferPromise, openPromise, type ZipFile } from 'yauzl';
 import { ArchiveGuard, type ArchiveLimits, DEFAULT_ARCHIVE_LIMITS, isFileSystemError } from './archive-guard.ts';
 import { writeEntry } from './write-entry.ts';
 
@@ -8,6 +8,8 @@ const FILE_TYPE_MASK = 0o170000;
 const REGULAR_FILE = 0o100000;
 const FOLDER = 0o040000;
 const MADE_ON_UNIX = 3;
+/** Zips up to this are read at once: each entry of a larger one costs three reads, which for thousands of pictures add up to seconds. */
+const IN_MEMORY_BYTES = 32 * 1024 * 1024;
 
 /**
  * Unpacks a zip file into a folder of its own.
@@ -22,9 +24,11 @@ export async function unpackZip(
   limits: ArchiveLimits = DEFAULT_ARCHIVE_LIMITS,
 ): Promise<void> {
   await mkdir(folder, { recursive: true });
-  const guard = new ArchiveGuard(folder, (await stat(zipPath)).size, limits);
+  const { size } = await stat(zipPath);
+  const guard = new ArchiveGuard(folder, size, limits);
   try {
-    const zip = await openPromise(zipPath, { autoClose: false });
+    const options = { autoClose: false };
+    const zip = size <= IN_MEMORY_BYTES ? await fromBufferPromise(await readFile(zipPath), options) : await openPromise(zipPath, options);
     try {
       for await (const entry of zip.eachEntry()) {
         signal.throwIfAborted();
