@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
@@ -67,13 +67,22 @@ function filesBelow(folder) {
 
 const stamp = (path) => (existsSync(path) ? readFileSync(path, 'utf8') : '');
 
+/** Node's own headers, where they lie beside its binary: then an addon that must be compiled needs no download of them. */
+function nodeHeaders() {
+  const prefix = dirname(dirname(process.execPath));
+  return existsSync(join(prefix, 'include/node/node.h')) ? { npm_config_nodedir: prefix } : {};
+}
+
 /** `npm ci`, unless node_modules is what package-lock.json asks for. */
 export async function ensureInstalled() {
   const marker = join(ROOT, 'node_modules/.selvedge-installed');
   const wanted = digestOf([join(ROOT, 'package-lock.json')], true);
   if (stamp(marker) === wanted) return;
   await step('Installing packages (npm ci)', () =>
-    run('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], { quiet: true, env: { ONNXRUNTIME_NODE_INSTALL: 'skip' } }),
+    run('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], {
+      quiet: true,
+      env: { ONNXRUNTIME_NODE_INSTALL: 'skip', ...nodeHeaders() },
+    }),
   );
   writeFileSync(marker, wanted);
 }
