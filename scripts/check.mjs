@@ -24,7 +24,7 @@ const checks = [
   ['Types', () => run('npx', ['tsc', '-p', 'tsconfig.json'], { quiet: true })],
   ['Types of pure layers (no Node, no DOM)', () => run('npx', ['tsc', '-p', 'tsconfig.pure.json'], { quiet: true })],
   ['Types of the web UI', () => run('npx', ['tsc', '--noEmit', '-p', 'packages/web/tsconfig.json'], { quiet: true })],
-  ['Lint and format', () => run('npx', ['biome', 'ci', '--error-on-warnings', '.'], { quiet: true })],
+  ['Lint and format', () => run('npx', ['biome', 'ci', '--error-on-warnings', '--colors=off', '.'], { quiet: true })],
   [
     'Import rules',
     () => run('npx', ['depcruise', '--config', '.dependency-cruiser.cjs', 'packages', 'scripts', 'tests', 'examples'], { quiet: true }),

@@ -15,7 +15,7 @@ const AGENT = join(ROOT, 'packages/agent/bin/selvedge-agent');
 /** Children end when their stdin closes, so that none outlives the demo, however it ends. */
 const CHILD_ENV = { SELVEDGE_EXIT_WITH_PARENT: '1' };
 
-export const readySchema = z.object({
+const readySchema = z.object({
   event: z.literal('ready'),
   url: z.string(),
   deviceUrl: z.string(),

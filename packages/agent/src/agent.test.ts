@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { freePort, waitUntil } from '@selvedge/runtime';
 import sharp from 'sharp';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { askLocal } from './adapters/process/local-http.ts';
 import { makePackage } from './test-support/make-package.ts';
 import { serialOf, TestServer } from './test-support/test-server.ts';
 
@@ -132,12 +133,21 @@ describe('agent run', () => {
     const load = [1, 2, 3].map(async () => {
       while (!stop) seen.push((await inferAt(port!)).version);
     });
+    // New connections all the time, as from clients without keep-alive.
+    let connections = 0;
+    const knocking = (async () => {
+      while (!stop) {
+        expect((await askLocal(port!, { method: 'GET', path: '/v2/health/ready', timeoutMs: 5000 })).status).toBe(200);
+        connections += 1;
+      }
+    })();
     await server.desire(DEVICE, [server.workload(two)]);
     const swapped = await server.reported('serves 2', (workload) => workload.servingVersion === '2');
     expect(swapped).toMatchObject({ previousVersion: '1', port, error: null, restarts: 0 });
     await waitUntil(() => seen.at(-1) === '2', { timeoutMs: 5000, what: 'answers of version 2' });
     stop = true;
-    await Promise.all(load);
+    await Promise.all([...load, knocking]);
+    expect(connections).toBeGreaterThan(10);
     expect(new Set(seen)).toEqual(new Set(['1', '2']));
     expect(seen.indexOf('2')).toBeGreaterThan(0);
     await waitUntil(async () => (await modelServers()).length === 1, { timeoutMs: 15_000, what: 'the old version to end' });
@@ -152,7 +162,8 @@ describe('agent run', () => {
     await exited(agent);
     expect(agent.exitCode).toBe(0);
     expect(performance.now() - startedAt).toBeLessThan(5000);
-    expect(JSON.parse(server.messages.at(-1)!.payload)).toMatchObject({ online: false });
+    const presence = server.messages.filter((message) => message.topic.endsWith('/presence'));
+    expect(presence.map((message) => JSON.parse(message.payload).online)).toEqual([true, false]);
   }, 90_000);
 
   it('serves again after kill -9 with the server gone, and its children go with it', async () => {

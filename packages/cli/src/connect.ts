@@ -13,7 +13,7 @@ function bodyOf(body: unknown): RequestBody {
 }
 
 /** Node's fetch in the form that the contract's client wants. */
-export const nodeFetch: FetchLike = (url, init) =>
+const nodeFetch: FetchLike = (url, init) =>
   fetch(url, {
     method: init.method,
     headers: init.headers,

@@ -1,6 +1,6 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 
-export const OUTPUT_FORMATS = ['table', 'json', 'yaml'] as const;
+const OUTPUT_FORMATS = ['table', 'json', 'yaml'] as const;
 /** Heading of the global options in a command's help. */
 export const GLOBAL_GROUP = 'Global options:';
 export type OutputFormat = (typeof OUTPUT_FORMATS)[number];

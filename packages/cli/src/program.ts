@@ -1,7 +1,7 @@
 import { Command } from 'commander';
-import packageJson from '../package.json' with { type: 'json' };
 import type { Io } from './io.ts';
 import { addGlobalOptions } from './options.ts';
+import { VERSION } from './version.ts';
 
 /** Fills an empty command with its arguments, options, subcommands and actions. */
 export type Register = (command: Command, io: Io) => void;
@@ -104,8 +104,6 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./commands/version.ts')).registerVersion,
   },
 ];
-
-export const VERSION = packageJson.version;
 
 const TOP_LEVEL_EXAMPLES = `
 Examples:

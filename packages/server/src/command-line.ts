@@ -40,7 +40,7 @@ function readFlags(args: string[]) {
 }
 
 /** Where this installation's other parts are, seen from the file that runs (src/main.ts or dist/server.js). */
-export function installation(mainUrl: string): { toolCommand: string[]; webDir: string | null } {
+function installation(mainUrl: string): { toolCommand: string[]; webDir: string | null } {
   const part = (path: string) => fileURLToPath(new URL(`../../${path}`, mainUrl));
   const webDir = part('web/dist');
   const isSource = mainUrl.endsWith('.ts');

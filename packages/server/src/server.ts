@@ -33,7 +33,7 @@ const TOOL_GRACE_MS = 2500;
 const identitySchema = z.strictObject({ id: z.string().min(1) });
 
 /** What is told once the server takes requests. */
-export interface Ready {
+interface Ready {
   url: string;
   deviceUrl: string;
   dataDir: string;

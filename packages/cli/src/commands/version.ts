@@ -3,8 +3,8 @@ import type { Command } from 'commander';
 import type { Io } from '../io.ts';
 import { finishLeaf } from '../leaf.ts';
 import { renderFields } from '../output/table.ts';
-import { VERSION } from '../program.ts';
 import { openSession, type Session } from '../session.ts';
+import { VERSION } from '../version.ts';
 
 async function serverVersion(session: Session): Promise<string | null> {
   try {

@@ -85,7 +85,7 @@ class RunView {
 }
 
 /** The error that an unfinished or failed run ends a command with. */
-export function failureOf(run: Run): AppError | undefined {
+function failureOf(run: Run): AppError | undefined {
   const { name } = run.metadata;
   if (run.status.phase === 'Cancelled') return new AppError('CANCELLED', { message: `Run ${name} was cancelled.` });
   if (run.status.phase !== 'Failed') return undefined;

@@ -45,6 +45,6 @@ export function printError(error: AppError, io: Io, asJson: boolean): number {
 }
 
 /** An error that a device or a tool reported by its code; codes of a newer version count as operational failures of the work. */
-export function reportedError(code: string, message: string): AppError {
+function reportedError(code: string, message: string): AppError {
   return new AppError(isErrorCode(code) ? code : 'STEP_FAILED', { message });
 }

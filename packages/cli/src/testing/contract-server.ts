@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { AppError, ROUTES, type Route, type RouteName, toAppError, toProblem } from '@selvedge/contract';
 
-export interface Call {
+interface Call {
   params: Record<string, string>;
   query: Record<string, string>;
   /** Parsed JSON for a JSON route, the raw bytes for an upload. */
@@ -9,7 +9,7 @@ export interface Call {
   response: ServerResponse;
 }
 /** Returns the JSON answer; undefined when it has answered on `response` itself, or for 204. */
-export type Handler = (call: Call) => unknown;
+type Handler = (call: Call) => unknown;
 export type Handlers = Partial<Record<RouteName, Handler>>;
 
 interface Matched {

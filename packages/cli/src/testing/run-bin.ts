@@ -91,6 +91,6 @@ export class RunningBin {
 }
 
 /** Calls the command line in a child process and waits for its end. */
-export async function runBin(bin: string, args: readonly string[], options: RunOptions): Promise<Outcome> {
+async function runBin(bin: string, args: readonly string[], options: RunOptions): Promise<Outcome> {
   return new RunningBin(bin, args, options).ended();
 }

@@ -19,7 +19,7 @@ export function metadata(name: string, extra: { generation?: number; resourceVer
 
 const apiVersion = 'selvedge.dev/v1alpha1' as const;
 
-export const pipelineSpec: PipelineSpec = {
+const pipelineSpec: PipelineSpec = {
   dataset: { name: 'digits', path: { train: 'train', test: 'test' } },
   model: { name: 'digits', hyperparams: { lr: 0.001, batch_size: 32, epochs: 3 } },
   preproc: { pipeline: ['resize', 'hwctochw', 'scale'], params: { resize: [28, 28], scale: [-1, 1] } },

@@ -77,7 +77,7 @@ const DESCRIPTOR = {
 /** A 64-bit integer as protobufjs gives it. */
 export type Int64 = number | { toString(): string; toNumber(): number };
 
-export interface RawEntry {
+interface RawEntry {
   key?: string;
   value?: string;
 }

@@ -5,7 +5,7 @@ import { copyView, type PixelTensor, type PixelView, viewTensor } from './pixel-
 export type Size = readonly [height: number, width: number];
 
 /** ITU-R BT.601-7, 2.5.1: the luma weights of R, G and B, each rounded to float32. */
-export const LUMA_WEIGHTS = [Math.fround(0.299), Math.fround(0.587), Math.fround(0.114)] as const;
+const LUMA_WEIGHTS = [Math.fround(0.299), Math.fround(0.587), Math.fround(0.114)] as const;
 
 /** What Ultralytics YOLO fills with; models trained there expect it. */
 export const LETTERBOX_FILL = 114;
@@ -15,13 +15,13 @@ export const LETTERBOX_FILL = 114;
  * `n = clamp((2 i + 1) * input - output, 0, 2 * output * (input - 1))`, `low = n div (2 * output)`,
  * `high = min(low + 1, input - 1)`, `weight = float32((n mod (2 * output)) / (2 * output))`.
  */
-export interface AxisTaps {
+interface AxisTaps {
   readonly low: Int32Array;
   readonly high: Int32Array;
   readonly weight: Float32Array;
 }
 
-export function axisTaps(input: number, output: number): AxisTaps {
+function axisTaps(input: number, output: number): AxisTaps {
   const low = new Int32Array(output);
   const high = new Int32Array(output);
   const weight = new Float32Array(output);
@@ -154,7 +154,7 @@ export function grayscaleView(view: PixelView): PixelTensor {
 }
 
 /** The input of a spatial op. @throws AppError PREPROC_INVALID when the layout is not HWC. */
-export function viewPixels(op: string, tensor: PixelTensor): PixelView {
+function viewPixels(op: string, tensor: PixelTensor): PixelView {
   if (tensor.layout !== 'HWC') {
     throw new AppError('PREPROC_INVALID', {
       message: `"${op}" works on HWC pixels and got a ${tensor.layout} tensor`,

@@ -13,6 +13,12 @@ const code = (act: () => unknown): string | undefined => {
 };
 
 describe('checkpoint bytes', () => {
+  it('are read from a pooled Buffer as well', () => {
+    const encoded = encodeCheckpoint('layout', { step: 7, vectors: [Float32Array.of(1.5, -2)] });
+    const pooled = Buffer.from(encoded);
+    expect(decodeCheckpoint(pooled, 'layout', [2])).toEqual({ step: 7, vectors: [Float32Array.of(1.5, -2)] });
+  });
+
   it('give back what was put in', () => {
     const vectors = fc.array(fc.array(fc.float({ noNaN: true }), { maxLength: 20 }), { maxLength: 4 });
     fc.assert(

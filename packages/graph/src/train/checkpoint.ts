@@ -66,7 +66,8 @@ export function decodeCheckpoint(bytes: Uint8Array, layout: string, lengths: rea
   }
   const values = lengths.reduce((sum, length) => sum + length, 0);
   if (bytes.byteLength !== start + 4 * values) throw invalid('its length is wrong');
-  const body = new Float32Array(bytes.slice(start).buffer);
+  // Copied: the start may not be aligned, and slice() of a Node Buffer would be a view of memory that others use.
+  const body = new Float32Array(Uint8Array.from(bytes.subarray(start)).buffer);
   let offset = 0;
   const vectors = lengths.map((length) => {
     offset += length;

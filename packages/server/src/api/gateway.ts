@@ -92,7 +92,7 @@ function replyOptions(services: ApiServices): FastifyHttpProxyOptions['replyOpti
 }
 
 /** A tool's own path, with or without its address, as a path of the gateway; anything else stays. */
-export function rewriteLocation(location: string, tool: string, address: string | undefined): string {
+function rewriteLocation(location: string, tool: string, address: string | undefined): string {
   const path = address !== undefined && location.startsWith(`${address}/`) ? location.slice(address.length) : location;
   return path.startsWith('/') && !path.startsWith('//') ? `/containers/${tool}${path}` : location;
 }

@@ -6,7 +6,7 @@ import type { Principal } from '../services/auth-service.ts';
 type Parsed<R, K extends string> = K extends keyof R ? (R[K] extends z.ZodType ? z.output<R[K]> : undefined) : undefined;
 
 /** One request to a route of the contract, with its parts checked. */
-export interface Call<R extends Route> {
+interface Call<R extends Route> {
   readonly params: Parsed<R, 'params'>;
   readonly query: Parsed<R, 'query'>;
   readonly body: Parsed<R, 'body'>;

@@ -15,7 +15,7 @@ import type { RunLog } from '../services/run-log.ts';
 import type { RunService } from '../services/run-service.ts';
 
 /** What the API needs of the device side. */
-export interface DeviceAccess {
+interface DeviceAccess {
   createToken(request: z.output<typeof deviceTokenRequestSchema>): Promise<z.output<typeof deviceTokenSchema>>;
   infer(request: InferRequest): Promise<z.output<typeof inferResponseSchema>>;
   counts(): { total: number; online: number };

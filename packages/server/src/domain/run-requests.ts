@@ -13,7 +13,7 @@ export function artifactOfStep(run: string, spec: RunSpec, step: ToolStep): stri
  * Where a tool reads another tool's artifact: through the server's gateway, because the tools' own ports change.
  * @param origin - like `http://127.0.0.1:7070`.
  */
-export function artifactDataUrl(origin: string, tool: string, artifact: string): string {
+function artifactDataUrl(origin: string, tool: string, artifact: string): string {
   return `${origin}/containers/${tool}/artifacts/${encodeURIComponent(artifact)}/data`;
 }
 

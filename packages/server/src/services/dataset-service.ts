@@ -8,7 +8,7 @@ import type { ToolClient } from '../ports/tool-client.ts';
 import { draftOf } from './draft-of.ts';
 
 /** Share held out for testing when neither the data nor the caller says. */
-export const DEFAULT_TEST_SHARE = 0.2;
+const DEFAULT_TEST_SHARE = 0.2;
 const IMPORT_TOOL = 'import';
 
 type VersionSpec = DatasetVersion['spec'];

@@ -8,7 +8,7 @@ import { SupervisedTool } from './supervised-tool.ts';
 import type { ToolDirectory } from './tool-directory.ts';
 
 /** The tools of a pipeline, in the order of its steps. */
-export const TOOL_NAMES = ['import', 'process', 'export', 'split', 'train', 'benchmark'] as const;
+const TOOL_NAMES = ['import', 'process', 'export', 'split', 'train', 'benchmark'] as const;
 
 export interface ModuleSupervisorOptions {
   /** The tool's name and its flags are appended. */

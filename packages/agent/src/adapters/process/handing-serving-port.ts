@@ -73,7 +73,9 @@ export class HandingServingPort implements ServingPort {
       socket.destroy();
     }
     this.#waiting.clear();
-    if (server !== undefined) await new Promise<void>((resolve) => server.close(() => resolve()));
+    // Listening ends at once. The callback is not awaited: Node calls it only when the connections that were handed to
+    // child processes have ended as well, which is not ours to wait for.
+    server?.close();
   }
 
   #accept(socket: Socket): void {

@@ -26,7 +26,7 @@ export interface ShapeContext {
 }
 
 /** Gives the types of a node's outputs, in order; throws through the context. */
-export type ShapeRule = (context: ShapeContext) => TensorType[];
+type ShapeRule = (context: ShapeContext) => TensorType[];
 
 export type ShapeRules = Readonly<Record<string, ShapeRule>>;
 

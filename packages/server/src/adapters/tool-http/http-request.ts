@@ -46,7 +46,7 @@ export function sendToTool(agent: Agent, tool: string, request: ToolRequest): Pr
  * Collects a stream that must be small.
  * @throws AppError PAYLOAD_TOO_LARGE (user) beyond `maxBytes`.
  */
-export async function readText(stream: Readable, maxBytes: number): Promise<string> {
+async function readText(stream: Readable, maxBytes: number): Promise<string> {
   const chunks: Buffer[] = [];
   let size = 0;
   for await (const chunk of stream) {
