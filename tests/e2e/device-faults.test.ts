@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { cp, readdir, readFile, writeFile } from 'node:fs/promises';
+import { cp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { waitUntil } from '@selvedge/runtime';
 import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
@@ -106,7 +106,7 @@ describe('faults on the device', () => {
 
   it('a device that was removed is refused with its next packet', async () => {
     const agent = await product.startAgent('edge-e');
-    const removed = await product.cli(['device', 'remove', 'edge-e', '--yes']);
+    const removed = await product.cli(['device', 'remove', 'edge-e']);
     expect(removed.code, removed.stderr).toBe(0);
     await waitUntil(() => /DEVICE_REVOKED|refused|removed/i.test(agent.log), { timeoutMs: 15_000, what: 'the agent to be refused' });
     expect((await product.cli(['device', 'show', 'edge-e'])).code).toBe(3);
@@ -117,6 +117,8 @@ describe('faults on the device', () => {
     await product.startAgent('edge-f');
     const copy = join(product.dir, 'copied');
     await cp(product.agentDir('edge-f'), copy, { recursive: true });
+    // On the thief's machine the process that holds the lock does not exist.
+    await rm(join(copy, 'agent.lock'));
     await product.startAgent('edge-f', { dir: copy, wait: false });
     const device = await product.waitForDevice('edge-f', (candidate) => candidate.status.conflict !== null, 'in conflict', 60_000);
     expect(device.status.conflict!.instances.length).toBeGreaterThanOrEqual(2);

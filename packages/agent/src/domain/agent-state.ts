@@ -2,7 +2,7 @@ import { type DesiredState, desiredStateSchema, fileReferenceSchema, nameSchema 
 import * as z from 'zod';
 
 /** One version of a workload as the device knows it. `key` is its folder's name. */
-export const versionRecordSchema = z.object({
+const versionRecordSchema = z.object({
   key: z.string().regex(/^[A-Za-z0-9_-]{1,80}$/),
   model: nameSchema,
   version: z.string().min(1).max(63),
@@ -10,7 +10,7 @@ export const versionRecordSchema = z.object({
 });
 export type VersionRecord = z.infer<typeof versionRecordSchema>;
 
-export const savedWorkloadSchema = z.object({
+const savedWorkloadSchema = z.object({
   /** The serving port, also the one that was picked for a desired port of 0. */
   port: z.int().min(1).max(65_535).nullable(),
   lastServed: z.string().nullable(),

@@ -12,10 +12,10 @@
  * - the version that served before the current one stays on disk.
  */
 
-export type DiskState = 'absent' | 'unverified' | 'verified';
+type DiskState = 'absent' | 'unverified' | 'verified';
 
 /** `probed`: passed its self-test, may get traffic. `drained`: gets none any more and has finished what it had. */
-export type ProcessState = 'none' | 'running' | 'probed' | 'drained';
+type ProcessState = 'none' | 'running' | 'probed' | 'drained';
 
 export interface VersionState {
   readonly key: string;
@@ -41,7 +41,7 @@ export interface WorkloadState {
   readonly failures: readonly Failure[];
 }
 
-export const STEP_KINDS = ['fetch', 'verify', 'start', 'probe', 'switch', 'drain', 'stop', 'collect'] as const;
+const STEP_KINDS = ['fetch', 'verify', 'start', 'probe', 'switch', 'drain', 'stop', 'collect'] as const;
 export type StepKind = (typeof STEP_KINDS)[number];
 export interface Step {
   readonly kind: StepKind;
@@ -51,7 +51,7 @@ export interface Step {
 export const EMPTY_WORKLOAD: WorkloadState = { versions: [], routed: null, lastServed: null, previous: null, failures: [] };
 
 /** A desired version that failed this often while nothing serves gives way to the previous one. */
-export const FALLBACK_AFTER_ATTEMPTS = 2;
+const FALLBACK_AFTER_ATTEMPTS = 2;
 
 function versionOf(state: WorkloadState, key: string): VersionState {
   return state.versions.find((version) => version.key === key) ?? { key, disk: 'absent', process: 'none' };

@@ -15,6 +15,7 @@ import {
 import type { ModelHost, ModelProcess } from '../ports/model-process.ts';
 import type { ServingPort } from '../ports/serving-port.ts';
 import type { VersionStore } from '../ports/version-store.ts';
+import { WorkloadAddress } from './workload-address.ts';
 import { buildReport, type StepProgress, type WorkloadFault } from './workload-report.ts';
 
 export interface KeeperOptions {
@@ -56,7 +57,7 @@ export class WorkloadKeeper {
   #state: WorkloadState;
   #saved: SavedWorkload;
   readonly #processes = new Map<string, ModelProcess>();
-  #openPort: number | null = null;
+  readonly #address: WorkloadAddress;
   #fault: WorkloadFault | null = null;
   #current: StepProgress | null = null;
   #currentAbort: AbortController | undefined;
@@ -70,6 +71,7 @@ export class WorkloadKeeper {
   constructor(options: KeeperOptions, saved: SavedWorkload = EMPTY_SAVED_WORKLOAD) {
     this.#options = options;
     this.#saved = saved;
+    this.#address = new WorkloadAddress(options.port, options.log);
     this.#records = new Map(saved.versions.map((record) => [record.key, record]));
     this.#state = {
       versions: saved.versions.map(({ key }) => ({ key, disk: 'unverified', process: 'none' })),
@@ -125,7 +127,7 @@ export class WorkloadKeeper {
     clearTimeout(this.#timer);
     this.#currentAbort?.abort();
     const stopping = [...this.#processes.values()].map((process) => process.stop(STOP_GRACE_MS));
-    await this.#options.port.close();
+    await this.#address.close();
     await Promise.all([...stopping, this.#loop]);
     await Promise.all([...this.#processes.values()].map((process) => process.stop(STOP_GRACE_MS)));
   }
@@ -147,7 +149,7 @@ export class WorkloadKeeper {
       desiredKey: this.#desiredKey(),
       records: this.#records,
       state: this.#state,
-      port: this.#openPort,
+      port: this.#address.open,
       current: this.#current,
       fault: this.#fault,
       restarts: this.#restarts,
@@ -240,7 +242,8 @@ export class WorkloadKeeper {
 
   async #start(key: string, signal: AbortSignal): Promise<void> {
     const { name, host, store } = this.#options;
-    await this.#ensurePort();
+    await this.#address.ensure(this.#desired?.servingPort ?? 0, this.#saved.port);
+    await this.#save();
     const started = await host.start(`${name} ${key}`, store.folder(name, key), signal);
     this.#processes.set(key, started);
     void started.exited.then((end) => this.#ended(key, started, end.signal ?? `exit code ${end.code ?? 'unknown'}`));
@@ -309,7 +312,7 @@ export class WorkloadKeeper {
     if (step.kind === 'switch' && this.#state.routed === key) {
       this.#servingSinceMs = clock();
       if (key === this.#desiredKey()) this.#fault = null;
-      log.info('serving', { workload: name, version: this.#records.get(key)?.version, port: this.#openPort });
+      log.info('serving', { workload: name, version: this.#records.get(key)?.version, port: this.#address.open });
       await store.sweep(
         name,
         [key, this.#desiredKey(), this.#state.previous, ...this.#processes.keys()].filter((kept) => kept !== null),
@@ -320,44 +323,17 @@ export class WorkloadKeeper {
 
   /** Follows a change of the desired serving port. */
   async #movePort(): Promise<void> {
-    const wanted = this.#desired?.servingPort ?? 0;
-    if (this.#openPort === null || wanted === 0 || wanted === this.#openPort) return;
     try {
-      this.#openPort = await this.#options.port.open(wanted);
-      await this.#save();
+      if (await this.#address.move(this.#desired?.servingPort ?? 0)) await this.#save();
     } catch (error) {
       const { code, message } = toAppError(error);
       this.#fault = { key: this.#desiredKey() ?? '', code, message, at: new Date(this.#options.clock()).toISOString() };
     }
   }
 
-  /** Opens the serving port: the desired one; for 0 the one that was picked before, or a new one when another process took it. */
-  async #ensurePort(): Promise<void> {
-    if (this.#openPort !== null) return;
-    const { port, log, name } = this.#options;
-    const wanted = this.#desired?.servingPort ?? 0;
-    const known = this.#saved.port;
-    if (wanted !== 0 || known === null) {
-      this.#openPort = await port.open(wanted);
-    } else {
-      try {
-        this.#openPort = await port.open(known);
-      } catch (error) {
-        log.warn('the port that was picked before is taken; another one is picked', {
-          workload: name,
-          port: known,
-          error: toAppError(error).message,
-        });
-        this.#openPort = await port.open(0);
-      }
-    }
-    await this.#save();
-  }
-
   async #leave(): Promise<void> {
-    const { name, port, store, onGone } = this.#options;
-    await port.close();
-    this.#openPort = null;
+    const { name, store, onGone } = this.#options;
+    await this.#address.close();
     await store.sweep(name, []);
     if (this.#desired === null) onGone();
   }
@@ -365,7 +341,12 @@ export class WorkloadKeeper {
   async #save(): Promise<void> {
     const onDisk = this.#state.versions.filter((version) => version.disk !== 'absent').map((version) => version.key);
     const versions = [...this.#records.values()].filter((record) => onDisk.includes(record.key));
-    const next = { port: this.#openPort ?? this.#saved.port, lastServed: this.#state.lastServed, previous: this.#state.previous, versions };
+    const next = {
+      port: this.#address.open ?? this.#saved.port,
+      lastServed: this.#state.lastServed,
+      previous: this.#state.previous,
+      versions,
+    };
     for (const key of this.#records.keys()) if (!onDisk.includes(key) && key !== this.#desiredKey()) this.#records.delete(key);
     const before = this.#saved;
     if (JSON.stringify(next) === JSON.stringify(before)) return;

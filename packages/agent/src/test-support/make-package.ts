@@ -12,7 +12,7 @@ export interface TestPackage {
 }
 
 /** Brightness of the red, green and blue channel, times `gain`, as three class scores: [N, 3, 4, 4] to [N, 3]. */
-export function channelModel(gain = 1): Model {
+function channelModel(gain = 1): Model {
   return {
     irVersion: IR_VERSION,
     producer: 'test',

@@ -1,4 +1,4 @@
-import { AppError, isErrorCode, toAppError, toProblem } from '@selvedge/contract';
+import { toAppError, toProblem } from '@selvedge/contract';
 import { formatError } from '@selvedge/runtime';
 import type { Io } from '../io.ts';
 
@@ -42,9 +42,4 @@ export function printError(error: AppError, io: Io, asJson: boolean): number {
   io.stderr.write(`${formatError(new AppError(error.code, error.details))}\n`);
   if (cause instanceof Error && cause.stack !== undefined) io.stderr.write(`${cause.stack}\n`);
   return error.exitCode;
-}
-
-/** An error that a device or a tool reported by its code; codes of a newer version count as operational failures of the work. */
-function reportedError(code: string, message: string): AppError {
-  return new AppError(isErrorCode(code) ? code : 'STEP_FAILED', { message });
 }

@@ -89,8 +89,3 @@ export class RunningBin {
     return { code: typeof code === 'number' ? code : -1, stdout: this.stdout, stderr: this.stderr };
   }
 }
-
-/** Calls the command line in a child process and waits for its end. */
-async function runBin(bin: string, args: readonly string[], options: RunOptions): Promise<Outcome> {
-  return new RunningBin(bin, args, options).ended();
-}

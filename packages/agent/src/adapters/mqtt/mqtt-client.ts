@@ -1,10 +1,7 @@
-import type { ConnectionOptions } from 'node:tls';
 import { AppError } from '@selvedge/contract';
 import { type Backoff, backoffDelayMs, type Logger } from '@selvedge/runtime';
+import type { Endpoint } from './endpoint.ts';
 import { MqttSession } from './mqtt-session.ts';
-
-/** Where to connect and with what identity: host, port, servername, ca, key, cert. */
-export type Endpoint = Pick<ConnectionOptions, 'host' | 'port' | 'servername' | 'ca' | 'key' | 'cert'>;
 
 export interface MqttClientOptions {
   /** Asked before every connection, so that a renewed certificate is taken up. */

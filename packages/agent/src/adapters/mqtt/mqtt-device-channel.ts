@@ -9,7 +9,8 @@ import {
 } from '@selvedge/contract';
 import type { Backoff, Logger } from '@selvedge/runtime';
 import type { DeviceChannel, DeviceMessages } from '../../ports/device-channel.ts';
-import { type Endpoint, MqttClient } from './mqtt-client.ts';
+import type { Endpoint } from './endpoint.ts';
+import { MqttClient } from './mqtt-client.ts';
 
 export interface MqttDeviceChannelOptions {
   device: string;
