@@ -1,4 +1,4 @@
-import { toAppError, toProblem } from '@selvedge/contract';
+import { AppError, toAppError, toProblem } from '@selvedge/contract';
 import { formatError } from '@selvedge/runtime';
 import type { Io } from '../io.ts';
 
