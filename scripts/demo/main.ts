@@ -113,6 +113,19 @@ function secondsBetween(from: string | null, to: string | null): number {
   return from === null || to === null ? 0 : (Date.parse(to) - Date.parse(from)) / 1000;
 }
 
+function stayingUp(data: string): string {
+  const pictures = join(data, 'pictures-*/test/7/*');
+  return [
+    'The demo stays up until you press Ctrl-C. In another terminal:',
+    '',
+    `  export SELVEDGE_DATA=${join(data, 'server')}`,
+    '  npx selvedge status',
+    '  npx selvedge device show edge-1',
+    `  npx selvedge infer digits ${pictures}`,
+    '',
+  ].join('\n');
+}
+
 /** Runs the demo to its table, then stays up until Ctrl-C (or not, with `--once`). Sets the exit code. */
 export async function runDemo({ setupSeconds }: { setupSeconds: number }): Promise<void> {
   const processes = new Processes();
@@ -140,11 +153,7 @@ export async function runDemo({ setupSeconds }: { setupSeconds: number }): Promi
     if (options.report !== undefined) await writeJsonAtomic(resolve(options.report), report);
     process.stdout.write(formatReport(report));
     if (!options.once) {
-      process.stdout.write(
-        'The demo stays up until you press Ctrl-C. Try: npx selvedge status, npx selvedge get devices (with SELVEDGE_DATA='.concat(
-          `${join(options.data, 'server')})\n`,
-        ),
-      );
+      process.stdout.write(stayingUp(options.data));
       await interrupted;
     }
   } catch (thrown) {

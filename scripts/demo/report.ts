@@ -23,14 +23,12 @@ export interface DemoReport {
 
 const percent = (value: number) => `${(value * 100).toFixed(1)} %`;
 
-function table(rows: readonly (readonly string[])[]): string {
+/** The first column is left-aligned; so is every one named in `left`. */
+function table(rows: readonly (readonly string[])[], left: readonly number[] = [0]): string {
   const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => (row[column] ?? '').length)));
-  return rows
-    .map(
-      (row) =>
-        `  ${row.map((cell, column) => (column === 0 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0))).join('   ')}`,
-    )
-    .join('\n');
+  const align = (cell: string, column: number) =>
+    left.includes(column) ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0);
+  return rows.map((row) => `  ${row.map(align).join('   ')}`.trimEnd()).join('\n');
 }
 
 /** The one table that the demo ends with. */
@@ -56,7 +54,7 @@ export function formatReport(report: DemoReport): string {
     '',
     table(models),
     '',
-    table([...steps, ['total', `${report.elapsedS.toFixed(1)} s`, '']]),
+    table([...steps, ['total', `${report.elapsedS.toFixed(1)} s`, '']], [0, 2]),
     '',
     `UI: ${report.url}`,
     '',

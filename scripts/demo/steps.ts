@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
@@ -13,7 +12,7 @@ import {
   type Run,
   runSchema,
 } from '@selvedge/contract';
-import { waitUntil } from '@selvedge/runtime';
+import { readJsonFile, waitUntil } from '@selvedge/runtime';
 import * as z from 'zod';
 import { quantile, score } from './accuracy.ts';
 import { type Processes, ROOT, selvedge } from './processes.ts';
@@ -34,6 +33,9 @@ export interface DemoContext {
   deviceUrl: string;
 }
 
+/** The part of an agent's identity file that says where its server is. */
+const identitySchema = z.object({ serverUrl: z.string() });
+
 /** Enrols the devices that are not yet, starts every agent and waits until all are online. */
 export async function startDevices(context: DemoContext): Promise<string> {
   const { api, signal } = context;
@@ -42,7 +44,10 @@ export async function startDevices(context: DemoContext): Promise<string> {
   let joined = 0;
   for (const name of DEVICES) {
     const dir = context.deviceDir(name);
-    if (names.has(name) && existsSync(join(dir, 'identity.json'))) continue;
+    const identity = await readJsonFile(join(dir, 'identity.json'), identitySchema);
+    if (names.has(name) && identity?.serverUrl === context.deviceUrl) continue;
+    // Joined to another server, or to this one at another port: it would look for it there.
+    if (names.has(name)) await selvedge(['device', 'remove', name], context);
     const token = deviceTokenSchema.parse(await selvedge(['device', 'token', '--label', 'site=demo'], context));
     await selvedge(
       ['agent', 'join', context.deviceUrl, '--token', token.token, '--name', name, '--dir', dir, '--no-run', '--force'],
