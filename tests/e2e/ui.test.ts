@@ -50,11 +50,14 @@ describe.skipIf(CHROMIUM === undefined)('the web UI', () => {
     await product.stop();
   });
 
-  async function seriousViolations(): Promise<string[]> {
-    // A colour in the middle of its transition is nobody's design.
+  /** A colour in the middle of its transition is nobody's design. */
+  async function settled(): Promise<void> {
     await page.evaluate(
       'Promise.all(document.getAnimations().filter((a) => a.effect?.getComputedTiming().iterations !== Infinity).map((a) => a.finished))',
     );
+  }
+
+  async function seriousViolations(): Promise<string[]> {
     // Evaluated by the browser's debugger: the page's own content policy, rightly, lets no foreign script in.
     await page.evaluate(await readFile(axePath, 'utf8'));
     const result = (await page.evaluate('axe.run(document)')) as AxeResult;
@@ -73,6 +76,7 @@ describe.skipIf(CHROMIUM === undefined)('the web UI', () => {
     await page.getByRole('main').getByText(text).first().waitFor();
     for (const colorScheme of ['light', 'dark'] as const) {
       await page.emulateMedia({ colorScheme });
+      await settled();
       await page.screenshot({ path: join(SHOTS, `${name.toLowerCase()}-${colorScheme}.png`), fullPage: true });
       expect(await seriousViolations()).toEqual([]);
     }

@@ -35,6 +35,17 @@ describe('parseDocuments', () => {
     );
   });
 
+  it.each([
+    ['{"a" 1}', 'x.json', 'colon expected'],
+    ['a: "x\\q"', 'x.yaml', 'Invalid escape sequence \\q'],
+  ])('says what is wrong with %j in words, without the place', (text, name, message) => {
+    expect(() => parseDocuments(text, name)).toThrow(
+      expect.objectContaining({
+        details: expect.objectContaining({ issues: expect.arrayContaining([expect.objectContaining({ message })]) }),
+      }),
+    );
+  });
+
   it('reads back any JSON value, as JSON and as YAML', () => {
     fc.assert(
       fc.property(fc.dictionary(fc.stringMatching(/^[a-z]{1,8}$/), fc.jsonValue({ maxDepth: 3 })), (value) => {

@@ -37,6 +37,11 @@ function jsonOffset(root: Node, path: readonly (string | number)[]): number {
   return root.offset;
 }
 
+/** `CommaExpected` as `comma expected`. */
+function inWords(code: string): string {
+  return code.replace(/(?<=[a-z])(?=[A-Z])/g, ' ').toLowerCase();
+}
+
 function parseJson(text: string, fileName: string): LocatedDocument[] {
   const errors: ParseError[] = [];
   const root = parseTree(text, errors, { allowTrailingComma: true, disallowComments: false });
@@ -44,7 +49,7 @@ function parseJson(text: string, fileName: string): LocatedDocument[] {
   if (errors.length > 0 || root === undefined) {
     const issues: Issue[] = errors.map((error) => ({
       path: '',
-      message: printParseErrorCode(error.error),
+      message: inWords(printParseErrorCode(error.error)),
       file: fileName,
       ...locationAt(starts, error.offset),
     }));
@@ -52,6 +57,11 @@ function parseJson(text: string, fileName: string): LocatedDocument[] {
   }
   const value: unknown = getNodeValue(root);
   return [{ value, locate: (path) => locationAt(starts, jsonOffset(root, path)) }];
+}
+
+/** The place is told by the issue itself. */
+function withoutPlace(message: string): string {
+  return message.replace(/ at line \d+, column \d+:?$/, '');
 }
 
 type YamlDocument = ReturnType<typeof parseAllDocuments>[number];
@@ -82,7 +92,7 @@ function parseYaml(text: string, fileName: string): LocatedDocument[] {
   const issues: Issue[] = documents.flatMap((document) =>
     document.errors.map((error) => ({
       path: '',
-      message: error.message.split('\n')[0] ?? error.code,
+      message: withoutPlace(error.message.split('\n')[0] ?? error.code),
       file: fileName,
       ...place(error.pos[0]),
     })),
