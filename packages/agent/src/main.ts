@@ -3,7 +3,12 @@ import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { AppError, issuesOf, labelsSchema, nameSchema } from '@selvedge/contract';
 import { exitWithParent, runMain } from '@selvedge/runtime';
+import { config } from 'zod';
 import { type Settings, settingsSchema } from './commands/settings.ts';
+
+// Otherwise the schema library writes and compiles a program of its own for each schema, which costs memory and, without
+// V8's compilers, gains nothing.
+config({ jitless: true });
 
 const USAGE = `selvedge-agent: serves models on this device as its server tells it
 

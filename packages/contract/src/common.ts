@@ -68,3 +68,7 @@ export type TensorSpec = z.infer<typeof tensorSpecSchema>;
 
 /** A named number, e.g. `{ accuracy: 0.987 }`. */
 export const metricValuesSchema = z.record(z.string(), z.number());
+
+/** Why a piece of work failed. `code` is one of the error table, or of a newer one; the CLI takes its exit code from it. */
+export const failureSchema = z.object({ code: z.string(), message: z.string(), hint: z.string().optional() });
+export type Failure = z.infer<typeof failureSchema>;

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { labelsSchema } from './common.ts';
 import { AppError, ERRORS, EXIT, isErrorCode, toAppError } from './errors.ts';
 import { pipelineSpecSchema } from './pipeline-spec.ts';
 import { formatPath, fromProblem, issuesOf, problemSchema, toProblem } from './problem.ts';
@@ -51,6 +52,12 @@ describe('problem details', () => {
   it('keep the text of a code that only a newer server knows', () => {
     const problem = { ...toProblem(new AppError('NOT_FOUND', { message: 'gone' })), code: 'FROM_THE_FUTURE' };
     expect(fromProblem(problem)).toMatchObject({ code: 'INTERNAL', message: 'gone' });
+  });
+
+  it('say of a label key that is not valid what a key must be', () => {
+    const parsed = labelsSchema.safeParse({ 'bad key!': 'x' });
+    const issues = parsed.success ? [] : issuesOf(parsed.error);
+    expect(issues).toEqual([{ path: 'bad key!', message: expect.stringMatching(/label key/) }]);
   });
 
   it('name each unknown field by its own path', () => {

@@ -79,6 +79,9 @@ export function issuesOf(error: z.ZodError): { path: string; message: string }[]
   return error.issues.flatMap((issue) => {
     if (issue.code === 'unrecognized_keys')
       return issue.keys.map((key) => ({ path: formatPath([...issue.path, key]), message: 'unknown field' }));
+    // A key's own faults say what a key must be; "Invalid key in record" does not.
+    if (issue.code === 'invalid_key')
+      return [{ path: formatPath(issue.path), message: issue.issues.map((one) => one.message).join('; ') || issue.message }];
     return [{ path: formatPath(issue.path), message: issue.message }];
   });
 }

@@ -1,4 +1,3 @@
-import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { AppError } from '@selvedge/contract';
 
@@ -11,7 +10,8 @@ export function modelServerCommand(mainUrl: string): string[] {
 }
 
 /** Runs `agent renew` as a process of its own, so that this one never holds what it needs. */
-export function renewInChild(mainUrl: string, dir: string, signal: AbortSignal): Promise<void> {
+export async function renewInChild(mainUrl: string, dir: string, signal: AbortSignal): Promise<void> {
+  const { spawn } = await import('node:child_process'); // not before it is needed, about once in months
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [...process.execArgv, fileURLToPath(mainUrl), 'renew', '--dir', dir], {
       stdio: ['ignore', 'ignore', 'pipe'],

@@ -29,7 +29,10 @@ export async function readBody(request: IncomingMessage): Promise<Buffer> {
 }
 
 export function sendText(response: ServerResponse, status: number, contentType: string, text: string): void {
-  const body = Buffer.from(text);
+  sendBytes(response, status, contentType, Buffer.from(text));
+}
+
+export function sendBytes(response: ServerResponse, status: number, contentType: string, body: Buffer): void {
   response.writeHead(status, { 'content-type': contentType, 'content-length': body.length });
   response.end(body);
 }

@@ -1,10 +1,11 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { AppError, toAppError } from '@selvedge/contract';
 import { describeError, type Logger } from '@selvedge/runtime';
-import { type ErrorForm, readBody, sendError, sendJson, sendText } from './http-messages.ts';
+import { type ErrorForm, readBody, sendBytes, sendError, sendJson, sendText } from './http-messages.ts';
 import type { ModelMetrics } from './metrics.ts';
 import type { Predictor } from './predictor.ts';
-import { type InferenceRequest, inferenceRequestSchema, readTensor, v2Type, writeTensor } from './v2-tensors.ts';
+import { BINARY_EXTENSION, BinaryTensors, HEADER_LENGTH, splitBody, tensorBytes } from './v2-binary.ts';
+import { type InferenceRequest, inferenceRequestSchema, readTensor, v2Type, writeBinaryTensor, writeTensor } from './v2-tensors.ts';
 
 export interface ModelRoutesOptions {
   model: string;
@@ -32,7 +33,7 @@ function parseRequest(body: Buffer): InferenceRequest {
 }
 
 /**
- * The HTTP interface of a model server: the Open Inference Protocol v2 (REST, JSON tensors), `POST /v1/infer` with a
+ * The HTTP interface of a model server: the Open Inference Protocol v2 (REST, tensors in JSON or in binary), `POST /v1/infer` with a
  * picture, /health and /metrics.
  *
  * @see https://github.com/kserve/open-inference-protocol inference_rest.md
@@ -74,7 +75,8 @@ export class ModelRoutes {
       return;
     }
     if (!get && this.#isKnown(path)) throw this.#notAllowed(response, 'GET');
-    if (path === '/v2') sendJson(response, 200, { name: 'selvedge-model-server', version: this.#options.serverVersion, extensions: [] });
+    if (path === '/v2')
+      sendJson(response, 200, { name: 'selvedge-model-server', version: this.#options.serverVersion, extensions: [BINARY_EXTENSION] });
     else if (path === '/v2/health/live') sendJson(response, 200, { live: true });
     else if (path === '/v2/health/ready' || this.#modelPath(path, '/ready')) this.#sendReady(response);
     else if (this.#modelPath(path, '')) this.#sendModel(response);
@@ -150,21 +152,30 @@ export class ModelRoutes {
 
   async #inferTensors(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const predictor = this.#need();
-    const { id, inputs, outputs } = parseRequest(await readBody(request));
-    const feeds = Object.fromEntries(inputs.map((input) => [input.name, readTensor(input)]));
-    const wanted =
-      outputs === undefined || outputs.length === 0 ? predictor.outputs.map(({ name }) => name) : outputs.map(({ name }) => name);
-    const unknown = wanted.find((name) => !predictor.outputs.some((output) => output.name === name));
-    if (unknown !== undefined) throw new AppError('INPUT_INVALID', { message: `The model has no output "${unknown}".` });
+    const { [HEADER_LENGTH]: headerLength } = request.headers;
+    const { json, tensors } = splitBody(await readBody(request), typeof headerLength === 'string' ? headerLength : undefined);
+    const { id, inputs, outputs, parameters } = parseRequest(json);
+    const binary = new BinaryTensors(tensors);
+    const feeds = Object.fromEntries(inputs.map((input) => [input.name, readTensor(input, binary)]));
+    binary.finish();
+    const wanted: NonNullable<InferenceRequest['outputs']> =
+      outputs === undefined || outputs.length === 0 ? predictor.outputs.map(({ name }) => ({ name })) : outputs;
+    const unknown = wanted.find(({ name }) => !predictor.outputs.some((output) => output.name === name));
+    if (unknown !== undefined) throw new AppError('INPUT_INVALID', { message: `The model has no output "${unknown.name}".` });
     const results = await predictor.run(feeds);
-    sendJson(response, 200, {
-      model_name: this.#options.model,
-      model_version: this.#options.version,
-      ...(id === undefined ? {} : { id }),
-      outputs: wanted.flatMap((name) => {
-        const tensor = results[name];
-        return tensor === undefined ? [] : [writeTensor(name, tensor)];
-      }),
+    const behind: Buffer[] = [];
+    const written = wanted.flatMap(({ name, parameters: own }): object[] => {
+      const tensor = results[name];
+      if (tensor === undefined) return [];
+      if (!(own?.binary_data ?? parameters?.binary_data_output ?? false)) return [writeTensor(name, tensor)];
+      behind.push(tensorBytes(tensor));
+      return [writeBinaryTensor(name, tensor)];
     });
+    const { model, version } = this.#options;
+    const answer = { model_name: model, model_version: version, ...(id === undefined ? {} : { id }), outputs: written };
+    if (behind.length === 0) return sendJson(response, 200, answer);
+    const header = Buffer.from(JSON.stringify(answer));
+    response.setHeader(HEADER_LENGTH, header.length);
+    sendBytes(response, 200, 'application/octet-stream', Buffer.concat([header, ...behind]));
   }
 }

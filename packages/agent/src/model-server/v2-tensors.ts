@@ -1,6 +1,7 @@
 import { AppError } from '@selvedge/contract';
 import type { Tensor } from '@selvedge/graph/session';
 import * as z from 'zod';
+import type { BinaryTensors } from './v2-binary.ts';
 
 /** Data types of the Open Inference Protocol that a package may have, and ours. FP16 has no JSON form in the protocol. */
 const TYPES = {
@@ -31,15 +32,18 @@ export const inferenceRequestSchema = z.object({
           )
           .max(16),
         datatype: datatypeSchema,
-        data: z.array(z.unknown()),
+        data: z.array(z.unknown()).optional(),
+        parameters: z.object({ binary_data_size: z.int().min(0).optional() }).optional(),
       }),
     )
     .min(1)
     .max(64),
   outputs: z
-    .array(z.object({ name: z.string().max(256) }))
+    .array(z.object({ name: z.string().max(256), parameters: z.object({ binary_data: z.boolean().optional() }).optional() }))
     .max(64)
     .optional(),
+  /** `binary_data_output`: what holds for the outputs that say nothing themselves. */
+  parameters: z.object({ binary_data_output: z.boolean().optional() }).optional(),
 });
 export type InferenceRequest = z.infer<typeof inferenceRequestSchema>;
 
@@ -73,14 +77,22 @@ function toNumber(value: unknown, type: V2Type, name: string): number {
 }
 
 /**
- * Reads one tensor of a request. The data may be flat or nested.
+ * Reads one tensor of a request: from its JSON, where the data may be flat or nested, or from the bytes behind the JSON.
  *
  * @throws AppError INPUT_INVALID, SHAPE_MISMATCH (user).
  */
-export function readTensor(input: InferenceRequest['inputs'][number]): Tensor {
+export function readTensor(input: InferenceRequest['inputs'][number], binary: BinaryTensors): Tensor {
+  const { name, data, parameters } = input;
+  const size = parameters?.binary_data_size;
+  if ((size === undefined) === (data === undefined))
+    throw new AppError('INPUT_INVALID', { message: `Input "${name}" needs its data either in JSON or behind it.` });
+  return size === undefined ? readJsonTensor(input, data ?? []) : binary.take(input, size);
+}
+
+function readJsonTensor(input: InferenceRequest['inputs'][number], data: readonly unknown[]): Tensor {
   const { name, shape: dims, datatype } = input;
   const values: unknown[] = [];
-  flatten(input.data, values, 0);
+  flatten(data, values, 0);
   const expected = dims.reduce((product, edge) => product * edge, 1);
   if (values.length !== expected) {
     throw new AppError('SHAPE_MISMATCH', {
@@ -102,7 +114,7 @@ export function readTensor(input: InferenceRequest['inputs'][number]): Tensor {
     case 'BOOL':
       return { type: 'bool', dims, data: Uint8Array.from(numbers()) };
     case 'FP16':
-      throw new AppError('INPUT_INVALID', { message: `Input "${name}": FP16 cannot be sent as JSON.` });
+      throw new AppError('INPUT_INVALID', { message: `Input "${name}": FP16 cannot be sent as JSON; send it in binary.` });
   }
 }
 
@@ -111,13 +123,23 @@ export function v2Type(type: string): V2Type | undefined {
   return datatypeSchema.options.find((name) => TYPES[name] === type);
 }
 
-/** NaN and the infinities have no JSON form; the protocol leaves them open, and null is what JSON.stringify makes. */
+/** A tensor with its data in the JSON. */
 export function writeTensor(name: string, tensor: Tensor) {
-  const data =
-    tensor.type === 'int64' || tensor.type === 'uint64'
-      ? Array.from(tensor.data, Number)
-      : tensor.type === 'bool'
-        ? Array.from(tensor.data, (value) => value !== 0)
-        : Array.from(tensor.data);
-  return { name, datatype: v2Type(tensor.type) ?? tensor.type.toUpperCase(), shape: [...tensor.dims], data };
+  return { ...describeTensor(name, tensor), data: jsonData(tensor) };
+}
+
+/** A tensor whose bytes follow the JSON. */
+export function writeBinaryTensor(name: string, tensor: Tensor) {
+  return { ...describeTensor(name, tensor), parameters: { binary_data_size: tensor.data.byteLength } };
+}
+
+function describeTensor(name: string, tensor: Tensor) {
+  return { name, datatype: v2Type(tensor.type) ?? tensor.type.toUpperCase(), shape: [...tensor.dims] };
+}
+
+/** NaN and the infinities have no JSON form; the protocol leaves them open, and null is what JSON.stringify makes. */
+function jsonData(tensor: Tensor): (number | boolean)[] {
+  if (tensor.type === 'int64' || tensor.type === 'uint64') return Array.from(tensor.data, Number);
+  if (tensor.type === 'bool') return Array.from(tensor.data, (value) => value !== 0);
+  return Array.from(tensor.data);
 }

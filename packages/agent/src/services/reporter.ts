@@ -60,7 +60,7 @@ export class Reporter {
   }
 
   #schedule(delayMs: number): void {
-    const due = performance.now() + delayMs;
+    const due = process.uptime() * 1000 + delayMs;
     if (due >= this.#dueMs) return;
     clearTimeout(this.#timer);
     this.#dueMs = due;

@@ -1,22 +1,16 @@
 import { AppError, type DesiredWorkload, toAppError, type WorkloadReport } from '@selvedge/contract';
-import { type Backoff, backoffDelayMs, describeError, type Logger } from '@selvedge/runtime';
-import { EMPTY_SAVED_WORKLOAD, type SavedWorkload, type VersionRecord } from '../domain/agent-state.ts';
+import { type Backoff, describeError, type Logger } from '@selvedge/runtime';
+import { EMPTY_SAVED_WORKLOAD, type SavedWorkload } from '../domain/agent-state.ts';
 import { versionKey } from '../domain/version-key.ts';
-import {
-  afterFailure,
-  afterStep,
-  nextStep,
-  type Step,
-  type WorkloadState,
-  wakeAtMs,
-  withoutFailure,
-  withoutWaiting,
-} from '../domain/workload-plan.ts';
+import { afterStep, nextStep, type Step, type WorkloadState, wakeAtMs } from '../domain/workload-plan.ts';
 import type { ModelHost, ModelProcess } from '../ports/model-process.ts';
 import type { ServingPort } from '../ports/serving-port.ts';
 import type { VersionStore } from '../ports/version-store.ts';
 import { WorkloadAddress } from './workload-address.ts';
-import { buildReport, type StepProgress, type WorkloadFault } from './workload-report.ts';
+import { WorkloadFaults } from './workload-faults.ts';
+import { WorkloadRecords } from './workload-records.ts';
+import { buildReport, type StepProgress } from './workload-report.ts';
+import { WorkloadSteps } from './workload-steps.ts';
 
 export interface KeeperOptions {
   name: string;
@@ -38,11 +32,6 @@ export interface KeeperOptions {
 
 /** A version that served this long before it ended was not broken: its count of failures starts anew. */
 const STABLE_MS = 60_000;
-const DRAIN_MS = 10_000;
-const STOP_GRACE_MS = 2500;
-/** Failures that the next connection to the server may cure. */
-const NETWORK_CODES: readonly string[] = ['SERVER_UNREACHABLE', 'DOWNLOAD_FAILED', 'NOT_FOUND', 'FORBIDDEN'];
-
 /**
  * Keeps one workload as desired: asks the planner for a step, executes it, and again, until there is nothing to do. It
  * wakes when the desired version changes, a process ends, a rest is over or the server is back.
@@ -53,12 +42,11 @@ const NETWORK_CODES: readonly string[] = ['SERVER_UNREACHABLE', 'DOWNLOAD_FAILED
 export class WorkloadKeeper {
   readonly #options: KeeperOptions;
   #desired: DesiredWorkload | null = null;
-  #records = new Map<string, VersionRecord>();
-  #state: WorkloadState;
-  #saved: SavedWorkload;
-  readonly #processes = new Map<string, ModelProcess>();
+  readonly #records: WorkloadRecords;
+  readonly #steps: WorkloadSteps;
   readonly #address: WorkloadAddress;
-  #fault: WorkloadFault | null = null;
+  readonly #faults: WorkloadFaults;
+  #state: WorkloadState;
   #current: StepProgress | null = null;
   #currentAbort: AbortController | undefined;
   #servingSinceMs: number | null = null;
@@ -70,9 +58,20 @@ export class WorkloadKeeper {
 
   constructor(options: KeeperOptions, saved: SavedWorkload = EMPTY_SAVED_WORKLOAD) {
     this.#options = options;
-    this.#saved = saved;
-    this.#address = new WorkloadAddress(options.port, options.log);
-    this.#records = new Map(saved.versions.map((record) => [record.key, record]));
+    const { name, store, host, port, clock, backoff, onSave } = options;
+    const log = options.log.child({ workload: name });
+    this.#address = new WorkloadAddress({ port, log, clock, backoff });
+    this.#faults = new WorkloadFaults({ backoff, clock, log });
+    this.#records = new WorkloadRecords(saved, onSave, log);
+    this.#steps = new WorkloadSteps({
+      name,
+      store,
+      host,
+      port,
+      openPort: () => this.#openPort(),
+      onProgress: (step, doneBytes, totalBytes) => this.#progress(step, doneBytes, totalBytes),
+      onEnd: (key, how) => this.#ended(key, how),
+    });
     this.#state = {
       versions: saved.versions.map(({ key }) => ({ key, disk: 'unverified', process: 'none' })),
       routed: null,
@@ -88,10 +87,10 @@ export class WorkloadKeeper {
     this.#desired = desired;
     const key = this.#desiredKey();
     if (desired !== null && key !== null) {
-      this.#records.set(key, { key, model: desired.model, version: desired.version, manifest: desired.manifest });
+      this.#records.set({ key, model: desired.model, version: desired.version, manifest: desired.manifest });
     }
     if (before !== key) {
-      this.#fault = null;
+      this.#faults.clear();
       // A download or a probe of a version that nobody wants any more need not be waited for.
       if (this.#current?.step.key === before && ['fetch', 'probe'].includes(this.#current.step.kind)) this.#currentAbort?.abort();
     }
@@ -101,9 +100,9 @@ export class WorkloadKeeper {
 
   /** The server is reachable again: what failed for want of it is tried at once. */
   retryNetwork(): void {
-    const key = this.#fault?.key;
-    if (key === undefined || !NETWORK_CODES.includes(this.#fault?.code ?? '')) return;
-    this.#state = withoutWaiting(this.#state, [key]);
+    const state = this.#faults.afterReconnection(this.#state);
+    if (state === undefined) return;
+    this.#state = state;
     this.wake();
   }
 
@@ -126,32 +125,34 @@ export class WorkloadKeeper {
     this.#stopped = true;
     clearTimeout(this.#timer);
     this.#currentAbort?.abort();
-    const stopping = [...this.#processes.values()].map((process) => process.stop(STOP_GRACE_MS));
+    const stopping = this.#steps.stopAll();
     await this.#address.close();
-    await Promise.all([...stopping, this.#loop]);
-    await Promise.all([...this.#processes.values()].map((process) => process.stop(STOP_GRACE_MS)));
+    await Promise.all([stopping, this.#loop]);
+    await this.#steps.stopAll(); // what the last step started meanwhile
   }
 
   saved(): SavedWorkload {
-    return this.#saved;
+    return this.#records.saved;
   }
 
   /** The process that answers requests now. */
   serving(): ModelProcess | undefined {
-    return this.#state.routed === null ? undefined : this.#processes.get(this.#state.routed);
+    return this.#state.routed === null ? undefined : this.#steps.process(this.#state.routed);
   }
 
   /** undefined while the workload is going away and was never reported with a desired version. */
   report(): WorkloadReport | undefined {
+    const desiredKey = this.#desiredKey();
+    const portFault = this.#address.fault;
     return buildReport({
       name: this.#options.name,
       desired: this.#desired,
-      desiredKey: this.#desiredKey(),
-      records: this.#records,
+      desiredKey,
+      records: this.#records.all,
       state: this.#state,
       port: this.#address.open,
       current: this.#current,
-      fault: this.#fault,
+      fault: this.#faults.fault ?? (portFault === null ? null : { key: desiredKey ?? '', ...portFault }),
       restarts: this.#restarts,
       servingSinceMs: this.#servingSinceMs,
     });
@@ -170,8 +171,8 @@ export class WorkloadKeeper {
     }
     if (this.#stopped) return;
     const now = this.#options.clock();
-    const wakeAt = wakeAtMs(this.#state, now);
-    if (wakeAt !== undefined) this.#timer = setTimeout(() => this.wake(), wakeAt - now);
+    const wakeAt = Math.min(wakeAtMs(this.#state, now) ?? Number.POSITIVE_INFINITY, this.#address.retryAtMs ?? Number.POSITIVE_INFINITY);
+    if (Number.isFinite(wakeAt)) this.#timer = setTimeout(() => this.wake(), wakeAt - now);
   }
 
   #next(): Step | undefined {
@@ -184,7 +185,7 @@ export class WorkloadKeeper {
     this.#current = { step, progress: null };
     this.#options.onChange();
     try {
-      await this.#perform(step, abort.signal);
+      await this.#steps.perform(step, this.#records.all.get(step.key), this.#state.routed, abort.signal);
       if (this.#stopped) return;
       this.#state = this.#stillTrue(step) ? afterStep(this.#state, step) : this.#state;
       await this.#reached(step);
@@ -199,40 +200,7 @@ export class WorkloadKeeper {
 
   /** A process may end in the very moment in which a step on it succeeds; its end counts. */
   #stillTrue(step: Step): boolean {
-    return !['start', 'probe', 'switch'].includes(step.kind) || this.#processes.has(step.key);
-  }
-
-  #need(key: string): ModelProcess {
-    const found = this.#processes.get(key);
-    if (found === undefined) throw new AppError('WORKLOAD_FAILED', { message: 'The model server ended.' });
-    return found;
-  }
-
-  async #perform(step: Step, signal: AbortSignal): Promise<void> {
-    const { name, store, port } = this.#options;
-    const { key } = step;
-    const record = this.#records.get(key);
-    switch (step.kind) {
-      case 'fetch':
-      case 'verify': {
-        if (record === undefined) throw new AppError('INTERNAL', { message: `Version ${key} of ${name} is not known.` });
-        if (step.kind === 'verify') return store.verify(name, record, signal);
-        return store.fetch(name, record, (doneBytes, totalBytes) => this.#progress(step, doneBytes, totalBytes), signal);
-      }
-      case 'start':
-        return this.#start(key, signal);
-      case 'probe':
-        return this.#need(key).probe(signal);
-      case 'switch':
-        return port.route(this.#need(key));
-      case 'drain':
-        if (this.#state.routed === key) port.route(null);
-        return this.#processes.get(key)?.drain(DRAIN_MS);
-      case 'stop':
-        return this.#processes.get(key)?.stop(STOP_GRACE_MS);
-      case 'collect':
-        return store.collect(name, key);
-    }
+    return !['start', 'probe', 'switch'].includes(step.kind) || this.#steps.process(step.key) !== undefined;
   }
 
   #progress(step: Step, doneBytes: number, totalBytes: number): void {
@@ -240,18 +208,13 @@ export class WorkloadKeeper {
     this.#options.onChange();
   }
 
-  async #start(key: string, signal: AbortSignal): Promise<void> {
-    const { name, host, store } = this.#options;
-    await this.#address.ensure(this.#desired?.servingPort ?? 0, this.#saved.port);
+  async #openPort(): Promise<void> {
+    await this.#address.ensure(this.#desired?.servingPort ?? 0, this.#records.saved.port);
     await this.#save();
-    const started = await host.start(`${name} ${key}`, store.folder(name, key), signal);
-    this.#processes.set(key, started);
-    void started.exited.then((end) => this.#ended(key, started, end.signal ?? `exit code ${end.code ?? 'unknown'}`));
   }
 
   /** A process ended. If nobody asked for it, that is a failure of its version. */
-  #ended(key: string, ended: ModelProcess, how: string): void {
-    if (this.#processes.get(key) === ended) this.#processes.delete(key);
+  #ended(key: string, how: string): void {
     if (this.#stopped) return;
     const known = this.#state.versions.find((version) => version.key === key);
     const asked = this.#current?.step.key === key && ['stop', 'drain'].includes(this.#current.step.kind);
@@ -266,22 +229,9 @@ export class WorkloadKeeper {
     this.wake();
   }
 
-  /** Marks a version as failed and lets it rest. */
   #rest(key: string, error: AppError, startAnew: boolean): void {
-    const { log, name, clock, backoff } = this.#options;
-    const before = startAnew ? 0 : (this.#state.failures.find((failure) => failure.key === key)?.attempts ?? 0);
-    const delayMs = backoffDelayMs(before + 1, backoff);
-    const filesLost = error.code === 'DIGEST_MISMATCH';
-    this.#state = afterFailure(this.#state, { key, attempts: before + 1, retryAtMs: clock() + delayMs }, filesLost);
+    this.#state = this.#faults.rest(this.#state, key, error, startAnew);
     if (this.#state.routed === null) this.#servingSinceMs = null;
-    this.#fault = { key, code: error.code, message: error.message, at: new Date(clock()).toISOString() };
-    log.warn('a version cannot be served; it rests', {
-      workload: name,
-      key,
-      code: error.code,
-      error: error.message,
-      retryInMs: Math.round(delayMs),
-    });
     this.#options.onChange();
   }
 
@@ -292,9 +242,7 @@ export class WorkloadKeeper {
       this.#state = afterStep(this.#state, step);
       return;
     }
-    const running = this.#processes.get(step.key);
-    this.#processes.delete(step.key);
-    await running?.stop(STOP_GRACE_MS);
+    await this.#steps.drop(step.key);
     this.#rest(step.key, error, false);
     if (error.code !== 'DIGEST_MISMATCH') return;
     await this.#options.store.collect(this.#options.name, step.key);
@@ -305,17 +253,14 @@ export class WorkloadKeeper {
     const { name, log, store, clock } = this.#options;
     const { key } = step;
     log.debug('step done', { workload: name, step: step.kind, key });
-    if (step.kind === 'fetch' && this.#fault?.key === key && NETWORK_CODES.includes(this.#fault.code)) {
-      this.#state = withoutFailure(this.#state, key);
-      this.#fault = null;
-    }
+    if (step.kind === 'fetch') this.#state = this.#faults.afterFetch(this.#state, key);
     if (step.kind === 'switch' && this.#state.routed === key) {
       this.#servingSinceMs = clock();
-      if (key === this.#desiredKey()) this.#fault = null;
-      log.info('serving', { workload: name, version: this.#records.get(key)?.version, port: this.#address.open });
+      if (key === this.#desiredKey()) this.#faults.clear();
+      log.info('serving', { workload: name, version: this.#records.all.get(key)?.version, port: this.#address.open });
       await store.sweep(
         name,
-        [key, this.#desiredKey(), this.#state.previous, ...this.#processes.keys()].filter((kept) => kept !== null),
+        [key, this.#desiredKey(), this.#state.previous, ...this.#steps.running()].filter((kept) => kept !== null),
       );
     }
     if (['fetch', 'switch', 'collect'].includes(step.kind)) await this.#save();
@@ -323,12 +268,9 @@ export class WorkloadKeeper {
 
   /** Follows a change of the desired serving port. */
   async #movePort(): Promise<void> {
-    try {
-      if (await this.#address.move(this.#desired?.servingPort ?? 0)) await this.#save();
-    } catch (error) {
-      const { code, message } = toAppError(error);
-      this.#fault = { key: this.#desiredKey() ?? '', code, message, at: new Date(this.#options.clock()).toISOString() };
-    }
+    if (!(await this.#address.move(this.#desired?.servingPort ?? 0))) return;
+    this.#options.onChange();
+    await this.#save();
   }
 
   async #leave(): Promise<void> {
@@ -338,25 +280,7 @@ export class WorkloadKeeper {
     if (this.#desired === null) onGone();
   }
 
-  async #save(): Promise<void> {
-    const onDisk = this.#state.versions.filter((version) => version.disk !== 'absent').map((version) => version.key);
-    const versions = [...this.#records.values()].filter((record) => onDisk.includes(record.key));
-    const next = {
-      port: this.#address.open ?? this.#saved.port,
-      lastServed: this.#state.lastServed,
-      previous: this.#state.previous,
-      versions,
-    };
-    for (const key of this.#records.keys()) if (!onDisk.includes(key) && key !== this.#desiredKey()) this.#records.delete(key);
-    const before = this.#saved;
-    if (JSON.stringify(next) === JSON.stringify(before)) return;
-    this.#saved = next;
-    try {
-      await this.#options.onSave();
-    } catch (error) {
-      // What serves goes on serving; the next save writes this too.
-      this.#saved = before;
-      this.#options.log.error('the state could not be saved', { workload: this.#options.name, ...describeError(error) });
-    }
+  #save(): Promise<void> {
+    return this.#records.save(this.#state, this.#address.open, this.#desiredKey());
   }
 }

@@ -1,7 +1,7 @@
 import 'reflect-metadata';
 import { webcrypto, X509Certificate } from 'node:crypto';
 import { createServer as createHttp, type IncomingMessage, type ServerResponse } from 'node:http';
-import { type AddressInfo, connect, createServer as createTcp, type Socket } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import { createServer as createTls, type TLSSocket } from 'node:tls';
 import * as x509 from '@peculiar/x509';
 import {
@@ -183,13 +183,13 @@ export class TestServer {
   }
 
   /** Waits for a report of the workload that satisfies the condition; looks at the newest only. */
-  reported(what: string, isIt: (workload: WorkloadReport) => boolean, name = 'colours'): Promise<WorkloadReport> {
+  reported(what: string, isIt: (workload: WorkloadReport) => boolean, name = 'colours', timeoutMs = 20_000): Promise<WorkloadReport> {
     return waitUntil(
       () => {
         const found = this.reports.at(-1)?.workloads.find((workload) => workload.name === name);
         return found !== undefined && isIt(found) ? found : undefined;
       },
-      { timeoutMs: 20_000, what: `a report that ${what}; the last is ${JSON.stringify(this.reports.at(-1)?.workloads)}` },
+      { timeoutMs, what: `a report that ${what}; the last is ${JSON.stringify(this.reports.at(-1)?.workloads)}` },
     );
   }
 
@@ -265,39 +265,6 @@ async function readJson(request: IncomingMessage): Promise<unknown> {
   const chunks: Buffer[] = [];
   for await (const chunk of request) chunks.push(chunk);
   return JSON.parse(Buffer.concat(chunks).toString());
-}
-
-/** A TCP relay that can go silent: connections stay open but nothing passes, as on a dead mobile link. */
-export async function startRelay(targetPort: number) {
-  const pairs = new Set<[Socket, Socket]>();
-  let silent = false;
-  const server = createTcp((client) => {
-    const target = connect(targetPort, '127.0.0.1');
-    pairs.add([client, target]);
-    client.on('data', (chunk) => silent || target.write(chunk));
-    target.on('data', (chunk) => silent || client.write(chunk));
-    for (const [from, to] of [
-      [client, target],
-      [target, client],
-    ] as const) {
-      from.on('close', () => to.destroy());
-      from.on('error', () => undefined);
-    }
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  return {
-    port: (server.address() as AddressInfo).port,
-    setSilent: (value: boolean) => {
-      silent = value;
-    },
-    close: () => {
-      for (const [client, target] of pairs) {
-        client.destroy();
-        target.destroy();
-      }
-      server.close();
-    },
-  };
 }
 
 export function serialOf(certPem: string): string {

@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { nameSchema, sha256Schema } from '../common.ts';
+import { failureSchema, nameSchema, sha256Schema } from '../common.ts';
 import { documentSchema, resourceSchema } from './envelope.ts';
 
 const datasetSpecSchema = z.strictObject({ description: z.string().max(16_384).optional() });
@@ -44,6 +44,8 @@ export const datasetVersionStatusSchema = z.object({
   /** Name of the import tool's artifact. */
   artifact: z.string(),
   content: datasetContentSchema.nullable(),
+  /** What the import failed of; null while it has not, absent in versions of before this was kept. */
+  error: failureSchema.nullable().optional(),
 });
 export const datasetVersionSchema = resourceSchema('DatasetVersion', datasetVersionSpecSchema, datasetVersionStatusSchema);
 export type DatasetVersion = z.infer<typeof datasetVersionSchema>;

@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { metricValuesSchema, nameSchema, sha256Schema, timestampSchema } from '../common.ts';
+import { failureSchema, metricValuesSchema, nameSchema, sha256Schema, timestampSchema } from '../common.ts';
 import { pipelineSpecSchema } from '../pipeline-spec.ts';
 import { resourceSchema } from './envelope.ts';
 
@@ -44,6 +44,8 @@ export const runStatusSchema = z.object({
   finishedAt: timestampSchema.nullable(),
   /** Last value of each metric: train/loss, validation/accuracy, test/accuracy, test/f1, ... */
   metrics: metricValuesSchema,
+  /** What the run failed of; null while it has not, absent in runs of before this was kept. */
+  error: failureSchema.nullable().optional(),
   /** `model/version`, once registered. */
   modelVersion: z.string().nullable(),
 });

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { type RequestOptions, request } from 'node:https';
+import type { RequestOptions } from 'node:https';
 import { AppError, fromProblem, problemSchema, SERVER_TLS_NAME } from '@selvedge/contract';
 import type { DownloadResponse } from '@selvedge/runtime';
 import type { ServerAccess } from '../../domain/server-access.ts';
@@ -20,7 +20,9 @@ export function tlsOptions(access: ServerAccess) {
   };
 }
 
-function open(access: ServerAccess, options: RequestOptions, body?: string, signal?: AbortSignal): Promise<IncomingMessage> {
+async function open(access: ServerAccess, options: RequestOptions, body?: string, signal?: AbortSignal): Promise<IncomingMessage> {
+  // Loaded with the first call only: an agent that has nothing to fetch does without HTTP.
+  const { request } = await import('node:https');
   return new Promise((resolve, reject) => {
     const call = request(
       { ...tlsOptions(access), agent: false, ...options, ...(signal === undefined ? {} : { signal }) },

@@ -97,10 +97,10 @@ export class MqttClient {
 
   async #run(): Promise<void> {
     while (!this.#stopped) {
-      const startedAt = performance.now();
+      const startedAt = process.uptime();
       const reason = await this.#connectOnce();
       if (this.#stopped) return;
-      if (performance.now() - startedAt > STABLE_MS) this.#attempt = 0;
+      if ((process.uptime() - startedAt) * 1000 > STABLE_MS) this.#attempt = 0;
       this.#attempt += 1;
       const delayMs = backoffDelayMs(this.#attempt, this.#options.backoff);
       this.#options.log.warn('not connected to the server; trying again', { reason, inMs: Math.round(delayMs) });

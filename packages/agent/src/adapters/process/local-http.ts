@@ -1,5 +1,3 @@
-import { request } from 'node:http';
-
 export interface LocalAnswer {
   status: number;
   text: string;
@@ -8,11 +6,14 @@ export interface LocalAnswer {
 const MAX_ANSWER_BYTES = 4 * 1024 * 1024;
 
 /** One request to a server on this device. Rejects when it does not answer in time. */
-export function askLocal(
+export async function askLocal(
   port: number,
   options: { method: 'GET' | 'POST'; path: string; contentType?: string; body?: Uint8Array; timeoutMs: number; signal?: AbortSignal },
 ): Promise<LocalAnswer> {
   const { method, path, contentType, body, timeoutMs, signal } = options;
+  // Loaded with the first call only: an agent that serves nothing does without HTTP.
+  const { request } = await import('node:http');
+  signal?.throwIfAborted();
   return new Promise((resolve, reject) => {
     const headers = body === undefined ? {} : { 'content-type': contentType ?? 'application/octet-stream', 'content-length': body.length };
     const call = request(
