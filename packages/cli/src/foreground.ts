@@ -8,6 +8,8 @@ import type { Io } from './io.ts';
 
 export interface ForegroundOptions {
   readonly command: readonly [string, ...string[]];
+  /** What it is, for messages, like `the server`. */
+  readonly what: string;
   readonly io: Io;
   /** The program is to print its error as one line of problem JSON. */
   readonly errorsAsJson: boolean;
@@ -17,6 +19,10 @@ export interface ForegroundOptions {
 
 /** SIGTERM is given this long, in milliseconds. */
 const GRACE_MS = 15_000;
+
+function sentenceCase(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
 
 /**
  * Runs a program until it ends; Ctrl-C asks it once, with SIGTERM, to end.
@@ -49,7 +55,12 @@ export async function runForeground(options: ForegroundOptions): Promise<void> {
     const [code, signal] = await once(child, 'exit');
     await linesRead;
     if (code === 0 || killer !== undefined) return;
-    if (code === null) throw new AppError('STEP_FAILED', { message: `${program} was ended by ${String(signal)}.` });
+    if (code === null) {
+      throw new AppError('STEP_FAILED', {
+        message: `${sentenceCase(options.what)} was ended from outside by ${String(signal)}.`,
+        hint: 'Nothing acknowledged is lost: call the command again and it goes on where it was.',
+      });
+    }
     throw new ChildEnded(Number(code));
   } catch (error) {
     if (child.pid !== undefined) throw error;

@@ -76,8 +76,16 @@ export function share(text: string): number {
 
 const SECONDS_PER_UNIT: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400 };
 
-/** Parser of a span such as `90s`, `15m`, `2h` or `7d`, in seconds; a bare number is seconds. */
-export function seconds(text: string): number {
+/** Parser of a span such as `90s`, `15m`, `2h` or `7d`, in seconds; a bare number is seconds. `range` is told to the user as it is. */
+export function seconds(minS: number, maxS: number, range: string): (text: string) => number {
+  return (text) => {
+    const value = parseSpan(text);
+    if (value < minS || value > maxS) throw new InvalidArgumentError(`Give a span of ${range}.`);
+    return value;
+  };
+}
+
+function parseSpan(text: string): number {
   const match = /^(\d{1,9})([smhd]?)$/.exec(text);
   const unit = SECONDS_PER_UNIT[match?.[2] === '' ? 's' : (match?.[2] ?? '')];
   if (match === null || unit === undefined) throw new InvalidArgumentError('Give a span like 90s, 15m, 2h or 7d.');

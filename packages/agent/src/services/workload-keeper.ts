@@ -32,6 +32,8 @@ export interface KeeperOptions {
 
 /** A version that served this long before it ended was not broken: its count of failures starts anew. */
 const STABLE_MS = 60_000;
+/** After an error that no version is to blame for, such as a state that could not be saved. */
+const RETRY_MS = 5000;
 /**
  * Keeps one workload as desired: asks the planner for a step, executes it, and again, until there is nothing to do. It
  * wakes when the desired version changes, a process ends, a rest is over or the server is back.
@@ -111,9 +113,10 @@ export class WorkloadKeeper {
     clearTimeout(this.#timer);
     this.#again = true;
     this.#loop ??= this.#run()
-      .catch((error: unknown) =>
-        this.#options.log.error('the workload could not be brought further', { workload: this.#options.name, ...describeError(error) }),
-      )
+      .catch((error: unknown) => {
+        this.#options.log.error('the workload could not be brought further', { workload: this.#options.name, ...describeError(error) });
+        this.#timer = setTimeout(() => this.wake(), RETRY_MS);
+      })
       .finally(() => {
         this.#loop = undefined;
         if (this.#again) this.wake();
@@ -163,20 +166,26 @@ export class WorkloadKeeper {
   }
 
   async #run(): Promise<void> {
+    let nowMs = this.#options.clock();
     while (this.#again && !this.#stopped) {
       this.#again = false;
       await this.#movePort();
-      for (let step = this.#next(); step !== undefined; step = this.#next()) await this.#execute(step);
+      for (;;) {
+        nowMs = this.#options.clock();
+        const step = this.#next(nowMs);
+        if (step === undefined) break;
+        await this.#execute(step);
+      }
       if (this.#desired === null && !this.#stopped) await this.#leave();
     }
     if (this.#stopped) return;
-    const now = this.#options.clock();
-    const wakeAt = Math.min(wakeAtMs(this.#state, now) ?? Number.POSITIVE_INFINITY, this.#address.retryAtMs ?? Number.POSITIVE_INFINITY);
-    if (Number.isFinite(wakeAt)) this.#timer = setTimeout(() => this.wake(), wakeAt - now);
+    // Asked of the moment at which there was nothing to do: by a later one a rest may just be over, and nobody would wake.
+    const wakeAt = Math.min(wakeAtMs(this.#state, nowMs) ?? Number.POSITIVE_INFINITY, this.#address.retryAtMs ?? Number.POSITIVE_INFINITY);
+    if (Number.isFinite(wakeAt)) this.#timer = setTimeout(() => this.wake(), Math.max(0, wakeAt - this.#options.clock()));
   }
 
-  #next(): Step | undefined {
-    return this.#stopped ? undefined : nextStep(this.#desiredKey(), this.#state, this.#options.clock());
+  #next(nowMs: number): Step | undefined {
+    return this.#stopped ? undefined : nextStep(this.#desiredKey(), this.#state, nowMs);
   }
 
   async #execute(step: Step): Promise<void> {

@@ -38,6 +38,7 @@ async function runAgent(args: readonly string[], called: Command, io: Io): Promi
   const target = output === 'table' ? io.stdout : io.stderr;
   await runForeground({
     command: [agentProgram(), ...args],
+    what: 'the agent',
     io,
     errorsAsJson: output === 'json',
     onLine: (line) => void target.write(`${line}\n`),

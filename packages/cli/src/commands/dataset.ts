@@ -98,7 +98,9 @@ IDX files (also .gz) works alike. Symbolic links inside are left out.`,
 
 function listTable(datasets: readonly Dataset[], versions: readonly DatasetVersion[], now: number): string {
   const rows = datasets.map((dataset) => {
-    const latest = versions.find((one) => one.spec.dataset === dataset.metadata.name && one.spec.version === dataset.status.latestVersion);
+    const own = versions.filter((one) => one.spec.dataset === dataset.metadata.name);
+    // Without a usable version the newest one tells why.
+    const latest = own.find((one) => one.spec.version === dataset.status.latestVersion) ?? own[0];
     const content = latest?.status.content;
     return [
       dataset.metadata.name,

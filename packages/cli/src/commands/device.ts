@@ -8,6 +8,8 @@ import { renderFields, renderTable } from '../output/table.ts';
 import { getOne, listAll } from '../resources.ts';
 import { openSession, type Session } from '../session.ts';
 
+const TTL_RANGE = '60s to 30d';
+
 interface TokenOptions {
   ttl?: number;
   uses?: number;
@@ -95,7 +97,7 @@ function registerToken(command: Command, io: Io): void {
   const token = command
     .command('token')
     .description('make a token with which devices join')
-    .option('--ttl <span>', 'how long it works, 60s to 30d (default: 1h)', seconds)
+    .option('--ttl <span>', `how long it works, ${TTL_RANGE} (default: 1h)`, seconds(60, 30 * 86_400, TTL_RANGE))
     .option('--uses <count>', 'how many devices may join with it (default: 1)', integer(1, 100_000))
     .option('--label <key=value>', 'label of the devices that join with it; may be repeated', collectLabels)
     .action(async (options: TokenOptions, called: Command) => {

@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import type { Io } from '../io.ts';
 import { finishLeaf } from '../leaf.ts';
 import { ageOf, formatLabels, orDash } from '../output/format.ts';
-import { type Cell, renderTable } from '../output/table.ts';
+import { type Cell, oneLine, renderTable } from '../output/table.ts';
 import { getOne, listAll, parseKind } from '../resources.ts';
 import { openSession, type Session } from '../session.ts';
 
@@ -13,7 +13,7 @@ function stateOf(resource: AnyResource): string {
     case 'Device':
       return resource.status.online ? 'online' : 'offline';
     case 'Dataset':
-      return `version ${orDash(resource.status.latestVersion?.toString())}`;
+      return resource.status.latestVersion === null ? 'no version' : `version ${resource.status.latestVersion}`;
     case 'DatasetVersion':
     case 'Run':
       return resource.status.phase;
@@ -22,7 +22,7 @@ function stateOf(resource: AnyResource): string {
     case 'Pipeline':
       return orDash(resource.status.lastRunState);
     case 'Model':
-      return `version ${resource.status.aliases.latest ?? '-'}`;
+      return resource.status.aliases.latest === undefined ? 'no version' : `version ${resource.status.aliases.latest}`;
     case 'ModelVersion':
       return `served by ${resource.status.servedBy}`;
     case 'InferenceModel':
@@ -56,10 +56,19 @@ function servingTable(session: Session, { status }: InferenceModel): string {
   return `${renderTable(['DEVICE', 'STATE', 'VERSION', 'URL', 'MESSAGE'], rows)}`;
 }
 
+/** Why it is not available, or what is going on: a reason is told once, however many conditions have it. */
+function conditionLines({ status }: InferenceModel): string[] {
+  const available = status.conditions.find((one) => one.type === 'Available');
+  if (available === undefined || available.status === 'True') return [];
+  return [oneLine(`Not available: ${available.message || available.reason}`)];
+}
+
 function oneTable(session: Session, resource: AnyResource): string {
   const table = resourceTable(session, [resource]);
-  if (resource.kind !== 'InferenceModel' || resource.status.devices.length === 0) return table;
-  return `${table}\n\n${servingTable(session, resource)}`;
+  if (resource.kind !== 'InferenceModel') return table;
+  const parts = [table, ...conditionLines(resource)];
+  if (resource.status.devices.length > 0) parts.push(servingTable(session, resource));
+  return parts.join('\n\n');
 }
 
 export function registerGet(command: Command, io: Io): void {

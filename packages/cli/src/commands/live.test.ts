@@ -101,7 +101,25 @@ describe('watching a run', () => {
     const { code, stderr } = await watching.ended();
     expect(code).toBe(6);
     expect(stderr).toContain('step "train": the loss is NaN');
-    expect(stderr).toContain('selvedge run logs digits-1 --step train');
+    expect(stderr).toMatch(/\nhint: "selvedge run logs digits-1 --step train" shows more\.\n$/);
+  });
+
+  test('of one that fails with an error of the table: the exit code of that error, and its own hint', async () => {
+    const live = new LiveRun();
+    await bench.serve(live.handlers);
+    const watching = bench.start(['pipeline', 'run', 'digits', '--watch', '-o', 'json']);
+    await live.streaming;
+    const failed = run('digits-1', 1, 'failed', 2);
+    failed.status.error = { code: 'INPUT_INVALID', message: 'path.train selects no picture.', hint: 'Splits: train, test.' };
+    live.become(failed);
+    const { code, stderr } = await watching.ended();
+    expect(code).toBe(2);
+    expect(JSON.parse(stderr.trim().split('\n').at(-1) ?? '')).toMatchObject({
+      code: 'INPUT_INVALID',
+      detail: expect.stringContaining('step "process": path.train selects no picture.'),
+      hint: expect.stringMatching(/^Splits: train, test\. "selvedge run logs digits-1 --step process"/),
+      exitCode: 2,
+    });
   });
 
   test('interrupted: exit 130, the run goes on and how to end it', async () => {
@@ -121,7 +139,8 @@ describe('watching a run', () => {
 /** Stands in for a deployable of the installation: prints what it was called with, then waits for SIGTERM. */
 const PROGRAM = `#!/usr/bin/env node
 const args = process.argv.slice(2);
-if (args.includes('0')) { console.error('error: the port is taken'); process.exit(4); }
+if (args.includes('0')) { console.error(process.env.SELVEDGE_ERROR_FORMAT === 'json' ? '{"code":"PORT_IN_USE"}' : 'error: the port is taken'); process.exit(4); }
+if (args.includes('1')) process.kill(process.pid, 'SIGKILL');
 if (args[0] === 'join') { console.log('joined ' + args.join(' ')); process.exit(0); }
 process.on('SIGTERM', () => { console.log('stopped'); process.exit(0); });
 process.stdin.resume();
@@ -156,6 +175,14 @@ describe('up', () => {
   test('ends as the server ends', async () => {
     await installServer();
     expect(await bench.call(['up', '--port', '0'])).toMatchObject({ code: 4, stderr: 'error: the port is taken\n' });
+    expect(await bench.call(['up', '--port', '0', '-o', 'json'])).toMatchObject({ code: 4, stderr: '{"code":"PORT_IN_USE"}\n' });
+  });
+
+  test('says that the server was killed, and what to do', async () => {
+    await installServer();
+    const { code, stderr } = await bench.call(['up', '--port', '1']);
+    expect(code).toBe(6);
+    expect(stderr).toMatch(/^error: The server was ended from outside by SIGKILL\.\nhint: .*call the command again/);
   });
 });
 

@@ -87,6 +87,13 @@ function metricRows(points: readonly MetricPoint[], wanted: string | undefined):
   });
 }
 
+async function textOf(chunks: AsyncIterable<Uint8Array>): Promise<string> {
+  const decoder = new TextDecoder();
+  let text = '';
+  for await (const chunk of chunks) text += decoder.decode(chunk, { stream: true });
+  return text + decoder.decode();
+}
+
 function registerLogs(command: Command, io: Io): void {
   const logs = command
     .command('logs <name>')
@@ -100,7 +107,10 @@ function registerLogs(command: Command, io: Io): void {
         ...(options.follow === true ? { follow: '1' as const } : {}),
       };
       const response = await session.client.stream('getRunLog', { params: { name }, query, signal: io.signal });
-      await copyTo(io.stdout, chunksOf(response, session.settings.serverUrl), io.signal);
+      const chunks = chunksOf(response, session.settings.serverUrl);
+      if (session.settings.output === 'table') return await copyTo(io.stdout, chunks, io.signal);
+      const lines = (await textOf(chunks)).split('\n').filter((line) => line !== '');
+      await session.result({ run: name, step: options.step ?? null, lines }, () => lines.join('\n'));
     });
   finishLeaf(logs, { examples: ['selvedge run logs digits-1 --step train', 'selvedge run logs digits-1 --follow'] });
 }

@@ -1,4 +1,4 @@
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import * as z from 'zod';
 import { runForeground } from '../foreground.ts';
 import { serverCommand } from '../install-root.ts';
@@ -28,6 +28,7 @@ const readySchema = z.object({
 type Ready = z.output<typeof readySchema>;
 
 const MAX_PORT = 65_535;
+const LOG_LEVELS = ['debug', 'info', 'warn', 'error'];
 
 function parseReady(line: string): Ready | undefined {
   if (!line.startsWith('{')) return undefined;
@@ -79,12 +80,13 @@ export function registerUp(command: Command, io: Io): void {
     .option('--device-port <port>', 'port for devices (default: 7443)', integer(0, MAX_PORT))
     .option('--device-host <address>', 'address to listen on for devices (default: 127.0.0.1)')
     .option('--advertise <host>', 'name or address under which devices reach this machine; may be repeated', collect)
-    .option('--log-level <level>', 'debug, info, warn or error (default: info)')
+    .addOption(new Option('--log-level <level>', 'how much the server says (default: info)').choices(LOG_LEVELS))
     .action(async (options: UpOptions, called: Command) => {
       const given = globalOptions(called);
       const isTable = (given.output ?? 'table') === 'table';
       await runForeground({
         command: [...serverCommand(), ...serverArguments(options, dataDirOf(given, io))],
+        what: 'the server',
         io,
         errorsAsJson: given.output === 'json',
         onLine: (line) => {

@@ -48,6 +48,16 @@ describe('apply', () => {
     expect(server.calls).toEqual([]);
   });
 
+  test('shows the first faults of a flood and how many there are; all of them with -o json', async () => {
+    await writeFile(join(bench.cwd, 'a.yaml'), Array.from({ length: 60 }, (_, index) => `a${index}: "\\q"\n`).join(''));
+    const { code, stderr } = await bench.call(['apply', '-f', 'a.yaml']);
+    expect(code).toBe(2);
+    expect(stderr.match(/a\.yaml:\d+:/g)).toHaveLength(50);
+    expect(stderr).toContain('\n  … and 10 more\n');
+    const json = await bench.call(['apply', '-f', 'a.yaml', '-o', 'json']);
+    expect(JSON.parse(json.stderr).issues).toHaveLength(60);
+  });
+
   test('names every file that is not there', async () => {
     const { code, stderr } = await bench.call(['apply', '-f', 'one.yaml', 'two.yaml']);
     expect(code).toBe(2);
@@ -114,6 +124,31 @@ describe('dataset add', () => {
     expect(stderr).toContain('cat/1.png is no picture');
   });
 
+  test('exits by the error that the import failed of, with its hint and without a next step', async () => {
+    const failed = datasetVersion('pets', 'Failed', 'cat/1.png is no picture');
+    failed.status.error = { code: 'DATASET_FORMAT', message: 'cat/1.png is no picture', hint: 'Repair it.' };
+    await bench.serve({ ...handlers, getResource: () => failed });
+    await writeFile(join(bench.cwd, 'x.bin'), 'x');
+    const { code, stdout, stderr } = await bench.call(['dataset', 'add', 'pets', '--from', 'x.bin']);
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+    expect(stderr).toContain('failed: cat/1.png is no picture (DATASET_FORMAT)\nhint: Repair it.\n');
+    expect(stderr).not.toContain('Next:');
+  });
+
+  test('is listed as failed when no version of it is usable', async () => {
+    const dataset = {
+      apiVersion: 'selvedge.dev/v1alpha1' as const,
+      kind: 'Dataset' as const,
+      metadata: metadata('pets'),
+      spec: {},
+      status: { latestVersion: null, versions: [1] },
+    };
+    await bench.serve({
+      listResources: ({ params }) => ({ items: params.plural === 'datasets' ? [dataset] : [datasetVersion('pets', 'Failed')], next: null }),
+    });
+    expect((await bench.call(['dataset', 'list'])).stdout).toMatch(/^pets +- +Failed/m);
+  });
+
   test('passes a URL on to the server', async () => {
     const bodies: unknown[] = [];
     await bench.serve({
@@ -170,6 +205,8 @@ describe('runs', () => {
       code: 0,
       stdout: 'step train follow 1\nend\n',
     });
+    const { stdout } = await bench.call(['run', 'logs', 'digits-1', '--step', 'train', '--follow', '-o', 'json']);
+    expect(JSON.parse(stdout)).toEqual({ run: 'digits-1', step: 'train', lines: ['step train follow 1', 'end'] });
   });
 
   test('show their metrics, one of them point by point', async () => {
@@ -237,6 +274,15 @@ describe('models', () => {
     expect(JSON.parse(json.stdout)).toMatchObject({
       items: [{ file: 'a.png', device: 'edge-1', infer: { result: { top: { label: 'dog' } } } }],
     });
+  });
+
+  test('say why they are not served', async () => {
+    const waiting = inferenceModel('faces');
+    waiting.status.devices = [];
+    const why = { type: 'Available' as const, status: 'False' as const, reason: 'ManifestUnsupported', message: 'no manifests here' };
+    waiting.status.conditions = [{ ...why, lastTransitionTime: '2026-01-02T03:04:05.000Z' }];
+    await bench.serve({ getResource: () => waiting });
+    expect((await bench.call(['get', 'InferenceModel', 'faces'])).stdout).toContain('\n\nNot available: no manifests here\n');
   });
 
   test('are looked at and deleted by kind', async () => {

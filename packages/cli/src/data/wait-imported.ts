@@ -1,5 +1,6 @@
 import { AppError, type DatasetVersion } from '@selvedge/contract';
 import { followResource } from '../follow/follow-resource.ts';
+import { reportedFailure } from '../follow/reported-failure.ts';
 import { getOne } from '../resources.ts';
 import type { Session } from '../session.ts';
 
@@ -12,7 +13,7 @@ function milestoneOf(message: string): string {
 /**
  * Waits until a version is imported.
  *
- * @throws AppError STEP_FAILED when the import failed.
+ * @throws AppError of the code that the import failed of; STEP_FAILED when the version keeps none.
  */
 export async function waitImported(session: Session, version: DatasetVersion): Promise<DatasetVersion> {
   const { name } = version.metadata;
@@ -32,9 +33,10 @@ export async function waitImported(session: Session, version: DatasetVersion): P
       isFinal: ({ status }) => status.phase !== 'Importing',
     });
     if (done.status.phase === 'Ready') return done;
-    throw new AppError('STEP_FAILED', {
-      message: `Importing ${done.spec.dataset} version ${done.spec.version} failed: ${done.status.message || 'no reason was given'}`,
-      hint: 'A dataset is a folder of labelled folders of pictures (optionally below train/ and test/), or IDX files.',
+    const { code, reason, hint } = reportedFailure(done.status.error, 'STEP_FAILED', done.status.message);
+    throw new AppError(code, {
+      message: `Importing ${done.spec.dataset} version ${done.spec.version} failed: ${reason}`,
+      ...(hint === undefined ? {} : { hint }),
     });
   } finally {
     line.clear();

@@ -4,6 +4,7 @@ import type { ProgressLine } from '../output/progress.ts';
 import { getOne } from '../resources.ts';
 import type { Session } from '../session.ts';
 import { followResource } from './follow-resource.ts';
+import { reportedFailure } from './reported-failure.ts';
 
 const FINAL_PHASES: readonly string[] = ['Succeeded', 'Failed', 'Cancelled'];
 const FINISHED_STEPS: readonly string[] = ['completed', 'failed', 'cancelled', 'skipped'];
@@ -90,10 +91,12 @@ function failureOf(run: Run): AppError | undefined {
   if (run.status.phase === 'Cancelled') return new AppError('CANCELLED', { message: `Run ${name} was cancelled.` });
   if (run.status.phase !== 'Failed') return undefined;
   const step = run.status.steps.find((one) => one.state === 'failed');
-  const what = step === undefined ? run.status.message : `step "${step.name}": ${step.message || run.status.message}`;
-  return new AppError('RUN_FAILED', {
-    message: `Run ${name} failed: ${what || 'no reason was given'}`,
-    hint: `See selvedge run logs ${name}${step === undefined ? '' : ` --step ${step.name}`}`,
+  const { code, reason, hint } = reportedFailure(run.status.error, 'RUN_FAILED', step?.message || run.status.message);
+  const where = step === undefined ? '' : `step "${step.name}": `;
+  const logs = `"selvedge run logs ${name}${step === undefined ? '' : ` --step ${step.name}`}" shows more.`;
+  return new AppError(code, {
+    message: `Run ${name} failed: ${where}${reason}`,
+    hint: hint === undefined ? logs : `${hint} ${logs}`,
     data: { run: name, ...(step === undefined ? {} : { step: step.name }) },
   });
 }
@@ -101,7 +104,7 @@ function failureOf(run: Run): AppError | undefined {
 /**
  * Follows a run to its end, with progress on stderr.
  *
- * @throws AppError RUN_FAILED or CANCELLED as the run ended; INTERRUPTED after Ctrl-C, which leaves the run going.
+ * @throws AppError CANCELLED, or of the code that the run failed of (RUN_FAILED when it keeps none); INTERRUPTED after Ctrl-C, which leaves the run going.
  */
 export async function watchRun(session: Session, name: string): Promise<Run> {
   const { client, io, settings } = session;

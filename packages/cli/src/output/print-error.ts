@@ -1,4 +1,4 @@
-import { AppError, toAppError, toProblem } from '@selvedge/contract';
+import { AppError, type ErrorDetails, toAppError, toProblem } from '@selvedge/contract';
 import { formatError } from '@selvedge/runtime';
 import type { Io } from '../io.ts';
 
@@ -31,6 +31,19 @@ export function explain(thrown: unknown, io: Io): AppError {
   return hint === undefined ? error : new AppError(error.code, { ...error.details, hint }, { cause: error.cause });
 }
 
+/** Faults shown as text; a binary file taken for YAML has hundreds. Problem JSON holds them all. */
+const MAX_SHOWN_FAULTS = 50;
+
+/** The details as a person wants them: a single fault that the message tells already is not told again, and a flood is cut. */
+function readable({ issues, ...details }: ErrorDetails): ErrorDetails {
+  const [only] = issues ?? [];
+  const isTold = issues?.length === 1 && only?.file === undefined && details.message.includes(only?.message ?? '');
+  if (issues === undefined || isTold) return details;
+  const hidden = issues.length - MAX_SHOWN_FAULTS;
+  const rest = hidden > 0 ? [{ path: '', message: `… and ${hidden} more` }] : [];
+  return { ...details, issues: [...issues.slice(0, MAX_SHOWN_FAULTS), ...rest] };
+}
+
 /** Prints an error on stderr, as text or as problem JSON on one line (progress may stand above it), and returns the exit code. */
 export function printError(error: AppError, io: Io, asJson: boolean): number {
   if (asJson) {
@@ -39,7 +52,7 @@ export function printError(error: AppError, io: Io, asJson: boolean): number {
     return error.exitCode;
   }
   const cause = io.env.SELVEDGE_DEBUG === '1' ? error.cause : undefined;
-  io.stderr.write(`${formatError(new AppError(error.code, error.details))}\n`);
+  io.stderr.write(`${formatError(new AppError(error.code, readable(error.details)))}\n`);
   if (cause instanceof Error && cause.stack !== undefined) io.stderr.write(`${cause.stack}\n`);
   return error.exitCode;
 }

@@ -118,6 +118,7 @@ describe('planRun', () => {
     const { status } = round(world, initialRunStatus('data.v1'));
     expect(status.phase).toBe('Failed');
     expect(status.message).toBe('Step "import" failed: bad data (DATASET_FORMAT) Mend it.');
+    expect(status.error).toEqual(error);
     expect(status.steps.map((step) => step.state)).toEqual(['failed', ...Array(6).fill('skipped')]);
   });
 

@@ -1,4 +1,4 @@
-import { type ArtifactStatus, type RunStatus, type RunStep, STEP_NAMES, type StepName } from '@selvedge/contract';
+import { type ArtifactStatus, type Failure, type RunStatus, type RunStep, STEP_NAMES, type StepName } from '@selvedge/contract';
 
 export const TOOL_STEPS = STEP_NAMES.filter((name) => name !== 'register');
 export type ToolStep = Exclude<StepName, 'register'>;
@@ -20,7 +20,8 @@ export type RunAction =
   | { type: 'request'; step: ToolStep }
   | { type: 'cancel'; step: ToolStep }
   | { type: 'register' }
-  | { type: 'finish'; phase: 'Succeeded' | 'Failed' | 'Cancelled'; message: string };
+  | { type: 'finish'; phase: 'Succeeded' | 'Cancelled'; message: string }
+  | { type: 'finish'; phase: 'Failed'; message: string; error: Failure };
 
 /** Steps whose artifacts a step reads. */
 export const STEP_NEEDS: Record<StepName, readonly ToolStep[]> = {
@@ -89,6 +90,11 @@ export function planRun(run: RunView, observed: Observations): RunAction[] {
   ];
 }
 
+/** A failure in one line, for the message of a step or a run. */
+export function failureText({ code, message, hint }: Failure): string {
+  return `${message} (${code})${hint === undefined ? '' : ` ${hint}`}`;
+}
+
 function planToolStep(step: ToolStep, status: RunStatus, observed: Observations): RunAction[] {
   const seen = observed[step];
   if (seen === undefined) return []; // nothing is decided about what was not looked at
@@ -125,11 +131,11 @@ function planPresent(step: ToolStep, artifact: ArtifactStatus): RunAction[] {
     case 'completed':
       return [{ type: 'show', step, change: { ...times, state: 'completed', progress: 1, message: artifact.message } }];
     case 'failed': {
-      const { code = 'STEP_FAILED', message = artifact.message, hint } = artifact.error ?? {};
-      const text = `${message} (${code})${hint === undefined ? '' : ` ${hint}`}`;
+      const error = artifact.error ?? { code: 'STEP_FAILED', message: artifact.message };
+      const text = failureText(error);
       return [
         { type: 'show', step, change: { ...times, state: 'failed', progress: artifact.progress, message: text } },
-        { type: 'finish', phase: 'Failed', message: `Step "${step}" failed: ${text}` },
+        { type: 'finish', phase: 'Failed', message: `Step "${step}" failed: ${text}`, error },
       ];
     }
     case 'cancelled':

@@ -1,4 +1,4 @@
-import { AppError, type ArtifactRequest, artifactNameSchema, nameSchema, type RunSpec } from '@selvedge/contract';
+import { AppError, type ArtifactRequest, artifactNameSchema, nameSchema, type PipelineSpec, type RunSpec } from '@selvedge/contract';
 import type { ToolStep } from './run-plan.ts';
 
 /** Longest name of a step; the artifact `<run>.<step>` must still be a valid artifact name. */
@@ -54,12 +54,28 @@ export function stepRequest(run: string, spec: RunSpec, step: Exclude<ToolStep, 
   return { name: artifactOfStep(run, spec, step), parameters: parametersOf(spec, step), inputs: Object.fromEntries(inputs) };
 }
 
+/** The train tool makes classifiers that read CHW: one score per class, and no boxes. */
+function chainIssues({ preproc, postproc }: PipelineSpec): { path: string; message: string }[] {
+  const issues: { path: string; message: string }[] = [];
+  const nms = postproc.pipeline.indexOf('nms');
+  if (nms >= 0) {
+    const message = '"nms" needs a model that gives boxes, and what is trained here is a classifier; use ["softmax", "topk"]';
+    issues.push({ path: `spec.postproc.pipeline[${nms}]`, message });
+  }
+  if (!preproc.pipeline.includes('hwctochw')) {
+    issues.push({ path: 'spec.preproc.pipeline', message: 'the network reads channels first: add "hwctochw"' });
+  }
+  return issues;
+}
+
 /**
- * Checks that a pipeline's names can become names of a run, of artifacts and of a model.
+ * Checks what can be known before the first step: that a pipeline's names can become names of a run, of artifacts and of a
+ * model, and that its chains fit what the train tool makes. Better now than after the training.
  * @throws AppError INPUT_INVALID (user).
  */
-export function checkRunNames(pipeline: string, runNumber: number, modelName: string): void {
-  const issues: { path: string; message: string }[] = [];
+export function checkRunnable(pipeline: string, runNumber: number, spec: PipelineSpec): void {
+  const modelName = spec.model.name;
+  const issues = chainIssues(spec);
   const model = nameSchema.max(240).safeParse(modelName);
   if (!model.success) issues.push({ path: 'spec.model.name', message: `"${modelName}" ${model.error.issues[0]?.message ?? 'is invalid'}` });
   if (!artifactNameSchema.safeParse(`${pipeline}-${runNumber}.${LONGEST_STEP}`).success) {
@@ -67,7 +83,7 @@ export function checkRunNames(pipeline: string, runNumber: number, modelName: st
   }
   if (issues.length === 0) return;
   throw new AppError('INPUT_INVALID', {
-    message: `Pipeline "${pipeline}" cannot be run: its names do not fit.`,
+    message: `Pipeline "${pipeline}" cannot be run.`,
     hint: 'Change the pipeline file and apply it again.',
     issues,
   });

@@ -19,6 +19,7 @@ export function initialRunStatus(importArtifact: string): RunStatus {
     startedAt: null,
     finishedAt: null,
     metrics: {},
+    error: null,
     modelVersion: null,
   };
 }
@@ -43,7 +44,8 @@ function finish(status: RunStatus, action: Extract<RunAction, { type: 'finish' }
   const steps = status.steps.map((step) =>
     step.state === 'pending' || step.state === 'running' ? { ...step, state: 'skipped' as const } : step,
   );
-  return { ...status, steps, phase: action.phase, message: action.message, finishedAt: nowIso };
+  const error = action.phase === 'Failed' ? action.error : null;
+  return { ...status, steps, phase: action.phase, message: action.message, error, finishedAt: nowIso };
 }
 
 /**

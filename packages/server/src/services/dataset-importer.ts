@@ -1,13 +1,24 @@
 import { Readable } from 'node:stream';
-import { AppError, type ArtifactRequest, type DatasetVersion, datasetInfoSchema, toAppError } from '@selvedge/contract';
+import {
+  AppError,
+  type ArtifactRequest,
+  type ArtifactStatus,
+  type DatasetVersion,
+  datasetInfoSchema,
+  isErrorCode,
+  toAppError,
+} from '@selvedge/contract';
 import { backoffDelayMs, describeError, type Logger, sleep } from '@selvedge/runtime';
 import { ACTIVE_LABEL, ORIGIN_ANNOTATION } from '../domain/run-markers.ts';
+import { failureText } from '../domain/run-plan.ts';
 import type { BlobStore } from '../ports/blob-store.ts';
 import type { Store } from '../ports/store.ts';
 import type { ToolClient } from '../ports/tool-client.ts';
 import { recordVersion } from './dataset-service.ts';
 import { draftOf, withoutKey } from './draft-of.ts';
+import { failureOf } from './failure-of.ts';
 import { readSmallJson } from './read-small-json.ts';
+import { downloadFailed, downloadRefused, isWorthRetrying } from './source-download.ts';
 
 const POLL_MS = 300;
 const DOWNLOAD_ATTEMPTS = 5;
@@ -94,9 +105,7 @@ export class DatasetImporter {
       case 'cancelled':
         throw new AppError('CANCELLED', { message: 'The import was cancelled.' });
       case 'failed':
-        throw new AppError('DATASET_FORMAT', {
-          message: status.error === null ? status.message : `${status.error.message} (${status.error.code})`,
-        });
+        throw reported(status);
     }
   }
 
@@ -118,22 +127,15 @@ export class DatasetImporter {
       try {
         const response = await fetch(source.url, { signal });
         if (!response.ok || response.body === null) {
-          throw new AppError('DOWNLOAD_FAILED', { message: `The source answered with HTTP ${response.status}.` });
+          await response.body?.cancel();
+          throw downloadRefused(source.url, response.status);
         }
         const body = Readable.fromWeb(response.body);
         const expected = source.sha256 === undefined ? {} : { expectedSha256: source.sha256 };
         return await blobs.put(body, { maxBytes: maxUploadBytes, signal, ...expected });
       } catch (error) {
         signal.throwIfAborted();
-        const isOurs = error instanceof AppError && error.code !== 'DOWNLOAD_FAILED';
-        if (isOurs || attempt >= DOWNLOAD_ATTEMPTS) {
-          if (error instanceof AppError) throw error;
-          throw new AppError(
-            'DOWNLOAD_FAILED',
-            { message: 'The source could not be reached.', hint: 'Check the URL, then add the data again.' },
-            { cause: error },
-          );
-        }
+        if (!isWorthRetrying(error) || attempt >= DOWNLOAD_ATTEMPTS) throw downloadFailed(source.url, error);
         log.warn('dataset download interrupted; trying again', { attempt, ...describeError(error) });
         await sleep(backoffDelayMs(attempt, { baseMs: 500, maxMs: 10_000 }), signal);
       }
@@ -172,13 +174,20 @@ export class DatasetImporter {
 
   async #fail(name: string, error: AppError): Promise<void> {
     this.#options.log.warn('dataset import failed', { version: name, ...describeError(error) });
-    const message = error.details.hint === undefined ? error.message : `${error.message} ${error.details.hint}`;
+    const failure = failureOf(error);
     await this.#options.store.update('DatasetVersion', name, (current) =>
-      draftOf(current, { status: { ...current.status, phase: 'Failed', message } }),
+      draftOf(current, { status: { ...current.status, phase: 'Failed', message: failureText(failure), error: failure } }),
     );
   }
 
   async #say(name: string, message: string): Promise<void> {
     await this.#options.store.update('DatasetVersion', name, (current) => draftOf(current, { status: { ...current.status, message } }));
   }
+}
+
+/** The failure that the import tool reported; a code of a newer tool counts as data that is not understood. */
+function reported({ error, message }: ArtifactStatus): AppError {
+  if (error === null) return new AppError('DATASET_FORMAT', { message });
+  const hint = error.hint === undefined ? {} : { hint: error.hint };
+  return new AppError(isErrorCode(error.code) ? error.code : 'DATASET_FORMAT', { message: error.message, ...hint });
 }

@@ -37,10 +37,12 @@ describe('datasets', () => {
     await server.client.uploadDataset({ params: { name: 'things' }, upload: 'one' });
     await until('things.v1', 'Failed');
     expect((await server.resource('DatasetVersion', 'things.v1')).status.message).toBe('the data is bad (DATASET_FORMAT)');
+    expect((await server.resource('DatasetVersion', 'things.v1')).status.error).toMatchObject({ code: 'DATASET_FORMAT' });
     await server.toolFlag('import', 'fail', false);
     const again = await server.client.uploadDataset({ params: { name: 'things' }, upload: 'one' });
     expect(again.metadata.name).toBe('things.v1');
     await until('things.v1', 'Ready');
+    expect((await server.resource('DatasetVersion', 'things.v1')).status.error).toBeNull();
   });
 
   it('go on being imported after a restart', async () => {
@@ -79,9 +81,13 @@ describe('datasets', () => {
     let source: Server;
     let url: string;
     let failures = 0;
+    let requests = 0;
     beforeEach(async () => {
-      source = createServer((_request, response) => {
-        if (failures > 0) {
+      requests = 0;
+      source = createServer((request, response) => {
+        requests += 1;
+        if (request.url?.startsWith('/missing') === true) response.writeHead(404).end();
+        else if (failures > 0) {
           failures -= 1;
           response.writeHead(503).end();
         } else {
@@ -103,6 +109,17 @@ describe('datasets', () => {
       expect((await server.resource('DatasetVersion', 'far.v1')).spec.archive).toEqual({ sha256, sizeBytes: 9 });
       const again = await server.client.importDataset({ params: { name: 'far' }, body: { url, sha256 } });
       expect(again.metadata.name).toBe('far.v1');
+    });
+
+    it('fail at once when there is nothing at the URL, which is named without its secrets', async () => {
+      const missing = `${url.replace('/data.tar', '/missing.tar')}?key=secret`;
+      await server.client.importDataset({ params: { name: 'far' }, body: { url: missing } });
+      await until('far.v1', 'Failed');
+      const { error, message } = (await server.resource('DatasetVersion', 'far.v1')).status;
+      expect(error).toMatchObject({ code: 'DOWNLOAD_FAILED', hint: expect.stringContaining('Check the URL') });
+      expect(message).toContain('/missing.tar answered with HTTP 404');
+      expect(message).not.toContain('secret');
+      expect(requests).toBe(1);
     });
 
     it('are refused when the digest differs', async () => {

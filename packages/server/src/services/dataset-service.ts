@@ -130,7 +130,7 @@ export class DatasetService {
       labels: { ...parent.metadata.labels, [ACTIVE_LABEL]: 'true' },
       annotations: {},
       spec: { dataset, version: number, ...wanted },
-      status: { phase: 'Importing', message: 'waiting for the import tool', artifact: name, content: null },
+      status: { phase: 'Importing', message: 'waiting for the import tool', artifact: name, content: null, error: null },
     });
     await recordVersion(this.#options.store, version);
     return version;
@@ -153,7 +153,7 @@ export class DatasetService {
     const updated = await this.#options.store.update('DatasetVersion', name, (current) =>
       draftOf(current, {
         labels: { ...current.metadata.labels, [ACTIVE_LABEL]: 'true' },
-        status: { ...current.status, phase: 'Importing', message: 'waiting for the import tool' },
+        status: { ...current.status, phase: 'Importing', message: 'waiting for the import tool', error: null },
       }),
     );
     return updated ?? version;

@@ -89,7 +89,9 @@ export class InferenceService {
   #choose({ name, device }: InferRequest): Candidate {
     const { view, isOnline } = this.#options;
     const models = this.#find(name);
-    if (device !== undefined && !view.devices.has(device)) throw new AppError('NOT_FOUND', { message: `There is no device "${device}".` });
+    if (device !== undefined && !view.devices.has(device)) {
+      throw new AppError('NOT_FOUND', { message: `There is no device "${device}".`, hint: '"selvedge device list" shows all devices.' });
+    }
     const serving = models.flatMap((model) =>
       model.status.devices
         .filter((entry) => device === undefined || entry.device === device)
@@ -169,7 +171,11 @@ function deviceError(device: string, { code, message }: { code: string; message:
 }
 
 function offline(device: string): AppError {
-  return new AppError('DEVICE_OFFLINE', { message: `Device "${device}" is not connected.`, data: { device } });
+  return new AppError('DEVICE_OFFLINE', {
+    message: `Device "${device}" is not connected.`,
+    hint: `"selvedge device show ${device}" tells since when; its agent connects again by itself once it runs.`,
+    data: { device },
+  });
 }
 
 function interrupted(): AppError {

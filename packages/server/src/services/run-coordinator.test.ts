@@ -100,6 +100,7 @@ describe('runs', () => {
     const run = await server.waitForRun(name, (found) => finished(found.status.phase), 'finished');
     expect(run.status.phase).toBe('Failed');
     expect(run.status.message).toBe('Step "split" failed: the data is bad (DATASET_FORMAT)');
+    expect(run.status.error).toMatchObject({ code: 'DATASET_FORMAT', message: 'the data is bad' });
     expect(run.status.steps.map((step) => step.state)).toEqual([
       'completed',
       'completed',
@@ -167,5 +168,16 @@ describe('runs', () => {
     await server.addDataset('things');
     await server.applyPipeline('pipe', { ...SMALL_PIPELINE, model: { ...SMALL_PIPELINE.model, name: 'Not A Name' } });
     await expect(start('pipe')).rejects.toMatchObject({ code: 'INPUT_INVALID', details: { issues: [{ path: 'spec.model.name' }] } });
+  });
+
+  it('are refused at the start when their chains cannot work on what will be trained', async () => {
+    server = await TestServer.start();
+    await server.addDataset('things');
+    const postproc = { pipeline: ['softmax', 'nms'], params: { nms: { IoU_thr: 0.8, conf_thr: 0.6 } } };
+    await server.applyPipeline('pipe', { ...SMALL_PIPELINE, preproc: { pipeline: [] }, postproc });
+    await expect(server.client.startRun({ params: { name: 'pipe' }, body: {} })).rejects.toMatchObject({
+      code: 'INPUT_INVALID',
+      details: { issues: [{ path: 'spec.postproc.pipeline[1]' }, { path: 'spec.preproc.pipeline' }] },
+    });
   });
 });

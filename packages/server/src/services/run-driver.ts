@@ -3,6 +3,7 @@ import { describeError, type Logger, sleep } from '@selvedge/runtime';
 import { ACTIVE_LABEL, CANCEL_ANNOTATION, ORIGIN_ANNOTATION } from '../domain/run-markers.ts';
 import {
   currentStep,
+  failureText,
   isFinishedPhase,
   type Observation,
   type Observations,
@@ -17,6 +18,7 @@ import type { Store } from '../ports/store.ts';
 import type { ToolClient } from '../ports/tool-client.ts';
 import { draftOf, withoutKey } from './draft-of.ts';
 import type { EventHub } from './event-hub.ts';
+import { failureOf } from './failure-of.ts';
 import type { ModelRegistry } from './model-registry.ts';
 import { RunMetrics } from './run-metrics.ts';
 
@@ -203,12 +205,13 @@ export class RunDriver {
 
   async #failStep(run: Run, step: RunStatus['steps'][number]['name'], error: AppError): Promise<void> {
     this.#options.log.warn('step failed', { run: this.#name, step, ...describeError(error) });
-    const text = `${error.message} (${error.code})${error.details.hint === undefined ? '' : ` ${error.details.hint}`}`;
+    const failure = failureOf(error);
+    const text = failureText(failure);
     await this.#write(
       run,
       [
         { type: 'show', step, change: { state: 'failed', message: text } },
-        { type: 'finish', phase: 'Failed', message: `Step "${step}" failed: ${text}` },
+        { type: 'finish', phase: 'Failed', message: `Step "${step}" failed: ${text}`, error: failure },
       ],
       {},
     );

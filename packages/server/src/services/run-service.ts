@@ -2,7 +2,7 @@ import { AppError, type Run } from '@selvedge/contract';
 import { SerialRunner } from '@selvedge/runtime';
 import { ACTIVE_LABEL, CANCEL_ANNOTATION, LAST_NUMBER_ANNOTATION } from '../domain/run-markers.ts';
 import { isFinishedPhase } from '../domain/run-plan.ts';
-import { checkRunNames } from '../domain/run-requests.ts';
+import { checkRunnable } from '../domain/run-requests.ts';
 import { initialRunStatus } from '../domain/run-status.ts';
 import type { Store } from '../ports/store.ts';
 import type { DatasetService } from './dataset-service.ts';
@@ -26,8 +26,8 @@ export class RunService {
   /**
    * Pins the pipeline and the dataset version as they are now and queues a run of them.
    *
-   * @throws AppError NOT_FOUND (no such pipeline), REFERENCE_MISSING (its dataset or task), INPUT_INVALID (names that do
-   * not fit), CONFLICT (the dataset is not ready).
+   * @throws AppError NOT_FOUND (no such pipeline), REFERENCE_MISSING (its dataset), INPUT_INVALID (names or chains that
+   * do not fit), CONFLICT (the dataset is not ready).
    */
   start(pipeline: string, request: { datasetVersion?: number | undefined }, cause: Run['spec']['cause']): Promise<Run> {
     return this.#serial.run(() => this.#start(pipeline, request, cause));
@@ -44,7 +44,7 @@ export class RunService {
     }
     const { spec } = pipeline;
     const number = await this.#nextNumber(name, Number(pipeline.metadata.annotations[LAST_NUMBER_ANNOTATION] ?? 0));
-    checkRunNames(name, number, spec.model.name);
+    checkRunnable(name, number, spec);
     const { version, digest } = await datasets.resolve(spec.dataset.name, request.datasetVersion);
     const run = await store.create('Run', {
       name: `${name}-${number}`,

@@ -56,6 +56,8 @@ describe('import of folders', () => {
     const plain = await importFiles(pictures);
     expect((await importFiles(new Map([['download', tar]]))).digest).toBe(plain.digest);
     expect((await importFiles(new Map([['digits.tgz', gzipSync(tar)]]))).digest).toBe(plain.digest);
+    const packedAgain = await tarOf(new Map([['digits.tgz', gzipSync(tar)]]));
+    expect((await importFiles(new Map([['upload', packedAgain]]))).digest).toBe(plain.digest);
   });
 
   it('lists every broken picture at once', async () => {

@@ -13,13 +13,21 @@ function isClutter(path: string): boolean {
   return path.split('/').some((part) => part.startsWith('.') || part === '__MACOSX' || part === 'Thumbs.db' || part === 'desktop.ini');
 }
 
+/** An upload is packed for the way, so that an archive which somebody adds arrives inside another one. */
+const MAX_NESTING = 2;
+
 /**
- * Finds out what a folder holds; a single archive in it is unpacked to `scratch` first.
+ * Finds out what a folder holds; a single archive in it is unpacked to `scratch` first, and one inside that too.
  *
  * @throws AppError DATASET_FORMAT, ARCHIVE_UNSAFE (user)
  */
 export async function openSource(folder: string, scratch: string, signal: AbortSignal): Promise<SourceDataset> {
-  const root = await unpackSingle(folder, scratch, signal);
+  let root = folder;
+  for (let depth = 1; depth <= MAX_NESTING; depth += 1) {
+    const inner = await unpackSingle(root, `${scratch}-${depth}`, signal);
+    if (inner === root) break;
+    root = inner;
+  }
   const paths = (await listFilePaths(root)).filter((path) => !isClutter(path));
   if (paths.length === 0) throw new AppError('DATASET_FORMAT', { message: 'The data holds no files.', hint: ACCEPTED_LAYOUTS });
   return paths.some(isIdxName) ? readIdxDataset(root, paths) : readFolderDataset(root, paths);

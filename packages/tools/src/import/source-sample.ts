@@ -28,15 +28,17 @@ export const ACCEPTED_LAYOUTS = [
 ].join(' ');
 
 const MAX_ISSUES = 100;
+/** Faults in the message itself: it travels further than the list does. */
+const MAX_NAMED = 5;
 
 /** DATASET_FORMAT with the faults of single files; the first hundred are listed. */
 export function badFiles(faults: readonly { path: string; message: string }[]): AppError {
   const shown: Issue[] = faults.slice(0, MAX_ISSUES).map(({ path, message }) => ({ path, message, file: path }));
-  const [first] = faults;
-  const others = faults.length > 1 ? ` and ${faults.length - 1} more` : '';
+  const named = faults.slice(0, MAX_NAMED).map(({ path, message }) => `${path}: ${message.replace(/\.+$/, '')}`);
+  const others = faults.length > MAX_NAMED ? `; and ${faults.length - MAX_NAMED} more` : '';
   return new AppError('DATASET_FORMAT', {
-    message: `${faults.length} file(s) cannot be used: ${first?.path}: ${first?.message}${others}.`,
-    hint: 'Repair or remove them (the log lists them). Pictures must be whole JPEG, PNG or WebP files.',
+    message: `${faults.length} file(s) cannot be used: ${named.join('; ')}${others}.`,
+    hint: 'Repair or remove them. Pictures must be whole JPEG, PNG or WebP files.',
     issues: shown,
     data: { files: faults.length },
   });

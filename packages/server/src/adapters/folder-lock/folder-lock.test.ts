@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -21,6 +21,26 @@ describe('lockFolder', () => {
     await expect(lockFolder(folder)).rejects.toMatchObject({ code: 'DATA_FOLDER_LOCKED' });
     unlock();
     (await lockFolder(folder))();
+  });
+
+  it('makes the folder with what is above it', async () => {
+    (await lockFolder(join(folder, 'a/b/c')))();
+  });
+
+  it.each([
+    ['a file of that name', 'file'],
+    ['a file above it', 'file/data'],
+  ])('says that a folder cannot be made: %s', async (_, path) => {
+    await writeFile(join(folder, 'file'), '');
+    await expect(lockFolder(join(folder, path))).rejects.toMatchObject({
+      code: 'FILE_UNREADABLE',
+      message: expect.stringContaining(path),
+      details: { hint: expect.stringContaining('--data') },
+    });
+  });
+
+  it('gives up where nothing can be made', { skip: process.platform !== 'linux' }, async () => {
+    await expect(lockFolder('/proc/selvedge/data')).rejects.toMatchObject({ code: 'FILE_UNREADABLE' });
   });
 
   it('is free again once a holder was killed', async () => {
