@@ -166,6 +166,11 @@ describe('runs', () => {
       details: { hint: expect.stringContaining('selvedge dataset add things') },
     });
     await server.addDataset('things');
+    await server.applyPipeline('pipe', { ...SMALL_PIPELINE, task: 'org.example.nothing' });
+    await expect(start('pipe')).rejects.toMatchObject({
+      code: 'REFERENCE_MISSING',
+      message: expect.stringContaining('org.example.nothing'),
+    });
     await server.applyPipeline('pipe', { ...SMALL_PIPELINE, model: { ...SMALL_PIPELINE.model, name: 'Not A Name' } });
     await expect(start('pipe')).rejects.toMatchObject({ code: 'INPUT_INVALID', details: { issues: [{ path: 'spec.model.name' }] } });
   });

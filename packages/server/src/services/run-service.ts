@@ -26,7 +26,7 @@ export class RunService {
   /**
    * Pins the pipeline and the dataset version as they are now and queues a run of them.
    *
-   * @throws AppError NOT_FOUND (no such pipeline), REFERENCE_MISSING (its dataset), INPUT_INVALID (names or chains that
+   * @throws AppError NOT_FOUND (no such pipeline), REFERENCE_MISSING (its dataset or task), INPUT_INVALID (names or chains that
    * do not fit), CONFLICT (the dataset is not ready).
    */
   start(pipeline: string, request: { datasetVersion?: number | undefined }, cause: Run['spec']['cause']): Promise<Run> {
@@ -45,6 +45,7 @@ export class RunService {
     const { spec } = pipeline;
     const number = await this.#nextNumber(name, Number(pipeline.metadata.annotations[LAST_NUMBER_ANNOTATION] ?? 0));
     checkRunnable(name, number, spec);
+    await this.#checkTask(name, spec.task);
     const { version, digest } = await datasets.resolve(spec.dataset.name, request.datasetVersion);
     const run = await store.create('Run', {
       name: `${name}-${number}`,
@@ -66,6 +67,14 @@ export class RunService {
       }),
     );
     return run;
+  }
+
+  async #checkTask(pipeline: string, task: string | undefined): Promise<void> {
+    if (task === undefined || (await this.#options.store.get('Task', task)) !== undefined) return;
+    throw new AppError('REFERENCE_MISSING', {
+      message: `Pipeline "${pipeline}" is for the task "${task}", which does not exist.`,
+      hint: 'Apply a Task of that name, or take "task" out of the pipeline file.',
+    });
   }
 
   /** Numbers are never used twice, or a new run would find the artifacts of a removed one. */
