@@ -53,7 +53,7 @@ describe.skipIf(CHROMIUM === undefined)('the web UI', () => {
   /** A colour in the middle of its transition is nobody's design. */
   async function settled(): Promise<void> {
     await page.evaluate(
-      'Promise.all(document.getAnimations().filter((a) => a.effect?.getComputedTiming().iterations !== Infinity).map((a) => a.finished))',
+      'Promise.allSettled(document.getAnimations().filter((a) => a.effect?.getComputedTiming().iterations !== Infinity).map((a) => a.finished))',
     );
   }
 
