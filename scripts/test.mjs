@@ -3,31 +3,8 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { checkNode, ensureBuilt, ensureInstalled, ROOT, run, step } from './setup/setup.mjs';
-
-const CHROMIUM = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
-
-function findChromium() {
-  return process.env.SELVEDGE_CHROMIUM ?? CHROMIUM.find((path) => existsSync(path));
-}
-
-/** On Debian as root the browser is installed; elsewhere its tests are skipped, and it is said why. */
-async function ensureChromium() {
-  const isRoot = process.getuid?.() === 0;
-  if (findChromium() === undefined && isRoot && existsSync('/usr/bin/apt-get')) {
-    await step('Installing Chromium (apt-get)', async () => {
-      await run('apt-get', ['update', '-qq'], { quiet: true });
-      await run('apt-get', ['install', '-y', '-qq', '--no-install-recommends', 'chromium'], {
-        quiet: true,
-        env: { DEBIAN_FRONTEND: 'noninteractive' },
-      });
-    }).catch((error) => process.stderr.write(`${error.message}\n`));
-  }
-  const found = findChromium();
-  if (found === undefined)
-    process.stdout.write('Missing: Chromium. The browser tests are skipped; install it, or set SELVEDGE_CHROMIUM to its path.\n');
-  return found;
-}
+import { checkNode, ensureBuilt, ensureInstalled, ROOT } from './setup/setup.mjs';
+import { ensureChromium, startPostgres } from './setup/test-services.mjs';
 
 checkNode();
 try {
@@ -38,12 +15,23 @@ try {
   process.exit(6);
 }
 const chromium = await ensureChromium();
+const postgres = await startPostgres().catch((error) => {
+  // On a build machine a service that does not start is a failure, not a reason to test less.
+  if (process.env.CI) throw error;
+  process.stdout.write(`${error.message}\nThe PostgreSQL tests are skipped.\n`);
+  return undefined;
+});
 
 const folder = mkdtempSync(join(tmpdir(), 'selvedge-test-'));
 const output = join(folder, 'results.json');
 const args = ['vitest', 'run', '--reporter=default', '--reporter=json', `--outputFile.json=${output}`, ...process.argv.slice(2)];
-const env = { ...process.env, ...(chromium === undefined ? {} : { SELVEDGE_CHROMIUM: chromium }) };
+const env = {
+  ...process.env,
+  ...(chromium && { SELVEDGE_CHROMIUM: chromium }),
+  ...(postgres && { SELVEDGE_TEST_POSTGRES: postgres.url }),
+};
 const { status } = spawnSync('npx', args, { cwd: ROOT, stdio: 'inherit', env });
+await postgres?.stop();
 if (!existsSync(output)) {
   process.stderr.write('The test runner ended without results.\n');
   process.exit(status ?? 1);
