@@ -52,11 +52,11 @@ try {
   const perDay = (value: number) => (value / seconds) * 86_400;
   const payload = perDay(proxy.bytes - begin.bytes);
   const wire = payload + perDay(proxy.segments - begin.segments) * 52;
-  const { rssMb, pssMb } = memoryOf(pid);
+  const { rssMiB, pssMiB } = memoryOf(pid);
   const result = {
     seconds,
-    rssMb,
-    pssMb,
+    rssMiB,
+    pssMiB,
     cpuPercentOfACore: cpuShare * 100,
     tlsBytesPerDay: Math.round(payload),
     bytesPerDayWithTcpIp: Math.round(wire),
