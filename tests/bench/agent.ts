@@ -1,10 +1,13 @@
 // `npm run bench:agent [-- --seconds 600]`: what an idle agent costs: memory, CPU and traffic, connected to a real server, nothing deployed.
+import { spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { mkdir, rm } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
 import { connect, createServer } from 'node:net';
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { sleep } from '@selvedge/runtime';
-import { Product } from '../e2e/harness/product.ts';
+import { Product, ROOT } from '../e2e/harness/product.ts';
 import { cpuSecondsOf, memoryOf } from './rss.ts';
 
 const { values } = parseArgs({ options: { seconds: { type: 'string', default: '600' }, settle: { type: 'string', default: '30' } } });
@@ -37,6 +40,20 @@ class CountingProxy {
   }
 }
 
+/** Node alone with the agent's flags: what no program in it can go below. */
+async function measureFloor(): Promise<number> {
+  const script = readFileSync(join(ROOT, 'packages/agent/bin/selvedge-agent'), 'utf8');
+  const flags = /exec .*?(--[^"]*)"\$program"/s.exec(script)?.[1]?.replaceAll('\\', ' ').trim().split(/\s+/) ?? [];
+  const child = spawn(process.execPath, [...flags, '-e', 'setInterval(() => 0, 1e9)'], {
+    stdio: 'ignore',
+    env: { ...process.env, MALLOC_ARENA_MAX: '1' },
+  });
+  await sleep(5000);
+  const { rssMiB } = memoryOf(child.pid ?? 0);
+  child.kill();
+  return rssMiB;
+}
+
 const product = await Product.create();
 try {
   await mkdir(product.dir, { recursive: true });
@@ -55,6 +72,7 @@ try {
   const { rssMiB, pssMiB } = memoryOf(pid);
   const result = {
     seconds,
+    nodeAloneRssMiB: await measureFloor(),
     rssMiB,
     pssMiB,
     cpuPercentOfACore: cpuShare * 100,
