@@ -45,6 +45,8 @@ export class ResourceRemoval {
       case 'ModelVersion':
         return this.#removeModelVersion(name);
       case 'Task':
+        await this.#refuseTaskWithPipelines(name);
+        break;
       case 'InferenceModel':
         break;
     }
@@ -62,6 +64,20 @@ export class ResourceRemoval {
         .map((version) => `datasetversion/${name}.v${version}`)
         .join(', ')}${versions.length > 3 ? ', …' : ''}.`,
     });
+  }
+
+  async #refuseTaskWithPipelines(name: string): Promise<void> {
+    for (let after: string | null | undefined; after !== null; ) {
+      const page = await this.#options.store.list('Pipeline', after === undefined ? {} : { after });
+      const user = page.items.find((pipeline) => pipeline.spec.task === name);
+      if (user !== undefined) {
+        throw new AppError('CONFLICT', {
+          message: `Task "${name}" is what pipeline "${user.metadata.name}" is for.`,
+          hint: 'Delete the pipeline first, or apply it with another task.',
+        });
+      }
+      after = page.next;
+    }
   }
 
   async #refuseRunning(matches: (run: ResourceOf<'Run'>) => boolean, what: string): Promise<void> {

@@ -92,6 +92,10 @@ describe('resources', () => {
     });
     expect((await server.resource('Task', 'org.example.things')).status).toEqual({ pipelines: ['for-task'] });
     expect((await server.client.getPipelineTask({ params: { name: 'for-task' } })).metadata.name).toBe('org.example.things');
+    await expect(remove('tasks', 'org.example.things')).rejects.toMatchObject({
+      code: 'CONFLICT',
+      message: expect.stringContaining('for-task'),
+    });
     await remove('pipelines', 'for-task');
     expect((await server.resource('Task', 'org.example.things')).status).toEqual({ pipelines: [] });
   });
