@@ -92,15 +92,15 @@ module.exports = {
       name: 'agent-process-is-light',
       comment: 'The agent runs on every device all the time: ONNX Runtime, image decoders and the graph code belong in its child process.',
       severity: 'error',
-      from: { path: '^packages/agent/src/(?!model-server|test-support)', pathNot: '\\.test\\.ts$' },
+      from: { path: '^packages/agent/src/(?!model-server|testing)', pathNot: '\\.test\\.ts$' },
       to: { path: ['^packages/graph/', 'node_modules/(onnxruntime-node|sharp)'] },
     },
     {
       name: 'no-test-code-in-the-product',
       comment: 'Fixtures and test servers must not reach a bundle.',
       severity: 'error',
-      from: { pathNot: ['\\.(test|contract)\\.tsx?$', '/(testing|test-support)/', '^tests/'] },
-      to: { path: ['\\.test\\.tsx?$', '/(testing|test-support)/', '^tests/'] },
+      from: { pathNot: ['\\.(test|contract)\\.tsx?$', '/testing/', '^tests/'] },
+      to: { path: ['\\.test\\.tsx?$', '/testing/', '^tests/'] },
     },
   ],
   options: {

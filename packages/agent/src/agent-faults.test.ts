@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import type { WorkloadReport } from '@selvedge/contract';
 import { waitUntil } from '@selvedge/runtime';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { AgentRig, exited, inferAt } from './test-support/agent-rig.ts';
-import { makePackage } from './test-support/make-package.ts';
+import { AgentRig, exited, inferAt } from './testing/agent-rig.ts';
+import { makePackage } from './testing/make-package.ts';
 
 const DEVICE = 'device-1';
 let rig: AgentRig;

@@ -3,9 +3,9 @@ import { join } from 'node:path';
 import { freePort, waitUntil } from '@selvedge/runtime';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { askLocal } from './adapters/process/local-http.ts';
-import { AgentRig, exited, inferAt, picture } from './test-support/agent-rig.ts';
-import { makePackage } from './test-support/make-package.ts';
-import { serialOf, TestServer } from './test-support/test-server.ts';
+import { AgentRig, exited, inferAt, picture } from './testing/agent-rig.ts';
+import { makePackage } from './testing/make-package.ts';
+import { serialOf, TestServer } from './testing/test-server.ts';
 
 const DEVICE = 'device-1';
 let rig: AgentRig;

@@ -6,7 +6,7 @@ import { createLogger } from '@selvedge/runtime';
 import * as fc from 'fast-check';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { makePackage, writePackage } from '../test-support/make-package.ts';
+import { makePackage, writePackage } from '../testing/make-package.ts';
 import { type ServedPackage, servePackage } from './serve-package.ts';
 
 const log = createLogger({ name: 'test', write: () => undefined });

@@ -5,7 +5,7 @@ import { Readable } from 'node:stream';
 import { createLogger, sha256Hex } from '@selvedge/runtime';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { VersionRecord } from '../../domain/agent-state.ts';
-import { makePackage, type TestPackage } from '../../test-support/make-package.ts';
+import { makePackage, type TestPackage } from '../../testing/make-package.ts';
 import { DiskVersionStore } from './disk-version-store.ts';
 
 const log = createLogger({ name: 'test', write: () => undefined });

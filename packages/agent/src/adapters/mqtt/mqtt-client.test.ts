@@ -1,8 +1,8 @@
 import { SERVER_TLS_NAME } from '@selvedge/contract';
 import { createLogger, waitUntil } from '@selvedge/runtime';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { startRelay } from '../../test-support/relay.ts';
-import { TestServer } from '../../test-support/test-server.ts';
+import { startRelay } from '../../testing/relay.ts';
+import { TestServer } from '../../testing/test-server.ts';
 import { MqttClient, type MqttClientOptions } from './mqtt-client.ts';
 
 const log = createLogger({ name: 'test', write: () => undefined });
