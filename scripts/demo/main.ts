@@ -1,11 +1,11 @@
 import { existsSync } from 'node:fs';
 import { readFile, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { AppError, createClient, type FetchLike, toAppError } from '@selvedge/contract';
+import { AppError, createClient, type FetchLike, type ServerReady, toAppError } from '@selvedge/contract';
 import { formatError, writeJsonAtomic } from '@selvedge/runtime';
 import { makeDigits } from '../../examples/digits/make-dataset.ts';
 import { DEMO_HELP, type DemoOptions, parseDemoOptions } from './options.ts';
-import { Processes, type ServerReady } from './processes.ts';
+import { Processes } from './processes.ts';
 import { StepTimer } from './progress.ts';
 import { type DemoReport, formatReport } from './report.ts';
 import * as steps from './steps.ts';

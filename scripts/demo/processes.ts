@@ -5,8 +5,7 @@ import { mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { AppError, fromProblem, problemSchema } from '@selvedge/contract';
-import * as z from 'zod';
+import { AppError, fromProblem, problemSchema, type ServerReady, serverReadySchema } from '@selvedge/contract';
 
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const CLI = join(ROOT, 'packages/cli/bin/selvedge.mjs');
@@ -14,15 +13,6 @@ const AGENT = join(ROOT, 'packages/agent/bin/selvedge-agent');
 
 /** Children end when their stdin closes, so that none outlives the demo, however it ends. */
 const CHILD_ENV = { SELVEDGE_EXIT_WITH_PARENT: '1' };
-
-const readySchema = z.object({
-  event: z.literal('ready'),
-  url: z.string(),
-  deviceUrl: z.string(),
-  dataDir: z.string(),
-  loginUrl: z.string(),
-});
-export type ServerReady = z.output<typeof readySchema>;
 
 /** Everything the demo has started, so that it can be stopped again, last first. */
 export class Processes {
@@ -63,7 +53,7 @@ export class Processes {
     const exited = once(child, 'exit');
     if (child.stdout === null) throw new AppError('INTERNAL', { message: 'The server has no standard output.' });
     for await (const line of createInterface({ input: child.stdout })) {
-      const ready = readySchema.safeParse(parseJson(line));
+      const ready = serverReadySchema.safeParse(parseJson(line));
       if (ready.success) {
         child.stdout.resume();
         return ready.data;

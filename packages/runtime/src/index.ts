@@ -1,5 +1,6 @@
 export * from './atomic-file.ts';
 export * from './backoff.ts';
+export * from './byte-range.ts';
 export * from './confine.ts';
 export * from './digest.ts';
 export * from './download.ts';

@@ -15,7 +15,7 @@ await runMain(async (signal) => {
   const parentGone = new AbortController();
   exitWithParent(() => parentGone.abort());
   const server = await startServer(config, log);
-  process.stdout.write(`${JSON.stringify({ event: 'ready', ...server.ready })}\n`);
+  process.stdout.write(`${JSON.stringify(server.ready)}\n`);
   await aborted(AbortSignal.any([signal, parentGone.signal]));
   log.info('stopping');
   const limit = setTimeout(() => {

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { ServerReady } from '@selvedge/contract';
 import type { Logger } from '@selvedge/runtime';
 import { readJsonFile, writeJsonAtomic } from '@selvedge/runtime';
 import * as z from 'zod';
@@ -32,17 +33,8 @@ import { ToolDirectory } from './services/tool-directory.ts';
 const TOOL_GRACE_MS = 2500;
 const identitySchema = z.strictObject({ id: z.string().min(1) });
 
-/** What is told once the server takes requests. */
-interface Ready {
-  url: string;
-  deviceUrl: string;
-  dataDir: string;
-  /** Signs one browser in, once. */
-  loginUrl: string;
-}
-
 export interface RunningServer {
-  ready: Ready;
+  ready: ServerReady;
   /** Ends everything in order; what was acknowledged is on disk. */
   stop(): Promise<void>;
 }
@@ -77,7 +69,7 @@ export async function startServer(config: ServerConfig, log: Logger): Promise<Ru
 
 type Endings = (() => void | Promise<void>)[];
 
-async function start(config: ServerConfig, log: Logger, ending: Endings): Promise<Ready> {
+async function start(config: ServerConfig, log: Logger, ending: Endings): Promise<ServerReady> {
   const { dataDir } = config;
   const clock = () => new Date();
   ending.push(await lockFolder(dataDir));
@@ -119,7 +111,7 @@ async function start(config: ServerConfig, log: Logger, ending: Endings): Promis
   await writeJsonAtomic(serverFile, { ...addresses, pid: process.pid }, { mode: 0o600 });
   ending.push(() => rm(serverFile, { force: true }));
   const { path } = await auth.createLoginCode();
-  return { ...addresses, dataDir, loginUrl: `${url}${path}` };
+  return { event: 'ready', ...addresses, dataDir, loginUrl: `${url}${path}` };
 }
 
 /** The parts that everything else is made of. */

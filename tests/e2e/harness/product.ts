@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { type Client, createClient, type Device, type FetchLike } from '@selvedge/contract';
+import { type Client, createClient, type Device, type FetchLike, type ServerReady, serverReadySchema } from '@selvedge/contract';
 import { waitUntil } from '@selvedge/runtime';
 
 export const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
@@ -15,12 +15,6 @@ const SERVER = join(ROOT, 'packages/server/dist/server.js');
 const AGENT = join(ROOT, 'packages/agent/bin/selvedge-agent');
 
 const nodeFetch: FetchLike = (url, init) => fetch(url, init as RequestInit);
-
-interface Ready {
-  url: string;
-  deviceUrl: string;
-  loginUrl: string;
-}
 
 export interface CliResult {
   code: number;
@@ -59,7 +53,7 @@ export class Running {
 export class Product {
   readonly dir: string;
   #server: Running | undefined;
-  #ready: Ready | undefined;
+  #ready: ServerReady | undefined;
   readonly #agents = new Map<string, Running>();
   readonly #serverPrefix: readonly string[];
 
@@ -110,9 +104,9 @@ export class Product {
     );
     const lines = createInterface({ input: this.#server.child.stdout ?? process.stdin });
     for await (const line of lines) {
-      const message = JSON.parse(line) as Ready & { event: string };
-      if (message.event !== 'ready') continue;
-      this.#ready = message;
+      const ready = serverReadySchema.safeParse(JSON.parse(line));
+      if (!ready.success) continue;
+      this.#ready = ready.data;
       this.#server.child.stdout?.resume();
       return;
     }

@@ -1,5 +1,5 @@
+import { type ServerReady, serverReadySchema } from '@selvedge/contract';
 import { type Command, Option } from 'commander';
-import * as z from 'zod';
 import { runForeground } from '../foreground.ts';
 import { serverCommand } from '../install-root.ts';
 import type { Io } from '../io.ts';
@@ -17,20 +17,10 @@ interface UpOptions {
   logLevel?: string;
 }
 
-/** The line that the server prints once it takes requests. */
-const readySchema = z.object({
-  event: z.literal('ready'),
-  url: z.string(),
-  deviceUrl: z.string(),
-  dataDir: z.string(),
-  loginUrl: z.string(),
-});
-type Ready = z.output<typeof readySchema>;
-
 const MAX_PORT = 65_535;
 const LOG_LEVELS = ['debug', 'info', 'warn', 'error'];
 
-function parseReady(line: string): Ready | undefined {
+function parseReady(line: string): ServerReady | undefined {
   if (!line.startsWith('{')) return undefined;
   let value: unknown;
   try {
@@ -38,7 +28,7 @@ function parseReady(line: string): Ready | undefined {
   } catch {
     return undefined; // some other output of the server; it is passed on
   }
-  return readySchema.safeParse(value).data;
+  return serverReadySchema.safeParse(value).data;
 }
 
 function serverArguments(options: UpOptions, dataDir: string): string[] {
@@ -55,7 +45,7 @@ function serverArguments(options: UpOptions, dataDir: string): string[] {
   return args;
 }
 
-function welcome(ready: Ready): string {
+function welcome(ready: ServerReady): string {
   const facts = renderFields([
     ['Web page', ready.loginUrl],
     ['Devices', ready.deviceUrl],

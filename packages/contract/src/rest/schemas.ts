@@ -13,6 +13,16 @@ import {
 } from '../resources/index.ts';
 import { artifactStatusSchema } from '../tool-api.ts';
 
+/** The one line that the server prints on stdout, once it takes requests. `loginUrl` signs one browser in, once. */
+export const serverReadySchema = z.object({
+  event: z.literal('ready'),
+  url: z.string(),
+  deviceUrl: z.string(),
+  dataDir: z.string(),
+  loginUrl: z.string(),
+});
+export type ServerReady = z.infer<typeof serverReadySchema>;
+
 export const moduleSchema = z.object({
   name: z.string(),
   state: z.enum(['starting', 'healthy', 'unhealthy', 'restarting', 'stopped']),

@@ -1,6 +1,6 @@
 import { AppError } from '@selvedge/contract';
+import { parseByteRange } from '@selvedge/runtime';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { parseByteRange } from '../domain/byte-range.ts';
 import type { BlobStore } from '../ports/blob-store.ts';
 
 /**

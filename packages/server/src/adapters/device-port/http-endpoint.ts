@@ -13,9 +13,8 @@ import {
   toAppError,
   toProblem,
 } from '@selvedge/contract';
-import { describeError, type Logger } from '@selvedge/runtime';
+import { describeError, type Logger, parseByteRange } from '@selvedge/runtime';
 import type * as z from 'zod';
-import { parseByteRange } from '../../domain/byte-range.ts';
 import type { PresentedCertificate } from '../../domain/device-identity.ts';
 
 export interface HttpHandlers {

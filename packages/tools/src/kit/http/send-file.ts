@@ -3,7 +3,7 @@ import { lstat, realpath } from 'node:fs/promises';
 import { basename, extname } from 'node:path';
 import type { Readable } from 'node:stream';
 import { AppError } from '@selvedge/contract';
-import { confinePath, systemErrorCode } from '@selvedge/runtime';
+import { confinePath, parseByteRange, systemErrorCode } from '@selvedge/runtime';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 
 const MEDIA_TYPES: Readonly<Record<string, string>> = {
@@ -18,34 +18,6 @@ const MEDIA_TYPES: Readonly<Record<string, string>> = {
   '.zip': 'application/zip',
 };
 
-interface ByteRange {
-  /** Inclusive. */
-  readonly start: number;
-  /** Inclusive. */
-  readonly end: number;
-}
-
-/**
- * Reads a Range header with one range.
- *
- * @returns undefined to send everything (no header, several ranges, another unit: RFC 9110 lets the server ignore them);
- * `unsatisfiable` when it lies beyond the end.
- */
-export function parseRange(header: string | undefined, size: number): ByteRange | 'unsatisfiable' | undefined {
-  const match = /^bytes=(\d*)-(\d*)$/.exec(header ?? '');
-  if (match === null) return undefined;
-  const [, first = '', last = ''] = match;
-  if (first === '' && last === '') return undefined;
-  if (first === '') {
-    const length = Math.min(Number(last), size);
-    return length === 0 ? 'unsatisfiable' : { start: size - length, end: size - 1 };
-  }
-  const start = Number(first);
-  const end = last === '' ? size - 1 : Math.min(Number(last), size - 1);
-  if (last !== '' && Number(last) < start) return undefined;
-  return start >= size ? 'unsatisfiable' : { start, end };
-}
-
 /**
  * Sends one regular file below `root`, or the range that is asked for.
  *
@@ -59,12 +31,12 @@ export async function sendFile(request: FastifyRequest, reply: FastifyReply, roo
     .header('content-type', MEDIA_TYPES[extname(file).toLowerCase()] ?? 'application/octet-stream')
     .header('content-disposition', `attachment; filename="${basename(file).replace(/[^\x20-\x7e]|["\\]/g, '_')}"`)
     .header('x-content-type-options', 'nosniff');
-  const range = parseRange(request.headers.range, size);
+  const range = parseByteRange(request.headers.range, size);
   if (range === 'unsatisfiable') {
     reply.code(416).header('content-range', `bytes */${size}`);
     return '';
   }
-  if (range === undefined) {
+  if (range === 'whole') {
     reply.header('content-length', size);
     return createReadStream(file);
   }
