@@ -15,10 +15,12 @@ const USAGE = `selvedge-agent: serves models on this device as its server tells 
 Usage:
   selvedge-agent join URL --token T [--dir DIR] [--name N] [--label key=value ...] [--force]
   selvedge-agent run [--dir DIR] [--telemetry-interval-s N] [--telemetry-batch-s N] [--log-level LEVEL]
+                     [--memory-limit-mib N] [--cpu-limit CORES] [--target T --emulator PROGRAM]
   selvedge-agent status [--dir DIR] [--json]
 
   URL      address of the server's device port, e.g. https://server:7443
   --token  from "selvedge device token"
+  --target, --emulator  run packages of another architecture, e.g. linux-armv7 with qemu-arm-static, for trials
   --dir    the agent's folder; default $SELVEDGE_AGENT_DIR or ~/.selvedge/agent
 
 Example:
@@ -40,6 +42,10 @@ function parseFlags() {
         'telemetry-interval-s': { type: 'string' },
         'telemetry-batch-s': { type: 'string' },
         'log-level': { type: 'string' },
+        target: { type: 'string' },
+        emulator: { type: 'string' },
+        'memory-limit-mib': { type: 'string' },
+        'cpu-limit': { type: 'string' },
       },
     });
   } catch (cause) {
@@ -71,6 +77,10 @@ function parseSettings(flags: Flags): Settings {
     telemetryIntervalS: number(flags['telemetry-interval-s']),
     telemetryBatchS: number(flags['telemetry-batch-s']),
     logLevel: flags['log-level'],
+    target: flags.target,
+    emulator: flags.emulator,
+    memoryLimitMiB: number(flags['memory-limit-mib']),
+    cpuLimit: number(flags['cpu-limit']),
   };
   const parsed = settingsSchema.safeParse(Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)));
   if (!parsed.success) throw new AppError('USAGE', { message: 'A flag has an impossible value.', issues: issuesOf(parsed.error) });

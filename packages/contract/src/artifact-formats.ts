@@ -1,6 +1,7 @@
 import * as z from 'zod';
-import { sha256Schema, tensorSpecSchema } from './common.ts';
-import { packagePathSchema } from './package-manifest.ts';
+import { ENGINES, PRECISIONS } from './build-options.ts';
+import { packagePathSchema, sha256Schema, tensorSpecSchema } from './common.ts';
+import { nativeManifestSchema, provenanceSchema } from './native-package.ts';
 
 /**
  * What the tools of an image pipeline leave in their artifact's `data/` folder for the next one.
@@ -13,6 +14,7 @@ import { packagePathSchema } from './package-manifest.ts';
  * | split | training-set | as export, with the splits train, validation, test |
  * | train | model | model.onnx, training.json (trainingReportSchema) |
  * | benchmark | benchmark | report.json (benchmarkReportSchema), golden.json (goldenSampleSchema) |
+ * | build | package | build.json (buildReportSchema), files.tar.zst (a zstd frame with the tar entries of the manifest's files, sorted, without the end blocks of tar, followed by a frame with those) |
  *
  * .npy is NumPy's format 1.0, C order, little-endian.
  */
@@ -71,3 +73,15 @@ export const benchmarkReportSchema = z.strictObject({
   latencyMs: z.strictObject({ p50: z.number(), p95: z.number() }),
 });
 export type BenchmarkReport = z.infer<typeof benchmarkReportSchema>;
+
+/** What the build tool made, not yet signed: the server signs `provenance` and puts both in front of files.tar.zst. */
+export const buildReportSchema = z.strictObject({
+  formatVersion: z.literal(1),
+  engine: z.enum(ENGINES),
+  precision: z.enum(PRECISIONS),
+  manifest: nativeManifestSchema,
+  provenance: provenanceSchema,
+  notes: z.array(z.string()),
+  seconds: z.number().min(0),
+});
+export type BuildReport = z.infer<typeof buildReportSchema>;

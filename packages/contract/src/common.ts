@@ -72,3 +72,9 @@ export const metricValuesSchema = z.record(z.string(), z.number());
 /** Why a piece of work failed. `code` is one of the error table, or of a newer one; the CLI takes its exit code from it. */
 export const failureSchema = z.object({ code: z.string(), message: z.string(), hint: z.string().optional() });
 export type Failure = z.infer<typeof failureSchema>;
+
+/** A relative path inside a package: no "..", no absolute path, no backslash. */
+export const packagePathSchema = z
+  .string()
+  .max(255)
+  .regex(/^[A-Za-z0-9_][A-Za-z0-9_.-]*(\/[A-Za-z0-9_][A-Za-z0-9_.-]*)*$/, 'must be a relative path without ".."');

@@ -67,6 +67,12 @@ export const ERRORS = {
   SHAPE_MISMATCH: entry('user', 422, EXIT.invalid, false, 'Tensor shapes do not fit each other'),
   TRAINING_DIVERGED: entry('operational', 500, EXIT.failed, false, 'The loss is no longer a finite number'),
   PREPROC_INVALID: entry('user', 422, EXIT.invalid, false, 'The pre- or post-processing chain cannot be executed'),
+  // packages
+  TARGET_UNKNOWN: entry('user', 422, EXIT.invalid, false, 'There is no such target'),
+  TARGET_NOT_INSTALLED: entry('user', 422, EXIT.failed, false, 'The toolchain for the target is not installed'),
+  BUILD_FAILED: entry('operational', 500, EXIT.failed, false, 'The package could not be built'),
+  SIGNATURE_INVALID: entry('user', 422, EXIT.denied, false, 'The signature is missing or does not belong to the content'),
+  GATE_NOT_PASSED: entry('user', 422, EXIT.failed, false, 'The version does not keep the constraints of its task'),
   // running work
   RUN_FAILED: entry('operational', 500, EXIT.failed, false, 'The run failed'),
   STEP_FAILED: entry('operational', 500, EXIT.failed, false, 'A step of the run failed'),
@@ -77,6 +83,8 @@ export const ERRORS = {
   DEVICE_OFFLINE: entry('operational', 503, EXIT.unavailable, true, 'The device is not connected'),
   DEVICE_TIMEOUT: entry('operational', 504, EXIT.unavailable, true, 'The device did not answer in time'),
   WORKLOAD_NOT_SERVING: entry('operational', 503, EXIT.unavailable, true, 'No device serves this model'),
+  SELF_TEST_FAILED: entry('operational', 500, EXIT.failed, false, 'The model does not give its golden output'),
+  INFERENCE_FAILED: entry('operational', 500, EXIT.failed, true, 'The engine could not compute the model'),
   WORKLOAD_FAILED: entry('operational', 500, EXIT.failed, true, 'The workload on the device failed'),
   TIMEOUT: entry('operational', 504, EXIT.unavailable, true, 'Something did not happen in time'),
   DOWNLOAD_FAILED: entry('operational', 502, EXIT.unavailable, true, 'A download did not complete'),

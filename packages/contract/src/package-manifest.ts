@@ -1,12 +1,6 @@
 import * as z from 'zod';
-import { nameSchema, sha256Schema, tensorSpecSchema } from './common.ts';
+import { nameSchema, packagePathSchema, sha256Schema, tensorSpecSchema } from './common.ts';
 import { postprocSchema, preprocSchema } from './pipeline-spec.ts';
-
-/** A relative path inside a package: no "..", no absolute path, no backslash. */
-export const packagePathSchema = z
-  .string()
-  .max(255)
-  .regex(/^[A-Za-z0-9_][A-Za-z0-9_.-]*(\/[A-Za-z0-9_][A-Za-z0-9_.-]*)*$/, 'must be a relative path without ".."');
 
 /**
  * `manifest.json` of what a device gets: every file with its sha256, and all that is needed to serve it. Its own

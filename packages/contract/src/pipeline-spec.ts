@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { buildOptionsSchema, targetNameSchema } from './build-options.ts';
 import { nameSchema } from './common.ts';
 
 /**
@@ -185,5 +186,7 @@ export const pipelineSpecSchema = z.strictObject({
   task: nameSchema.optional(),
   split: splitBlockSchema.optional(),
   train: trainBlockSchema.optional(),
+  /** Native packages to build of every registered version. */
+  build: buildOptionsSchema.extend({ targets: z.array(targetNameSchema).min(1).max(16) }).optional(),
 });
 export type PipelineSpec = z.infer<typeof pipelineSpecSchema>;

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
-import { AppError } from '@selvedge/contract';
+import { AppError, targetOf } from '@selvedge/contract';
 import { createLogger, type Logger } from '@selvedge/runtime';
 import { DiskVersionStore } from '../adapters/disk/disk-version-store.ts';
 import { lockFolder } from '../adapters/disk/folder-lock.ts';
@@ -10,10 +10,13 @@ import { openBlob, tlsOptions } from '../adapters/http/device-http.ts';
 import { MqttDeviceChannel } from '../adapters/mqtt/mqtt-device-channel.ts';
 import { ChildModelHost } from '../adapters/process/child-model-host.ts';
 import { HandingServingPort } from '../adapters/process/handing-serving-port.ts';
+import { resourceLimits } from '../adapters/process/resource-limits.ts';
+import { runPackage } from '../adapters/process/run-package.ts';
 import { LinuxSensors } from '../adapters/sensors/linux-sensors.ts';
 import { AGENT_VERSION } from '../domain/agent-version.ts';
 import { Commands } from '../services/commands.ts';
 import { IdentityRenewal } from '../services/identity-renewal.ts';
+import { PackageBench } from '../services/package-bench.ts';
 import { Reconciler } from '../services/reconciler.ts';
 import { Reporter } from '../services/reporter.ts';
 import { Telemetry } from '../services/telemetry.ts';
@@ -37,6 +40,18 @@ async function needIdentity(dir: string): Promise<StoredIdentity> {
   throw new AppError('CONFLICT', { message: `${dir} has not joined a server.`, hint: 'Run: selvedge-agent join URL --token T --dir DIR' });
 }
 
+function armVersion(): unknown {
+  return 'arm_version' in process.config.variables ? process.config.variables.arm_version : undefined;
+}
+
+/** Targets whose native packages this device runs: the set one, else those of this machine. */
+function targetsOf({ target }: Settings): string[] {
+  // Packages for armv7 use instructions that an ARMv6 core (Pi 1, Pi Zero) does not have.
+  if (target === undefined && process.arch === 'arm' && Number(armVersion()) < 7) return [];
+  const found = target ?? targetOf(process.arch, process.platform);
+  return found === undefined ? [] : [found];
+}
+
 /** Puts the parts together. Nothing acts before `start`. */
 function assemble(options: RunOptions, device: string, settings: Settings, log: Logger) {
   const { dir, mainUrl } = options;
@@ -46,14 +61,20 @@ function assemble(options: RunOptions, device: string, settings: Settings, log: 
   const access = async () => accessOf(await needIdentity(dir));
   const states = new FolderStateStore(dir);
   const sensors = new LinuxSensors(dir);
+  const targets = targetsOf(settings);
+  const { emulator } = settings;
+  const storeIn = (folder: string) =>
+    new DiskVersionStore({
+      root: join(dir, folder),
+      openBlob: async (sha256, offset, signal) => openBlob(await access(), sha256, offset, signal),
+      caPem: async () => (await access()).caPem,
+      log,
+    });
   const reconciler: Reconciler = new Reconciler({
     states,
-    versions: new DiskVersionStore({
-      root: join(dir, 'versions'),
-      openBlob: async (sha256, offset, signal) => openBlob(await access(), sha256, offset, signal),
-      log,
-    }),
-    host: new ChildModelHost({ command: modelServerCommand(mainUrl), log }),
+    versions: storeIn('versions'),
+    host: new ChildModelHost({ command: modelServerCommand(mainUrl), emulator, device, resources: resourceLimits(settings), log }),
+    targets,
     makePort: () => new HandingServingPort(log),
     log,
     clock,
@@ -81,12 +102,24 @@ function assemble(options: RunOptions, device: string, settings: Settings, log: 
     channel,
     states,
     instanceId,
-    info: sensors.describe(AGENT_VERSION),
+    info: { ...sensors.describe(AGENT_VERSION), targets },
     workloads: () => reconciler.reports(),
     observedRevision: () => reconciler.observedRevision,
     log,
   });
-  const commands = new Commands({ channel, has: (name) => reconciler.has(name), serving: (name) => reconciler.serving(name), clock, log });
+  const bench = new PackageBench({
+    store: storeIn('bench'),
+    targets,
+    run: (folder, args, timeoutMs) => runPackage(folder, args, { emulator, timeoutMs }),
+  });
+  const commands = new Commands({
+    channel,
+    has: (name) => reconciler.has(name),
+    serving: (name) => reconciler.serving(name),
+    bench: (command) => bench.measure(command),
+    clock,
+    log,
+  });
   const telemetry = new Telemetry({
     sensors,
     channel,

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { targetNameSchema } from '@selvedge/contract';
 import { readJsonFile } from '@selvedge/runtime';
 import * as z from 'zod';
 
@@ -10,6 +11,14 @@ export const settingsSchema = z.strictObject({
   telemetryBatchS: z.number().min(1).max(86_400).optional(),
   /** Seconds without traffic after which the connection is probed; default 60. */
   keepaliveS: z.int().min(5).max(3600).optional(),
+  /** Whose native packages it runs; default: those of this machine. */
+  target: targetNameSchema.optional(),
+  /** Program that runs executables of another architecture, such as qemu-arm-static, for trials; needs `target`. */
+  emulator: z.string().min(1).max(4096).optional(),
+  /** Most memory that one workload may have, MiB; default three quarters of the machine's. */
+  memoryLimitMiB: z.int().min(16).optional(),
+  /** Most CPU that one workload may use, in cores; default no limit. */
+  cpuLimit: z.number().min(0.01).max(1024).optional(),
   /** Default info. */
   logLevel: z.enum(['debug', 'info', 'warn', 'error']).optional(),
 });

@@ -1,12 +1,16 @@
-import { type DesiredState, desiredStateSchema, fileReferenceSchema, nameSchema } from '@selvedge/contract';
+import { type DesiredState, desiredStateSchema, fileReferenceSchema, nameSchema, nativePackageReferenceSchema } from '@selvedge/contract';
 import * as z from 'zod';
 
-/** One version of a workload as the device knows it. `key` is its folder's name. */
+/**
+ * One way to serve one version of a workload, as the device knows it. `key` is its folder's name. With `native` its files are
+ * those of the native package, without it those that the manifest for the model server names.
+ */
 const versionRecordSchema = z.object({
   key: z.string().regex(/^[A-Za-z0-9_-]{1,80}$/),
   model: nameSchema,
   version: z.string().min(1).max(63),
   manifest: fileReferenceSchema,
+  native: nativePackageReferenceSchema.optional(),
 });
 export type VersionRecord = z.infer<typeof versionRecordSchema>;
 

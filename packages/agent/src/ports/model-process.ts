@@ -30,8 +30,8 @@ export interface ModelProcess {
 
 export interface ModelHost {
   /**
-   * Starts a model server on a package folder; resolves when its process answers, not yet ready to serve.
+   * Starts a model server, or the executable of a native package, on a package folder; resolves when its process answers, not yet ready to serve.
    * @throws AppError WORKLOAD_FAILED (operational).
    */
-  start(name: string, folder: string, signal: AbortSignal): Promise<ModelProcess>;
+  start(what: { name: string; folder: string; isNative: boolean }, signal: AbortSignal): Promise<ModelProcess>;
 }

@@ -27,12 +27,13 @@ function setUp(infer: ModelProcess['infer'] = async () => result) {
     channel,
     has: (name) => name !== 'unknown',
     serving: (name) => (name === 'colours' ? target : undefined),
+    bench: async () => Promise.reject(new AppError('CONFLICT', { message: 'no package' })),
     clock: () => NOW,
     log: createLogger({ name: 'test', write: () => undefined }),
   });
   return { commands, replies };
 }
-const command = (more: Partial<Command> = {}): Command => ({
+const command = (more: Partial<Extract<Command, { type: 'infer' }>> = {}): Command => ({
   v: 1,
   id: 'a',
   expiresAt: new Date(NOW + 1000).toISOString(),

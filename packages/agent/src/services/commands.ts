@@ -1,16 +1,30 @@
-import { AppError, commandSchema, DEVICE_CHANNEL_VERSION, MAX_INFER_BODY_BYTES, type Reply, toAppError } from '@selvedge/contract';
+import {
+  AppError,
+  type Command,
+  commandSchema,
+  DEVICE_CHANNEL_VERSION,
+  MAX_INFER_BODY_BYTES,
+  type NativeBench,
+  type Reply,
+  toAppError,
+} from '@selvedge/contract';
 import { describeError, type Logger } from '@selvedge/runtime';
 import * as z from 'zod';
 import type { DeviceChannel } from '../ports/device-channel.ts';
 import type { ModelProcess } from '../ports/model-process.ts';
+import type { BenchCommand } from './package-bench.ts';
 
 export interface CommandsOptions {
   channel: DeviceChannel;
   has: (workload: string) => boolean;
   serving: (workload: string) => ModelProcess | undefined;
+  /** Measures a native package. */
+  bench: (command: BenchCommand) => Promise<NativeBench>;
   clock: () => number;
   log: Logger;
 }
+
+type InferCommand = Extract<Command, { type: 'infer' }>;
 
 const MAX_AT_ONCE = 16;
 const REMEMBERED_IDS = 256;
@@ -52,23 +66,16 @@ export class Commands {
     try {
       const command = commandSchema.safeParse(payload);
       if (!command.success) throw new AppError('INPUT_INVALID', { message: 'This agent does not know that command.' });
-      const { expiresAt, workload, contentType, bodyBase64 } = command.data;
+      const { expiresAt } = command.data;
       if (Date.parse(expiresAt) < this.#options.clock()) {
         this.#options.log.warn('a command that came too late was dropped', { id: command.data.id, expiresAt });
         return undefined;
       }
       if (this.#running >= MAX_AT_ONCE) throw new AppError('RATE_LIMITED', { message: 'The device has too many requests under way.' });
-      const body = Buffer.from(bodyBase64, 'base64');
-      if (body.length > MAX_INFER_BODY_BYTES)
-        throw new AppError('PAYLOAD_TOO_LARGE', { message: `A body may have ${MAX_INFER_BODY_BYTES} bytes.` });
-      const target = this.#options.serving(workload);
-      if (target === undefined) {
-        const why = this.#options.has(workload) ? 'is not serving now' : 'is not on this device';
-        throw new AppError('WORKLOAD_NOT_SERVING', { message: `The workload "${workload}" ${why}.` });
-      }
       this.#running += 1;
       try {
-        return { ok: true, infer: await target.infer(contentType, body) };
+        if (command.data.type === 'bench') return { ok: true, bench: await this.#options.bench(command.data) };
+        return { ok: true, infer: await this.#infer(command.data) };
       } finally {
         this.#running -= 1;
       }
@@ -77,5 +84,17 @@ export class Commands {
       if (error.kind === 'bug') this.#options.log.error('a command failed', describeError(error));
       return { ok: false, error: { code: error.code, message: error.message.slice(0, 4096) } };
     }
+  }
+
+  async #infer({ workload, contentType, bodyBase64 }: InferCommand) {
+    const body = Buffer.from(bodyBase64, 'base64');
+    if (body.length > MAX_INFER_BODY_BYTES)
+      throw new AppError('PAYLOAD_TOO_LARGE', { message: `A body may have ${MAX_INFER_BODY_BYTES} bytes.` });
+    const target = this.#options.serving(workload);
+    if (target === undefined) {
+      const why = this.#options.has(workload) ? 'is not serving now' : 'is not on this device';
+      throw new AppError('WORKLOAD_NOT_SERVING', { message: `The workload "${workload}" ${why}.` });
+    }
+    return target.infer(contentType, body);
   }
 }

@@ -12,6 +12,8 @@ export interface ReconcilerOptions {
   versions: VersionStore;
   host: ModelHost;
   makePort: () => ServingPort;
+  /** Targets whose native packages this device runs, the best first. */
+  targets: readonly string[];
   log: Logger;
   clock: () => number;
   backoff: Backoff;
@@ -87,13 +89,14 @@ export class Reconciler {
   }
 
   #makeKeeper(name: string, saved?: AgentState['workloads'][string]): WorkloadKeeper {
-    const { versions, host, makePort, log, clock, backoff, onChange } = this.#options;
+    const { versions, host, makePort, targets, log, clock, backoff, onChange } = this.#options;
     const keeper: WorkloadKeeper = new WorkloadKeeper(
       {
         name,
         store: versions,
         host,
         port: makePort(),
+        targets,
         log,
         clock,
         backoff,

@@ -1,11 +1,11 @@
 import { AppError, type DesiredWorkload, toAppError, type WorkloadReport } from '@selvedge/contract';
 import { type Backoff, describeError, type Logger } from '@selvedge/runtime';
 import { EMPTY_SAVED_WORKLOAD, type SavedWorkload } from '../domain/agent-state.ts';
-import { versionKey } from '../domain/version-key.ts';
 import { afterStep, nextStep, type Step, type WorkloadState, wakeAtMs } from '../domain/workload-plan.ts';
 import type { ModelHost, ModelProcess } from '../ports/model-process.ts';
 import type { ServingPort } from '../ports/serving-port.ts';
 import type { VersionStore } from '../ports/version-store.ts';
+import { RuntimeChoice } from './runtime-choice.ts';
 import { WorkloadAddress } from './workload-address.ts';
 import { WorkloadFaults } from './workload-faults.ts';
 import { WorkloadRecords } from './workload-records.ts';
@@ -17,6 +17,8 @@ export interface KeeperOptions {
   store: VersionStore;
   host: ModelHost;
   port: ServingPort;
+  /** Targets whose native packages this device runs. */
+  targets: readonly string[];
   log: Logger;
   /** Unix milliseconds. */
   clock: () => number;
@@ -48,6 +50,7 @@ export class WorkloadKeeper {
   readonly #steps: WorkloadSteps;
   readonly #address: WorkloadAddress;
   readonly #faults: WorkloadFaults;
+  readonly #choice: RuntimeChoice;
   #state: WorkloadState;
   #current: StepProgress | null = null;
   #currentAbort: AbortController | undefined;
@@ -64,6 +67,7 @@ export class WorkloadKeeper {
     const log = options.log.child({ workload: name });
     this.#address = new WorkloadAddress({ port, log, clock, backoff });
     this.#faults = new WorkloadFaults({ backoff, clock, log });
+    this.#choice = new RuntimeChoice(options.targets, log);
     this.#records = new WorkloadRecords(saved, onSave, log);
     this.#steps = new WorkloadSteps({
       name,
@@ -88,9 +92,6 @@ export class WorkloadKeeper {
     const before = this.#desiredKey();
     this.#desired = desired;
     const key = this.#desiredKey();
-    if (desired !== null && key !== null) {
-      this.#records.set({ key, model: desired.model, version: desired.version, manifest: desired.manifest });
-    }
     if (before !== key) {
       this.#faults.clear();
       // A download or a probe of a version that nobody wants any more need not be waited for.
@@ -158,11 +159,12 @@ export class WorkloadKeeper {
       fault: this.#faults.fault ?? (portFault === null ? null : { key: desiredKey ?? '', ...portFault }),
       restarts: this.#restarts,
       servingSinceMs: this.#servingSinceMs,
+      nativeError: this.#choice.refusal(this.#desired),
     });
   }
 
   #desiredKey(): string | null {
-    return this.#desired === null ? null : versionKey(this.#desired.version, this.#desired.manifest.sha256);
+    return this.#desired === null ? null : this.#choice.choose(this.#desired).key;
   }
 
   async #run(): Promise<void> {
@@ -185,7 +187,9 @@ export class WorkloadKeeper {
   }
 
   #next(nowMs: number): Step | undefined {
-    return this.#stopped ? undefined : nextStep(this.#desiredKey(), this.#state, nowMs);
+    if (this.#stopped) return undefined;
+    if (this.#desired !== null) this.#records.set(this.#choice.choose(this.#desired));
+    return nextStep(this.#desiredKey(), this.#state, nowMs);
   }
 
   async #execute(step: Step): Promise<void> {
@@ -240,6 +244,8 @@ export class WorkloadKeeper {
 
   #rest(key: string, error: AppError, startAnew: boolean): void {
     this.#state = this.#faults.rest(this.#state, key, error, startAnew);
+    const attempts = this.#state.failures.find((failure) => failure.key === key)?.attempts ?? 0;
+    this.#choice.failed(this.#desired, key, error, attempts);
     if (this.#state.routed === null) this.#servingSinceMs = null;
     this.#options.onChange();
   }

@@ -26,6 +26,7 @@ export interface ReportInput {
   fault: WorkloadFault | null;
   restarts: number;
   servingSinceMs: number | null;
+  nativeError: WorkloadReport['nativeError'];
 }
 
 const STATE_OF_STEP: Partial<Record<StepKind, WorkloadReport['state']>> = {
@@ -49,7 +50,7 @@ function stateOf(input: ReportInput): WorkloadReport['state'] {
 
 /** What the server is told about one workload; undefined when it goes away and nothing is known of it. */
 export function buildReport(input: ReportInput): WorkloadReport | undefined {
-  const { name, desired, records, state, port, current, fault, restarts, servingSinceMs } = input;
+  const { name, desired, records, state, port, current, fault, restarts, servingSinceMs, nativeError } = input;
   const routed = state.routed === null ? undefined : records.get(state.routed);
   const previous = state.previous === null ? undefined : records.get(state.previous);
   const known = desired ?? routed ?? [...records.values()][0];
@@ -66,5 +67,7 @@ export function buildReport(input: ReportInput): WorkloadReport | undefined {
     error: fault === null ? null : { code: fault.code, message: fault.message.slice(0, 4096), at: fault.at },
     restarts,
     servingSince: routed === undefined || servingSinceMs === null ? null : new Date(servingSinceMs).toISOString(),
+    ...(routed === undefined ? {} : { runtime: routed.native?.package ?? 'model-server' }),
+    nativeError,
   };
 }

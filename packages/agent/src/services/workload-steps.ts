@@ -56,7 +56,7 @@ export class WorkloadSteps {
         return store.fetch(name, record, (doneBytes, totalBytes) => onProgress(step, doneBytes, totalBytes), signal);
       }
       case 'start':
-        return this.#start(key, signal);
+        return this.#start(key, record?.native !== undefined, signal);
       case 'probe':
         return this.#need(key).probe(signal);
       case 'switch':
@@ -88,10 +88,10 @@ export class WorkloadSteps {
     return found;
   }
 
-  async #start(key: string, signal: AbortSignal): Promise<void> {
+  async #start(key: string, isNative: boolean, signal: AbortSignal): Promise<void> {
     const { name, host, store, openPort, onEnd } = this.#options;
     await openPort();
-    const started = await host.start(`${name} ${key}`, store.folder(name, key), signal);
+    const started = await host.start({ name: `${name} ${key}`, folder: store.folder(name, key), isNative }, signal);
     this.#processes.set(key, started);
     void started.exited.then((end) => {
       if (this.#processes.get(key) === started) this.#processes.delete(key);

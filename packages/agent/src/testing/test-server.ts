@@ -1,5 +1,5 @@
 import 'reflect-metadata';
-import { webcrypto, X509Certificate } from 'node:crypto';
+import { KeyObject, webcrypto, X509Certificate } from 'node:crypto';
 import { createServer as createHttp, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { createServer as createTls, type TLSSocket } from 'node:tls';
@@ -20,6 +20,7 @@ import {
   type WorkloadReport,
 } from '@selvedge/contract';
 import { sha256Hex, waitUntil } from '@selvedge/runtime';
+import type { PackageSigner } from '@selvedge/runtime/package-sealing';
 import { Aedes } from 'aedes';
 import type { TestPackage } from './make-package.ts';
 
@@ -64,6 +65,8 @@ function issue(
     webcrypto,
   );
 }
+
+type WithoutVersion<T> = T extends unknown ? Omit<T, 'v'> : never;
 
 /** What a test does to a blob on its way to the agent. */
 export type BlobFault = (response: ServerResponse, content: Buffer, offset: number) => boolean;
@@ -151,6 +154,25 @@ export class TestServer {
     for (const [sha256, content] of pack.blobs) this.blobs.set(sha256, content);
   }
 
+  /** A signer of packages that the CA of this server vouches for. */
+  async packageSigner(): Promise<PackageSigner> {
+    const keys = (await webcrypto.subtle.generateKey({ name: 'Ed25519' }, true, ['sign', 'verify'])) as webcrypto.CryptoKeyPair;
+    const certificate = await x509.X509CertificateGenerator.create(
+      {
+        subject: 'CN=test package signer',
+        issuer: this.#authority.certificate.subject,
+        publicKey: keys.publicKey,
+        signingKey: this.#authority.keys.privateKey,
+        signingAlgorithm: ALGORITHM,
+        notBefore: new Date(Date.now() - 60_000),
+        notAfter: new Date(Date.now() + 3_600_000),
+        extensions: [new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.codeSigning])],
+      },
+      webcrypto,
+    );
+    return { privateKey: KeyObject.from(keys.privateKey), certificatePem: certificate.toString('pem') };
+  }
+
   workload(pack: TestPackage, more: Partial<DesiredWorkload> = {}): DesiredWorkload {
     const { model, version } = pack.manifest;
     const manifest = { sha256: sha256Hex(pack.manifestBytes), sizeBytes: pack.manifestBytes.length };
@@ -171,7 +193,7 @@ export class TestServer {
     });
   }
 
-  async command(device: string, command: Omit<Command, 'v'>): Promise<Reply> {
+  async command(device: string, command: WithoutVersion<Command>): Promise<Reply> {
     await this.publish(deviceTopic(device, 'commands'), { v: 1, ...command });
     return waitUntil(
       () => {

@@ -1,5 +1,7 @@
 import * as z from 'zod';
+import { targetNameSchema } from '../build-options.ts';
 import { labelsSchema, nameSchema, sha256Schema, timestampSchema } from '../common.ts';
+import { nativeBenchSchema } from '../native-package.ts';
 
 /** Wire version of the messages below; each carries it as `v`. */
 export const DEVICE_CHANNEL_VERSION = 1;
@@ -7,6 +9,17 @@ const v = z.literal(DEVICE_CHANNEL_VERSION);
 
 /** A file a device fetches by `GET /device/v1/blobs/{sha256}` on the device port. */
 export const fileReferenceSchema = z.object({ sha256: sha256Schema, sizeBytes: z.int().min(0) });
+
+/** A signed package archive, and the digest of the manifest in it. */
+export const nativePackageReferenceSchema = z.object({
+  package: nameSchema,
+  model: nameSchema,
+  version: z.string().min(1).max(63),
+  target: targetNameSchema,
+  archive: fileReferenceSchema,
+  manifestSha256: sha256Schema,
+});
+export type NativePackageReference = z.infer<typeof nativePackageReferenceSchema>;
 
 /** One thing to keep running. `name` is the InferenceModel's. */
 export const desiredWorkloadSchema = z.object({
@@ -16,6 +29,8 @@ export const desiredWorkloadSchema = z.object({
   version: z.string().min(1).max(63),
   /** The package manifest; everything else is named in it. */
   manifest: fileReferenceSchema,
+  /** A native package of the same version for this device's target. The agent prefers it and falls back to the model server. */
+  native: nativePackageReferenceSchema.optional(),
   /** 0: the agent picks a free port and keeps it. */
   servingPort: z.int().min(0).max(65_535),
 });
@@ -42,6 +57,13 @@ export const workloadReportSchema = z.object({
   /** How often the process was started again since the agent began to keep it. */
   restarts: z.int().min(0),
   servingSince: timestampSchema.nullable(),
+  /** What serves: `model-server`, or the name of the native package; absent from agents that know only the former. */
+  runtime: z.string().max(300).optional(),
+  /** Why the native package does not serve although there is one. */
+  nativeError: z
+    .object({ code: z.string(), message: z.string().max(4096) })
+    .nullable()
+    .optional(),
 });
 export type WorkloadReport = z.infer<typeof workloadReportSchema>;
 
@@ -54,6 +76,8 @@ export const deviceInfoSchema = z.object({
   cpuModel: z.string().max(256),
   cpus: z.int().min(0),
   memoryBytes: z.int().min(0),
+  /** Targets whose packages it can run, the best first. */
+  targets: z.array(targetNameSchema).max(16).optional(),
 });
 export type DeviceInfo = z.infer<typeof deviceInfoSchema>;
 
@@ -96,16 +120,29 @@ export const telemetryBatchSchema = z.object({ v, samples: z.array(telemetrySamp
 export type TelemetryBatch = z.infer<typeof telemetryBatchSchema>;
 
 /** Commands are answered by one reply with the same id; an agent that does not know a type answers with an error. */
-export const commandSchema = z.object({
+const commandHead = {
   v,
   id: z.string().min(1).max(64),
   /** The device drops a command that arrives later than this. */
   expiresAt: timestampSchema,
-  type: z.literal('infer'),
-  workload: nameSchema,
-  contentType: z.string().max(128),
-  bodyBase64: z.base64(),
-});
+};
+export const commandSchema = z.discriminatedUnion('type', [
+  z.object({
+    ...commandHead,
+    type: z.literal('infer'),
+    workload: nameSchema,
+    contentType: z.string().max(128),
+    bodyBase64: z.base64(),
+  }),
+  /** Measures a native package, fetching it first if need be. */
+  z.object({
+    ...commandHead,
+    type: z.literal('bench'),
+    native: nativePackageReferenceSchema,
+    seconds: z.int().min(1).max(600),
+    threads: z.int().min(1).max(64),
+  }),
+]);
 export type Command = z.infer<typeof commandSchema>;
 
 export const inferResultSchema = z.object({
@@ -121,8 +158,9 @@ export type InferResult = z.infer<typeof inferResultSchema>;
 export const replySchema = z.object({
   v,
   id: z.string().min(1).max(64),
-  outcome: z.discriminatedUnion('ok', [
+  outcome: z.union([
     z.object({ ok: z.literal(true), infer: inferResultSchema }),
+    z.object({ ok: z.literal(true), bench: nativeBenchSchema }),
     z.object({ ok: z.literal(false), error: z.object({ code: z.string(), message: z.string().max(4096) }) }),
   ]),
 });

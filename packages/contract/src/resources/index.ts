@@ -3,6 +3,7 @@ import { datasetDocumentSchema, datasetSchema, datasetVersionSchema } from './da
 import { deviceDocumentSchema, deviceSchema } from './device.ts';
 import { inferenceModelDocumentSchema, inferenceModelSchema } from './inference-model.ts';
 import { modelDocumentSchema, modelSchema, modelVersionSchema } from './model.ts';
+import { packageDocumentSchema, packageSchema } from './package.ts';
 import { pipelineDocumentSchema, pipelineSchema } from './pipeline.ts';
 import { runSchema } from './run.ts';
 import { taskDocumentSchema, taskSchema } from './task.ts';
@@ -12,6 +13,7 @@ export * from './device.ts';
 export * from './envelope.ts';
 export * from './inference-model.ts';
 export * from './model.ts';
+export * from './package.ts';
 export * from './pipeline.ts';
 export * from './run.ts';
 export * from './task.ts';
@@ -26,6 +28,7 @@ export const KINDS = {
   Run: { plural: 'runs', document: null, resource: runSchema },
   Model: { plural: 'models', document: modelDocumentSchema, resource: modelSchema },
   ModelVersion: { plural: 'modelversions', document: null, resource: modelVersionSchema },
+  Package: { plural: 'packages', document: packageDocumentSchema, resource: packageSchema },
   InferenceModel: { plural: 'inferencemodels', document: inferenceModelDocumentSchema, resource: inferenceModelSchema },
 } as const;
 export type Kind = keyof typeof KINDS;
@@ -39,6 +42,7 @@ export const KIND_NAMES = [
   'Run',
   'Model',
   'ModelVersion',
+  'Package',
   'InferenceModel',
 ] as const satisfies readonly Kind[];
 export const kindSchema = z.enum(KIND_NAMES);
@@ -50,6 +54,7 @@ export const anyDocumentSchema = z.discriminatedUnion('kind', [
   taskDocumentSchema,
   pipelineDocumentSchema,
   modelDocumentSchema,
+  packageDocumentSchema,
   inferenceModelDocumentSchema,
 ]);
 export type AnyDocument = z.infer<typeof anyDocumentSchema>;
@@ -63,6 +68,7 @@ export const anyResourceSchema = z.discriminatedUnion('kind', [
   runSchema,
   modelSchema,
   modelVersionSchema,
+  packageSchema,
   inferenceModelSchema,
 ]);
 export type AnyResource = z.infer<typeof anyResourceSchema>;

@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { targetNameSchema } from '../build-options.ts';
 import { labelsSchema, nameSchema, sha256Schema, timestampSchema } from '../common.ts';
 import { inferResultSchema, telemetrySampleSchema } from '../device-channel/messages.ts';
 import {
@@ -9,6 +10,7 @@ import {
   metricPointSchema,
   modelSchema,
   modelVersionSchema,
+  packageBenchmarkSchema,
   runSchema,
 } from '../resources/index.ts';
 import { artifactStatusSchema } from '../tool-api.ts';
@@ -81,6 +83,33 @@ export const datasetImportRequestSchema = z.strictObject({
 
 export const startRunRequestSchema = z.strictObject({ datasetVersion: z.int().min(1).optional() });
 export const inferResponseSchema = z.object({ device: nameSchema, roundTripMs: z.number(), infer: inferResultSchema });
+
+/** A platform that packages can be built for, and whether its toolchain is on the machine of the build tool. */
+export const targetSchema = z.object({
+  name: targetNameSchema,
+  description: z.string(),
+  installed: z.boolean(),
+  extras: z.array(z.string()),
+  sizeBytes: z.int().min(0).nullable(),
+  compiler: z.string().nullable(),
+});
+export type Target = z.infer<typeof targetSchema>;
+/** `targets.json` in the targets folder, written by `selvedge target`: what the server shows. */
+export const targetsFileSchema = z.object({ formatVersion: z.literal(1), targets: z.array(targetSchema) });
+
+export const benchRequestSchema = z.strictObject({
+  /** A device by name, or all that match a label selector. */
+  device: nameSchema.optional(),
+  selector: z.string().max(2048).optional(),
+  /** How long to measure; default 10. */
+  seconds: z.int().min(1).max(600).optional(),
+  /** Default 1. */
+  threads: z.int().min(1).max(64).optional(),
+});
+export const benchResponseSchema = z.object({
+  results: z.array(packageBenchmarkSchema),
+  failures: z.array(z.object({ device: nameSchema, code: z.string(), message: z.string() })),
+});
 
 export const listSchema = <T extends z.ZodType>(item: T) => z.object({ items: z.array(item) });
 

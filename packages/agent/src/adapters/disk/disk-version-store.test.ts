@@ -36,6 +36,7 @@ beforeEach(async () => {
   store = new DiskVersionStore({
     root,
     log,
+    caPem: async () => '',
     openBlob: async (sha256, offset) => {
       opened.push(sha256);
       const content = blobs.get(sha256);

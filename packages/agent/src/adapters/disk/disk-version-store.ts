@@ -25,6 +25,8 @@ export interface DiskVersionStoreOptions {
   root: string;
   /** Opens a blob of the server from a byte on. */
   openBlob: (sha256: string, offset: number, signal: AbortSignal) => Promise<DownloadResponse>;
+  /** The CA that signed this device's and the package signer's certificates, PEM. */
+  caPem: () => Promise<string>;
   log: Logger;
 }
 
@@ -98,9 +100,18 @@ export class DiskVersionStore implements VersionStore {
   ): Promise<void> {
     const target = this.folder(workload, record.key);
     if (await exists(target)) return;
+    const { native } = record;
     const partial = `${target}${PARTIAL}`;
     try {
       await mkdir(partial, { recursive: true });
+      if (native !== undefined) {
+        const { fetchNativeFiles, placeNativeFiles } = await import('./native-files.ts');
+        const { openBlob, caPem, log } = this.#options;
+        const open = (offset: number) => openBlob(native.archive.sha256, offset, signal);
+        await placeNativeFiles(await fetchNativeFiles({ partial, record, native, openBlob: open, caPem, onProgress, signal, log }), target);
+        await syncFolder(dirname(target));
+        return;
+      }
       await this.#fetchFiles(partial, record, onProgress, signal);
       await rename(partial, target);
       await syncFolder(dirname(target));
@@ -111,6 +122,10 @@ export class DiskVersionStore implements VersionStore {
 
   async verify(workload: string, record: VersionRecord, signal: AbortSignal): Promise<void> {
     const folder = this.folder(workload, record.key);
+    if (record.native !== undefined) {
+      const { verifyNativeFiles } = await import('./native-files.ts');
+      return verifyNativeFiles(folder, record, record.native, signal);
+    }
     const manifest = await readManifest(folder, record);
     for (const file of manifest.files) {
       let actual: string;

@@ -1,10 +1,16 @@
 import { EXIT_WITH_PARENT_ENV, type Logger } from '@selvedge/runtime';
 import type { ModelHost, ModelProcess } from '../../ports/model-process.ts';
 import { ChildModelProcess, DEFAULT_LIVENESS, type LivenessLimits } from './child-model-process.ts';
+import type { ResourceLimits } from './resource-limits.ts';
 
 export interface ChildModelHostOptions {
   /** Program and first arguments of the model server. */
   command: readonly string[];
+  /** Program that runs the executables of native packages; undefined: the kernel. */
+  emulator?: string | undefined;
+  /** Name of the device: control groups are told apart by it, as several agents may share a machine. */
+  device: string;
+  resources: ResourceLimits;
   limits?: Partial<LivenessLimits>;
   log: Logger;
 }
@@ -12,7 +18,10 @@ export interface ChildModelHostOptions {
 /** A model server allocates large tensors all the time: the agent's thrifty malloc would slow it down. */
 const OWN_MALLOC = { MALLOC_TRIM_THRESHOLD_: undefined, MALLOC_TOP_PAD_: undefined, MALLOC_MMAP_THRESHOLD_: undefined };
 
-/** Starts model servers as child processes that end with us, however we end: their stdin and IPC channel close. */
+/**
+ * Starts model servers and native packages as child processes that end with us, however we end: their stdin and IPC channel
+ * close. Both speak the same protocol, and both are held to the resource limits.
+ */
 export class ChildModelHost implements ModelHost {
   readonly #options: ChildModelHostOptions;
 
@@ -20,18 +29,29 @@ export class ChildModelHost implements ModelHost {
     this.#options = options;
   }
 
-  async start(name: string, folder: string, signal: AbortSignal): Promise<ModelProcess> {
-    const { command, limits, log } = this.#options;
-    const [program = process.execPath, ...args] = command;
-    // Loaded with the first model server only: an agent that serves nothing does without.
+  async start(what: { name: string; folder: string; isNative: boolean }, signal: AbortSignal): Promise<ModelProcess> {
+    const { limits, log, device, resources } = this.#options;
+    // Loaded with the first workload only: an agent that serves nothing does without.
     const { spawn } = await import('node:child_process');
+    const { makeControlGroup, withRlimits } = await import('./resource-limits.ts');
+    const group = await makeControlGroup(`${device}.${what.name}`, resources);
+    const command = this.#command(what.folder, what.isNative);
+    // V8 and emulators reserve far more address space than they use, so for them there is no other limit.
+    const limited = group === undefined && what.isNative && this.#options.emulator === undefined;
+    const [program = '', ...args] = limited ? withRlimits(command, resources) : command;
     signal.throwIfAborted();
-    const child = spawn(program, [...args, '--package', folder, '--port', '0'], {
+    const child = spawn(program, args, {
       env: { ...process.env, ...OWN_MALLOC, [EXIT_WITH_PARENT_ENV]: '1' },
       // Its log lines go straight to our stderr; passing them through would cost us memory and time.
       stdio: ['pipe', 'ignore', 'inherit', 'ipc'],
     });
-    const started = new ChildModelProcess(child, name, { ...DEFAULT_LIVENESS, ...limits }, log);
+    const started = new ChildModelProcess(child, what.name, { ...DEFAULT_LIVENESS, ...limits }, log);
+    const failed = (error: unknown) =>
+      log.warn('a control group could not be used', { workload: what.name, error: error instanceof Error ? error.message : String(error) });
+    if (group !== undefined) {
+      if (child.pid !== undefined) await group.add(child.pid).catch(failed);
+      void started.exited.then(() => group.remove()).catch(failed);
+    }
     try {
       await started.listening(signal);
     } catch (error) {
@@ -39,5 +59,11 @@ export class ChildModelHost implements ModelHost {
       throw error;
     }
     return started;
+  }
+
+  #command(folder: string, isNative: boolean): string[] {
+    const { command, emulator } = this.#options;
+    if (!isNative) return [...(command.length === 0 ? [process.execPath] : command), '--package', folder, '--port', '0'];
+    return [...(emulator === undefined ? [] : [emulator]), `${folder}/run`, '--serve', '127.0.0.1:0', '--agent-channel'];
   }
 }

@@ -1,0 +1,1 @@
+export { type VerifiedPackage, type VerifyPackageOptions, verifyPackageArchive } from './verify-archive.ts';

@@ -1,0 +1,277 @@
+import { createHash, type X509Certificate } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import {
+  AppError,
+  dsseEnvelopeSchema,
+  issuesOf,
+  MANIFEST_ENTRY,
+  MAX_MANIFEST_BYTES,
+  MAX_PROVENANCE_BYTES,
+  type NativeManifest,
+  nativeManifestSchema,
+  PROVENANCE_ENTRY,
+  type Provenance,
+  provenanceSchema,
+} from '@selvedge/contract';
+import { type Extract, type ExtractEvents, extract } from 'tar-stream';
+import type * as z from 'zod';
+import { sha256Hex } from '../digest.ts';
+import { explainDiskError } from '../system-error.ts';
+import { PackageFolder } from './package-folder.ts';
+import { SealReader } from './seal.ts';
+import { isSealOf, signatureInvalid, verifyEnvelope } from './signature.ts';
+import { decompressZstd } from './zstd-stream.ts';
+
+export interface VerifyPackageOptions {
+  /** The archive: a stream of its bytes, or the path of the file. */
+  source: AsyncIterable<Uint8Array> | string;
+  /** Certificate of the authority whose signer is trusted, PEM. */
+  ca: string;
+  /** Digests that are known from elsewhere, e.g. from the desired state. */
+  expected?: { archiveSha256?: string; manifestSha256?: string };
+  /** Where to unpack to; must not exist or be empty. Nothing is written without it. */
+  destination?: string;
+  signal?: AbortSignal;
+}
+
+export interface VerifiedPackage {
+  manifest: NativeManifest;
+  provenance: Provenance;
+  archive: { sha256: string; sizeBytes: number };
+  manifestSha256: string;
+  /** The certificate that signed; `fingerprint256` is 64 hexadecimal digits. */
+  signer: { subject: string; fingerprint256: string };
+}
+
+/** One entry of a tar, as its reader hands it over. */
+type Entry = ExtractEvents['entry'][1];
+
+/** tar's headers and padding per entry, and the blocks at its end, with room to spare. */
+const ENTRY_OVERHEAD_BYTES = 4096;
+const END_OVERHEAD_BYTES = 64 * 1024;
+
+/**
+ * Checks a package's archive as it streams by, and unpacks it when asked to.
+ *
+ * Promises: no byte of the content is written before the manifest's signature held; only files that the manifest names are
+ * written, each with the size and sha256 that it says; the folder appears when everything held, the seal over the whole
+ * archive included, and nothing is left behind otherwise. Memory stays flat: a zstd window and one block.
+ *
+ * @throws AppError SIGNATURE_INVALID (user); DIGEST_MISMATCH (operational); ARCHIVE_UNSAFE (user) naming the entry;
+ * FILE_UNREADABLE (user) when `source` is a path that cannot be read; CONFLICT (user) when `destination` is not empty; DISK_FULL.
+ */
+export async function verifyPackageArchive(options: VerifyPackageOptions): Promise<VerifiedPackage> {
+  const folder = options.destination === undefined ? undefined : await PackageFolder.begin(options.destination);
+  try {
+    const verified = await new Verification(options, folder).run();
+    await folder?.commit();
+    return verified;
+  } catch (error) {
+    await folder?.abandon();
+    throw error;
+  }
+}
+
+interface Head {
+  manifest: NativeManifest;
+  provenance: Provenance;
+  manifestSha256: string;
+  certificate: X509Certificate;
+}
+
+class Verification {
+  readonly #options: VerifyPackageOptions;
+  readonly #folder: PackageFolder | undefined;
+  readonly #seal = new SealReader();
+  /** Most that the archive may decompress to; known exactly once the manifest is. */
+  #limitBytes = MAX_MANIFEST_BYTES + MAX_PROVENANCE_BYTES + END_OVERHEAD_BYTES;
+
+  constructor(options: VerifyPackageOptions, folder: PackageFolder | undefined) {
+    this.#options = options;
+    this.#folder = folder;
+  }
+
+  async run(): Promise<VerifiedPackage> {
+    const entries = extract();
+    const { signal } = this.#options;
+    const feeding = pipeline(Readable.from(this.#decompressed(), { objectMode: false }), entries, signal === undefined ? {} : { signal });
+    // a fault in what is fed explains more than the broken entry that it causes, so it is the one that is told
+    const fed = feeding.then(
+      () => undefined,
+      (error: unknown) => error,
+    );
+    let head: Head;
+    try {
+      head = await this.#readEntries(entries);
+    } catch (error) {
+      entries.destroy();
+      throw causeOf(await fed) ?? tarFault(error);
+    }
+    await feeding;
+    return this.#finish(head);
+  }
+
+  async *#decompressed(): AsyncGenerator<Uint8Array> {
+    let total = 0;
+    for await (const chunk of decompressZstd(this.#seal.withoutSeal(openSource(this.#options.source)))) {
+      total += chunk.length;
+      if (total > this.#limitBytes) throw unsafe('The archive unpacks to more than its manifest says.');
+      yield chunk;
+    }
+  }
+
+  async #readEntries(entries: Extract): Promise<Head> {
+    let manifestBytes: Buffer | undefined;
+    let head: Head | undefined;
+    let missing = new Map<string, NativeManifest['files'][number]>();
+    for await (const entry of entries) {
+      const { name, type } = entry.header;
+      if (type !== 'file') throw unsafe(`Entry ${quote(name)} is not a plain file.`);
+      if (manifestBytes === undefined) manifestBytes = await readHeadEntry(entry, MANIFEST_ENTRY, MAX_MANIFEST_BYTES);
+      else if (head === undefined) {
+        const envelope = await readHeadEntry(entry, PROVENANCE_ENTRY, MAX_PROVENANCE_BYTES);
+        head = this.#checkHead(manifestBytes, envelope);
+        missing = filesOf(head.manifest);
+        for (const file of missing.values()) this.#limitBytes += file.sizeBytes + ENTRY_OVERHEAD_BYTES;
+        await this.#folder?.write(MANIFEST_ENTRY, iterate(manifestBytes), false);
+        await this.#folder?.write(PROVENANCE_ENTRY, iterate(envelope), false);
+      } else {
+        await this.#takeFile(entry, missing.get(name));
+        missing.delete(name);
+      }
+    }
+    if (head === undefined) throw signatureInvalid('The archive has no signed manifest.');
+    const [first] = missing.keys();
+    if (first !== undefined) throw unsafe(`File ${quote(first)} of the manifest is missing.`);
+    return head;
+  }
+
+  #checkHead(manifestBytes: Buffer, envelopeBytes: Buffer): Head {
+    const envelope = parseJson(envelopeBytes, dsseEnvelopeSchema, PROVENANCE_ENTRY);
+    const { payload, signer } = verifyEnvelope(envelope, this.#options.ca);
+    const provenance = parseJson(payload, provenanceSchema, PROVENANCE_ENTRY);
+    const manifestSha256 = sha256Hex(manifestBytes);
+    if (provenance.subject[0]?.digest.sha256 !== manifestSha256)
+      throw signatureInvalid(`${MANIFEST_ENTRY} is not the one that was signed.`);
+    const expected = this.#options.expected?.manifestSha256;
+    if (expected !== undefined && expected !== manifestSha256) throw mismatch(MANIFEST_ENTRY, expected, manifestSha256);
+    const manifest = parseJson(manifestBytes, nativeManifestSchema, MANIFEST_ENTRY);
+    return { manifest, provenance, manifestSha256, certificate: signer };
+  }
+
+  async #takeFile(entry: Entry, file: NativeManifest['files'][number] | undefined): Promise<void> {
+    const { name, size } = entry.header;
+    if (file === undefined) throw unsafe(`Entry ${quote(name)} is not in the manifest, or is there twice.`);
+    if (size !== file.sizeBytes)
+      throw new AppError('DIGEST_MISMATCH', { message: `File ${quote(name)} has ${size} bytes; its manifest says ${file.sizeBytes}.` });
+    const hash = createHash('sha256');
+    async function* hashed(): AsyncGenerator<Uint8Array> {
+      for await (const chunk of contentOf(entry)) {
+        hash.update(chunk);
+        yield chunk;
+      }
+    }
+    if (this.#folder === undefined) for await (const _chunk of hashed());
+    else await this.#folder.write(name, hashed(), file.executable);
+    const actual = hash.digest('hex');
+    if (actual !== file.sha256) throw mismatch(name, file.sha256, actual);
+  }
+
+  #finish({ manifest, provenance, manifestSha256, certificate }: Head): VerifiedPackage {
+    const { archiveSha256, sealedSha256, signature } = this.#seal.finish();
+    const expected = this.#options.expected?.archiveSha256;
+    if (expected !== undefined && expected !== archiveSha256) throw mismatch('the archive', expected, archiveSha256);
+    if (!isSealOf(sealedSha256, signature, certificate.publicKey))
+      throw signatureInvalid('The seal does not belong to the archive: it was changed after it was signed.');
+    return {
+      manifest,
+      provenance,
+      archive: { sha256: archiveSha256, sizeBytes: this.#seal.sizeBytes },
+      manifestSha256,
+      signer: { subject: certificate.subject, fingerprint256: certificate.fingerprint256.replaceAll(':', '').toLowerCase() },
+    };
+  }
+}
+
+async function* openSource(source: VerifyPackageOptions['source']): AsyncGenerator<Uint8Array> {
+  if (typeof source !== 'string') {
+    yield* source;
+    return;
+  }
+  try {
+    yield* createReadStream(source);
+  } catch (cause) {
+    throw new AppError('FILE_UNREADABLE', { message: `${source} cannot be read.` }, { cause });
+  }
+}
+
+/** The reader gives bytes, though its types do not say so. */
+async function* contentOf(entry: Entry): AsyncGenerator<Uint8Array> {
+  for await (const chunk of entry) {
+    if (chunk instanceof Uint8Array) yield chunk;
+  }
+}
+
+async function readHeadEntry(entry: Entry, name: string, maxBytes: number): Promise<Buffer> {
+  const { header } = entry;
+  if (header.name !== name) throw signatureInvalid(`The archive does not begin as a package does: ${quote(name)} is not where it must be.`);
+  if (header.size > maxBytes) throw unsafe(`Entry ${quote(name)} is larger than ${maxBytes} bytes.`);
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of contentOf(entry)) chunks.push(chunk);
+  return Buffer.concat(chunks);
+}
+
+/** By path. @throws AppError ARCHIVE_UNSAFE (user) when a path is there twice or what must be there is not. */
+function filesOf(manifest: NativeManifest): Map<string, NativeManifest['files'][number]> {
+  const files = new Map(manifest.files.map((file) => [file.path, file]));
+  if (files.size !== manifest.files.length || files.has(MANIFEST_ENTRY) || files.has(PROVENANCE_ENTRY))
+    throw unsafe('The manifest names a file twice, or one of its own.');
+  const { entrypoint, modelFile, goldenFile, sbomFile } = manifest;
+  for (const path of [entrypoint, modelFile, sbomFile, ...(goldenFile === null ? [] : [goldenFile])])
+    if (!files.has(path)) throw unsafe(`The manifest needs ${quote(path)}, which is not among its files.`);
+  return files;
+}
+
+function parseJson<S extends z.ZodType>(bytes: Buffer, schema: S, name: string): z.output<S> {
+  let value: unknown;
+  try {
+    value = JSON.parse(bytes.toString('utf8'));
+  } catch (cause) {
+    throw new AppError('ARCHIVE_UNSAFE', { message: `Entry ${quote(name)} is not JSON.` }, { cause });
+  }
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  throw new AppError('ARCHIVE_UNSAFE', { message: `Entry ${quote(name)} is not as agreed.`, issues: issuesOf(parsed.error).slice(0, 20) });
+}
+
+async function* iterate(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield bytes;
+}
+
+function quote(name: string): string {
+  return JSON.stringify(name.slice(0, 200));
+}
+
+function unsafe(message: string): AppError {
+  return new AppError('ARCHIVE_UNSAFE', { message });
+}
+
+function mismatch(what: string, expected: string, actual: string): AppError {
+  return new AppError('DIGEST_MISMATCH', { message: `${what} has sha256 ${actual}, expected ${expected}.` });
+}
+
+/** The error that made the feeding end; its mere breaking off, because the reader gave up, is none. */
+function causeOf(error: unknown): unknown {
+  if (error instanceof AppError || (error instanceof Error && error.name === 'AbortError')) return error;
+  return undefined;
+}
+
+/** What the tar reader refuses is a fault of the archive; what the disk refuses is not. */
+function tarFault(error: unknown): unknown {
+  if (error instanceof AppError) return error;
+  const disk = explainDiskError(error, 'the package');
+  if (disk !== error || (error instanceof Error && 'syscall' in error)) return disk;
+  return new AppError('ARCHIVE_UNSAFE', { message: 'The archive is damaged: its tar headers cannot be read.' }, { cause: error });
+}
