@@ -66,6 +66,11 @@ const routeTree = rootRoute.addChildren([
       getParentRoute: inShell,
       path: '/models/$name',
       component: lazyRouteComponent(() => import('../features/models/model-page.tsx'), 'ModelPage'),
+      // `deploy` is the version whose deployment the page opens with.
+      validateSearch: (search: Record<string, unknown>): { deploy?: string } => {
+        const deploy = textOf(search.deploy);
+        return deploy === undefined ? {} : { deploy };
+      },
     }),
   ]),
 ]);

@@ -1,4 +1,4 @@
-import type { DatasetVersion, Device, InferenceModel, Module, RunPhase, RunStep, WorkloadState } from '@selvedge/contract';
+import type { DatasetVersion, Device, InferenceModel, Module, Package, RunPhase, RunStep, WorkloadState } from '@selvedge/contract';
 
 /** How something is, in the five tones the page has. The text always goes with the colour. */
 export type Tone = 'ok' | 'busy' | 'warn' | 'bad' | 'idle';
@@ -19,6 +19,11 @@ export function stepStatus(state: RunStep['state']): Status {
 
 export function datasetStatus(phase: DatasetVersion['status']['phase']): Status {
   const tones = { Importing: 'busy', Ready: 'ok', Failed: 'bad' } as const;
+  return { tone: tones[phase], text: phase };
+}
+
+export function packageStatus(phase: Package['status']['phase']): Status {
+  const tones = { Pending: 'idle', Building: 'busy', Ready: 'ok', Failed: 'bad' } as const;
   return { tone: tones[phase], text: phase };
 }
 

@@ -31,6 +31,7 @@ export function WorkloadList({ workloads }: { workloads: readonly Workload[] }):
 
 function WorkloadItem({ workload }: { workload: Workload }): ReactNode {
   const { name, model, servingVersion, desiredVersion, previousVersion, state, port, progress, error, restarts, servingSince } = workload;
+  const { runtime, nativeError } = workload;
   return (
     <li className="grid gap-2 px-4 py-3 text-sm">
       <div className="flex items-center gap-3">
@@ -49,6 +50,11 @@ function WorkloadItem({ workload }: { workload: Workload }): ReactNode {
         <span>
           serves <span className="font-mono text-xs text-ink">{servingVersion === null ? 'nothing' : `${model}/${servingVersion}`}</span>
         </span>
+        {runtime !== undefined && (
+          <span>
+            with <span className="font-mono text-xs text-ink">{runtime}</span>
+          </span>
+        )}
         {servingSince !== null && (
           <span>
             since <RelativeTime at={servingSince} />
@@ -66,6 +72,11 @@ function WorkloadItem({ workload }: { workload: Workload }): ReactNode {
         )}
         {restarts > 0 && <span>{plural(restarts, 'restart')}</span>}
       </p>
+      {nativeError != null && (
+        <p className="text-xs break-words text-warn">
+          The native package does not serve: {nativeError.message} <span className="font-mono">{nativeError.code}</span>
+        </p>
+      )}
       {progress !== null && (
         <div className="flex items-center gap-3 text-xs text-ink-2 tabular-nums">
           <Progress

@@ -1,5 +1,5 @@
 import type { InferenceModel, ModelVersion } from '@selvedge/contract';
-import { Link, useParams } from '@tanstack/react-router';
+import { Link, useNavigate, useParams, useSearch } from '@tanstack/react-router';
 import { type ReactNode, useState } from 'react';
 import { useList, useModel } from '../../lib/queries.ts';
 import { Button } from '../../ui/button.tsx';
@@ -8,8 +8,10 @@ import { CliHint } from '../../ui/cli-hint.tsx';
 import { Page } from '../../ui/page.tsx';
 import { QueryView } from '../../ui/query-view.tsx';
 import { Segmented } from '../../ui/segmented.tsx';
+import { BuildDialog } from './build-dialog.tsx';
 import { DeployDialog } from './deploy-dialog.tsx';
 import { DeploymentList } from './deployment-list.tsx';
+import { PackageList } from './package-list.tsx';
 import { TryIt } from './try-it.tsx';
 import { VersionDetail } from './version-detail.tsx';
 import { VersionTable } from './version-table.tsx';
@@ -19,7 +21,13 @@ export function ModelPage(): ReactNode {
   const { name } = useParams({ from: '/shell/models/$name' });
   const model = useModel(name);
   const deployments = useList('InferenceModel');
-  const [deploying, setDeploying] = useState<Deploying>();
+  const packages = useList('Package');
+  const asked = useSearch({ from: '/shell/models/$name' }).deploy;
+  const navigate = useNavigate();
+  const [deploying, setDeploying] = useState<Deploying | undefined>(
+    asked === undefined ? undefined : { version: asked, existing: undefined },
+  );
+  const [building, setBuilding] = useState(false);
   const served = (deployments.data ?? []).filter((item) => item.spec.modelName === name);
   const versions = model.data?.versions ?? [];
   const deploy = (version?: string, existing?: InferenceModel) => setDeploying({ version, existing });
@@ -36,6 +44,7 @@ export function ModelPage(): ReactNode {
           <CliHint
             commands={[
               `selvedge model show ${name}`,
+              `selvedge build create ${name}:latest --target linux-arm64`,
               'selvedge apply -f inference-model.yaml',
               `selvedge infer ${served[0]?.metadata.name ?? name} picture.png`,
             ]}
@@ -58,17 +67,34 @@ export function ModelPage(): ReactNode {
               {() => <DeploymentList deployments={served} onChange={(existing) => deploy(existing.spec.targetVersion, existing)} />}
             </QueryView>
           </Card>
+          <Card
+            title="Native packages"
+            flush
+            actions={
+              <Button size="sm" disabled={versions.length === 0} onClick={() => setBuilding(true)}>
+                Build
+              </Button>
+            }
+          >
+            <QueryView query={packages} label="packages" rows={2}>
+              {(data) => <PackageList packages={data.filter((item) => item.spec.model === name).toReversed()} />}
+            </QueryView>
+          </Card>
           {versions.length > 0 && <ChosenVersion key={name} versions={versions} />}
         </div>
         <TryIt deployments={served} />
       </div>
-      {deploying !== undefined && (
+      {building && <BuildDialog model={name} versions={versions} onClose={() => setBuilding(false)} />}
+      {deploying !== undefined && model.data !== undefined && (
         <DeployDialog
           model={name}
           versions={versions}
           version={deploying.version}
           existing={deploying.existing}
-          onClose={() => setDeploying(undefined)}
+          onClose={() => {
+            setDeploying(undefined);
+            if (asked !== undefined) void navigate({ to: '/models/$name', params: { name }, search: {}, replace: true });
+          }}
         />
       )}
     </Page>

@@ -7,11 +7,12 @@ import { formatDuration, shortDigest } from '../../lib/format.ts';
 import { useBackend, useResource } from '../../lib/queries.ts';
 import { runSeconds } from '../../lib/run-times.ts';
 import { runStatus } from '../../lib/status.ts';
-import { Button } from '../../ui/button.tsx';
+import { Button, buttonClasses } from '../../ui/button.tsx';
 import { Card } from '../../ui/card.tsx';
 import { CliHint } from '../../ui/cli-hint.tsx';
 import { CodeBlock } from '../../ui/code-block.tsx';
 import { ErrorState } from '../../ui/error-state.tsx';
+import { Icon } from '../../ui/icon.tsx';
 import { KeyValue } from '../../ui/key-value.tsx';
 import { Page } from '../../ui/page.tsx';
 import { QueryView } from '../../ui/query-view.tsx';
@@ -54,6 +55,7 @@ export function RunPage(): ReactNode {
             ]}
           />
           {(phase === 'Running' || phase === 'Pending') && <CancelButton name={name} />}
+          {run.data !== undefined && <DeployLink modelVersion={run.data.status.modelVersion} />}
         </>
       }
     >
@@ -61,6 +63,18 @@ export function RunPage(): ReactNode {
         {(data) => <RunDetail key={name} run={data} />}
       </QueryView>
     </Page>
+  );
+}
+
+/** From a run to its rollout: the model's page opens with the deployment of this version. */
+function DeployLink({ modelVersion }: { modelVersion: string | null }): ReactNode {
+  const [model, version] = modelVersion?.split('/') ?? [];
+  if (model === undefined || version === undefined) return null;
+  return (
+    <Link to="/models/$name" params={{ name: model }} search={{ deploy: version }} className={buttonClasses('primary')}>
+      <Icon name="deployment" size={14} />
+      Deploy
+    </Link>
   );
 }
 
