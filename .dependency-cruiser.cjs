@@ -47,6 +47,20 @@ module.exports = {
       to: { path: '^packages/graph/' },
     },
     {
+      name: 'toolchain-is-for-tools-cli',
+      comment: 'Compilers are run by the build tool and installed by the command line; a server, a device or a page has no use for them.',
+      severity: 'error',
+      from: { path: '^packages/(server|agent|web|runtime|contract|graph)/src' },
+      to: { path: '^packages/toolchain/' },
+    },
+    {
+      name: 'toolchain-knows-no-models',
+      comment: 'It turns C++ into programs; what is in them is decided by others.',
+      severity: 'error',
+      from: { path: '^packages/toolchain/src', pathNot: '\\.test\\.ts$' },
+      to: { path: '^packages/(?!toolchain|contract|runtime)' },
+    },
+    {
       name: 'web-runs-in-browsers',
       comment: 'The UI may import the contract and no Node code.',
       severity: 'error',

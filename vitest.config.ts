@@ -12,6 +12,15 @@ export default defineConfig({
       },
       {
         test: {
+          name: 'native',
+          include: ['tests/native/**/*.test.ts'],
+          // the first run downloads and unpacks toolchains
+          testTimeout: 240_000,
+          hookTimeout: 900_000,
+        },
+      },
+      {
+        test: {
           name: 'e2e',
           include: ['tests/e2e/**/*.test.ts'],
           testTimeout: 240_000,

@@ -4,8 +4,16 @@ import { join } from 'node:path';
 import { build as esbuild } from 'esbuild';
 import { ROOT, run } from './setup/setup.mjs';
 
-// Native packages stay outside: they find their binaries relative to their own files.
-const EXTERNAL = ['better-sqlite3', 'onnxruntime-node', 'sharp', 'pg-native'];
+// Native and WebAssembly packages stay outside: they find their binaries relative to their own files.
+const EXTERNAL = [
+  'better-sqlite3',
+  'onnxruntime-node',
+  'sharp',
+  'pg-native',
+  '@bokuweb/zstd-wasm',
+  // LGPL: stays a file of its own that can be replaced; it does not survive bundling either
+  'openpgp',
+];
 // Some dependencies are CommonJS and call require() for Node's own modules.
 const BANNER =
   "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url); import { fileURLToPath as __toPath } from 'node:url'; const __filename = __toPath(import.meta.url); const __dirname = __toPath(new globalThis.URL('.', import.meta.url));";

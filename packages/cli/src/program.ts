@@ -66,6 +66,24 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./commands/model.ts')).registerModel,
   },
   {
+    name: 'target',
+    group: WORK,
+    summary: 'install what native packages for devices are built with',
+    load: async () => (await import('./commands/target.ts')).registerTarget,
+  },
+  {
+    name: 'build',
+    group: WORK,
+    summary: 'build native packages of a model',
+    load: async () => (await import('./commands/build.ts')).registerBuild,
+  },
+  {
+    name: 'package',
+    group: WORK,
+    summary: 'look at, verify and export native packages',
+    load: async () => (await import('./commands/package.ts')).registerPackage,
+  },
+  {
     name: 'device',
     group: FLEET,
     summary: 'let devices join; look at, label and remove them',
@@ -76,6 +94,12 @@ export const COMMANDS: readonly CommandEntry[] = [
     group: FLEET,
     summary: 'make this machine a device',
     load: async () => (await import('./commands/agent.ts')).registerAgent,
+  },
+  {
+    name: 'bench',
+    group: FLEET,
+    summary: 'measure native packages on devices',
+    load: async () => (await import('./commands/bench.ts')).registerBench,
   },
   {
     name: 'infer',

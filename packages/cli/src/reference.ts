@@ -1,6 +1,8 @@
 import type { Command, Option } from 'commander';
 import { registerAgent } from './commands/agent.ts';
 import { registerApply } from './commands/apply.ts';
+import { registerBench } from './commands/bench.ts';
+import { registerBuild } from './commands/build.ts';
 import { registerDataset } from './commands/dataset.ts';
 import { registerDelete } from './commands/delete.ts';
 import { registerDevice } from './commands/device.ts';
@@ -9,9 +11,11 @@ import { registerInfer } from './commands/infer.ts';
 import { registerModel } from './commands/model.ts';
 import { registerModule } from './commands/module.ts';
 import { registerOpen } from './commands/open.ts';
+import { registerPackage } from './commands/package.ts';
 import { registerPipeline } from './commands/pipeline.ts';
 import { registerRun } from './commands/run.ts';
 import { registerStatus } from './commands/status.ts';
+import { registerTarget } from './commands/target.ts';
 import { registerUp } from './commands/up.ts';
 import { registerVersion } from './commands/version.ts';
 import type { Io, OutputStream } from './io.ts';
@@ -22,12 +26,16 @@ const REGISTER: Readonly<Record<string, Register>> = {
   up: registerUp,
   open: registerOpen,
   status: registerStatus,
+  target: registerTarget,
   dataset: registerDataset,
   pipeline: registerPipeline,
   run: registerRun,
   model: registerModel,
+  build: registerBuild,
+  package: registerPackage,
   device: registerDevice,
   agent: registerAgent,
+  bench: registerBench,
   infer: registerInfer,
   apply: registerApply,
   get: registerGet,

@@ -1,0 +1,44 @@
+import { execFileSync } from 'node:child_process';
+import { join } from 'node:path';
+import { type InstalledTarget, installTarget, openTarget } from '@selvedge/toolchain';
+
+const ROOT = join(import.meta.dirname, '../../..');
+
+/** Where tests keep targets: they are downloaded once and used by every run. */
+export const TEST_TARGETS_DIR = process.env.SELVEDGE_TARGETS_DIR ?? join(ROOT, 'node_modules/.cache/selvedge-targets');
+
+/** Objects that tests compile. */
+export const TEST_OBJECTS_DIR = join(TEST_TARGETS_DIR, 'cache/objects');
+
+/**
+ * A target to build for, installed where it is missing or out of date. Test files that run at the same time wait for each
+ * other.
+ */
+export async function testTarget(name: string, extras: readonly string[] = []): Promise<InstalledTarget> {
+  const present = await openTarget(TEST_TARGETS_DIR, name);
+  if (present?.isUpToDate === true && extras.every((extra) => present.extras.includes(extra))) return present;
+  const { target } = await installTarget(name, { targetsDir: TEST_TARGETS_DIR, extras, waitMs: 600_000 });
+  return target;
+}
+
+function isOnPath(program: string): boolean {
+  try {
+    execFileSync('/bin/sh', ['-c', `command -v ${program}`], { stdio: 'ignore' });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * The words in front of a program of the target that make it run here.
+ *
+ * @param cpu - emulated core; default: the oldest of the recipe.
+ * @returns `[]` on a machine of the target's own kind when no core is asked for; undefined when it cannot run here.
+ */
+export function runnerOf(target: InstalledTarget, cpu?: string): string[] | undefined {
+  const { machine, emulator } = target.recipe;
+  if (cpu === undefined && machine === process.arch) return [];
+  if (!isOnPath(emulator.program)) return undefined;
+  return [emulator.program, '-cpu', cpu ?? emulator.cpus[0] ?? 'max'];
+}
