@@ -1,5 +1,5 @@
 export { buildNetwork, IR_VERSION, type NetworkSpec, OPSET } from './build-network.ts';
-export { constantsOf, inferShapes, opUnsupported, SHAPED_OPS } from './infer-shapes.ts';
+export { constantsOf, inferNode, inferShapes, opUnsupported, SHAPED_OPS } from './infer-shapes.ts';
 export { inspectModel, type ModelInspection } from './inspect-model.ts';
 export * from './model.ts';
 export { NETWORK_PRESETS, type NetworkPreset } from './presets.ts';

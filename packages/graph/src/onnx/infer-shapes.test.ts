@@ -9,10 +9,11 @@ import { elementCount, float32Tensor, int64Tensor } from './tensor.ts';
 import { writeModel } from './write-model.ts';
 
 const { int, ints, string } = attribute;
+const floats = (...values: number[]) => float32Tensor([values.length], Float32Array.from(values));
 const zeros = (...dims: number[]) => float32Tensor(dims, new Float32Array(elementCount(dims)));
 
 /** One node on the input "x"; further inputs are initializers. */
-function single(op: string, x: readonly Dim[], rest: readonly TensorData[] = [], attributes: Attributes = {}): Model {
+function single(op: string, x: readonly Dim[], rest: readonly TensorData[] = [], attributes: Attributes = {}, outputs = ['y']): Model {
   const names = rest.map((_, i) => `i${i}`);
   return {
     irVersion: IR_VERSION,
@@ -20,7 +21,7 @@ function single(op: string, x: readonly Dim[], rest: readonly TensorData[] = [],
     opsets: [{ domain: '', version: OPSET }],
     graph: {
       name: 'g',
-      nodes: [makeNode(op, ['x', ...names], ['y'], attributes, 'the-node')],
+      nodes: [makeNode(op, ['x', ...names], outputs, attributes, 'the-node')],
       initializers: new Map(rest.map((tensor, i) => [names[i] ?? '', tensor])),
       inputs: [{ name: 'x', type: 'float32', shape: x }],
       outputs: [{ name: 'y', type: 'float32', shape: null }],
@@ -79,8 +80,59 @@ describe('inferShapes', () => {
     ['Softmax', single('Softmax', ['N', 4], [], { axis: int(-1) }), [null, 4]],
     ['Dropout', single('Dropout', ['N', 4]), [null, 4]],
     ['Clip', single('Clip', ['N', 4]), [null, 4]],
+    [
+      'ConvTranspose',
+      single('ConvTranspose', ['N', 4, 5, 6], [zeros(4, 3, 3, 3)], {
+        strides: ints([2, 2]),
+        pads: ints([1, 1, 1, 1]),
+        output_padding: ints([1, 0]),
+      }),
+      [null, 3, 10, 11],
+    ],
+    [
+      'ConvTranspose to a size',
+      single('ConvTranspose', ['N', 4, 5, 6], [zeros(4, 3, 3, 3)], { strides: ints([2, 2]), output_shape: ints([10, 12]) }),
+      [null, 3, 10, 12],
+    ],
+    ['GlobalMaxPool', single('GlobalMaxPool', ['N', 3, 7, 7]), [null, 3, 1, 1]],
+    ['PRelu', single('PRelu', ['N', 3, 4], [zeros(3, 1)]), [null, 3, 4]],
+    ['Pow', single('Pow', ['N', 3], [int64Tensor([2])]), [null, 3]],
+    ['Max of three', single('Max', ['N', 1], [zeros(3), zeros(2, 1, 1)]), [2, null, 3]],
+    [
+      'Slice',
+      single('Slice', ['N', 6, 8], [int64Tensor([1, -5]), int64Tensor([1000, -1]), int64Tensor([1, 2]), int64Tensor([2, 1])]),
+      [null, 3, 4],
+    ],
+    [
+      'Slice backwards',
+      single('Slice', ['N', 6], [int64Tensor([-1]), int64Tensor([-1000]), int64Tensor([1]), int64Tensor([-2])]),
+      [null, 3],
+    ],
+    ['Pad', single('Pad', ['N', 3, 4], [int64Tensor([0, 1, -1, 0, 2, 0])]), [null, 6, 3]],
+    ['Squeeze', single('Squeeze', ['N', 1, 4], [int64Tensor([1])]), [null, 4]],
+    ['Unsqueeze', single('Unsqueeze', ['N', 4], [int64Tensor([-1, 1])]), [null, 1, 4, 1]],
+    ['Resize by scales', single('Resize', ['N', 3, 4, 5], [zeros(0), floats(1, 1, 2, 1.5)]), [null, 3, 8, 7]],
+    ['Resize to sizes', single('Resize', ['N', 3, 4, 5], [zeros(0), zeros(0), int64Tensor([1, 3, 9, 2])]), [null, 3, 9, 2]],
+    ['DepthToSpace', single('DepthToSpace', ['N', 12, 3, 4], [], { blocksize: int(2) }), [null, 3, 6, 8]],
+    ['SpaceToDepth', single('SpaceToDepth', ['N', 3, 4, 6], [], { blocksize: int(2) }), [null, 12, 2, 3]],
+    ['ReduceMean', single('ReduceMean', ['N', 3, 4, 5], [], { axes: ints([-1, 2]), keepdims: int(0) }), [null, 3]],
+    ['ReduceSum of all', single('ReduceSum', ['N', 3]), [1, 1]],
+    ['Shape', single('Shape', ['N', 3, 4]), [3]],
+    ['Gather', single('Gather', ['N', 3, 4], [int64Tensor([0, 2])], { axis: int(1) }), [null, 2, 4]],
+    ['Expand', single('Expand', ['N', 1], [int64Tensor([1, 4])]), [null, 4]],
+    ['LayerNormalization', single('LayerNormalization', ['N', 3, 4], [zeros(4)]), [null, 3, 4]],
+    ['QuantizeLinear', single('QuantizeLinear', ['N', 3], [zeros()]), [null, 3]],
+    ['Cast', single('Cast', ['N', 3], [], { to: int(7) }), [null, 3]],
   ])('%s', (_, model, expected) => {
     expect(shapeOf(model)).toEqual(expected);
+  });
+
+  it('gives every part of a Split its shape', () => {
+    const model = single('Split', ['N', 7], [], { axis: int(1) }, ['y', 'z']);
+    expect([shapeOf(model), inferShapes(model).get('z')?.shape]).toEqual([
+      [null, 4],
+      [null, 3],
+    ]);
   });
 
   it('binds the open batch when asked', () => {

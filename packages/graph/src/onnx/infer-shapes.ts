@@ -5,9 +5,19 @@ import { CONVOLUTION_SHAPES } from './shapes/convolution.ts';
 import { ELEMENTWISE_SHAPES } from './shapes/elementwise.ts';
 import { LAYOUT_SHAPES } from './shapes/layout.ts';
 import { LINEAR_SHAPES } from './shapes/linear.ts';
+import { QUANTISED_SHAPES } from './shapes/quantised.ts';
 import type { ShapeContext, ShapeRules, TensorType } from './shapes/rule.ts';
+import { STRUCTURE_SHAPES } from './shapes/structure.ts';
+import { constantValue } from './tensor.ts';
 
-const RULES: ShapeRules = { ...CONVOLUTION_SHAPES, ...LINEAR_SHAPES, ...ELEMENTWISE_SHAPES, ...LAYOUT_SHAPES };
+const RULES: ShapeRules = {
+  ...CONVOLUTION_SHAPES,
+  ...LINEAR_SHAPES,
+  ...ELEMENTWISE_SHAPES,
+  ...LAYOUT_SHAPES,
+  ...STRUCTURE_SHAPES,
+  ...QUANTISED_SHAPES,
+};
 
 /** Operators (of the standard domain) whose shapes are inferred, sorted by name. */
 export const SHAPED_OPS: readonly string[] = Object.keys(RULES).sort();
@@ -71,11 +81,28 @@ class NodeContext implements ShapeContext {
 export function constantsOf(model: Model): Map<string, TensorData> {
   const constants = new Map(model.graph.initializers);
   for (const node of model.graph.nodes) {
-    const value = node.op === 'Constant' ? node.attributes.value : undefined;
+    const value = node.op === 'Constant' ? constantValue(node) : undefined;
     const output = node.outputs[0];
-    if (value?.kind === 'tensor' && output) constants.set(output, value.value);
+    if (value && output) constants.set(output, value);
   }
   return constants;
+}
+
+/**
+ * Types of the outputs of one node, from those of its inputs and from the values that are known.
+ *
+ * @throws AppError as `inferShapes` does.
+ */
+export function inferNode(
+  node: Node,
+  opset: number,
+  types: ReadonlyMap<string, TensorType>,
+  constants: ReadonlyMap<string, TensorData>,
+): readonly TensorType[] {
+  const standard = node.domain === '' || node.domain === 'ai.onnx';
+  const rule = standard && Object.hasOwn(RULES, node.op) ? RULES[node.op] : undefined;
+  if (!rule) throw opUnsupported(node, 'its shapes cannot be inferred', SHAPED_OPS);
+  return rule(new NodeContext(node, opset, types, constants));
 }
 
 /**
@@ -97,9 +124,7 @@ export function inferShapes(model: Model, options: { batch?: number } = {}): Rea
   const constants = constantsOf(model);
   const opset = opsetOf(model);
   for (const node of model.graph.nodes) {
-    const rule = node.domain === '' && Object.hasOwn(RULES, node.op) ? RULES[node.op] : undefined;
-    if (!rule) throw opUnsupported(node, 'its shapes cannot be inferred', SHAPED_OPS);
-    const results = rule(new NodeContext(node, opset, types, constants));
+    const results = inferNode(node, opset, types, constants);
     for (const [i, output] of node.outputs.entries()) {
       const result = results[i];
       if (output === '') continue;

@@ -1,4 +1,4 @@
-import type { DataType, TensorData } from './model.ts';
+import type { DataType, Node, TensorData } from './model.ts';
 
 /** Number of elements of a shape. */
 export function elementCount(dims: readonly number[]): number {
@@ -78,5 +78,16 @@ export function tensorBytes(tensor: TensorData): Uint8Array {
 export function integerValues(tensor: TensorData): number[] | undefined {
   if (tensor.type === 'int64') return Array.from(tensor.data, Number);
   if (tensor.type === 'int32') return Array.from(tensor.data);
+  return undefined;
+}
+
+/** The value of a Constant node in any of its numeric forms; undefined for text and sparse ones. */
+export function constantValue(node: Node): TensorData | undefined {
+  const { value, value_float, value_floats, value_int, value_ints } = node.attributes;
+  if (value?.kind === 'tensor') return value.value;
+  if (value_float?.kind === 'float') return float32Tensor([], Float32Array.of(value_float.value));
+  if (value_floats?.kind === 'floats') return float32Tensor([value_floats.value.length], Float32Array.from(value_floats.value));
+  if (value_int?.kind === 'int') return int64Tensor([value_int.value], []);
+  if (value_ints?.kind === 'ints') return int64Tensor(value_ints.value);
   return undefined;
 }

@@ -1,9 +1,9 @@
 import { AppError } from '@selvedge/contract';
 import { createRandom, elementCount, float32Tensor, type Model, type TensorData, writeModel } from '../onnx/index.ts';
 import { openSession, type Session, type Tensor } from '../session/index.ts';
+import { foldBatchNormalization, removeDropout } from '../transform/index.ts';
 import { decodeCheckpoint, encodeCheckpoint } from './checkpoint.ts';
 import { type Evaluation, evaluateOutputs, type Labels, labelsTensor } from './evaluation.ts';
-import { foldBatchNormalization, removeDropout } from './export-model.ts';
 import { type DropoutMask, FEED, feedName, next, type Slot, slotsLength } from './feeds.ts';
 import type { Loss } from './losses.ts';
 import { normalizeModel } from './normalize-model.ts';

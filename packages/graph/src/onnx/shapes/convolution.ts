@@ -1,6 +1,6 @@
 import { intAttribute, intsAttribute } from '../model.ts';
 import { fits, type ShapeContext, type ShapeRules, type TensorType } from './rule.ts';
-import { type Window, windowOf } from './window.ts';
+import { transposedWindowOf, type Window, windowOf } from './window.ts';
 
 function slide(context: ShapeContext, x: TensorType, kernel: readonly number[]): Window {
   const window = windowOf(context.node, x.shape.slice(2), kernel);
@@ -33,6 +33,25 @@ function pool(context: ShapeContext): TensorType[] {
   return [{ type: x.type, shape }, indices].slice(0, context.node.outputs.length);
 }
 
+function convTranspose(context: ShapeContext): TensorType[] {
+  const x = context.input(0);
+  const w = context.input(1);
+  const groups = intAttribute(context.node, 'group', 1);
+  if (x.shape.length < 3 || x.shape.length !== w.shape.length) context.mismatch('input and weights must have the same rank of at least 3');
+  const [batch = null, channels = null, ...input] = x.shape;
+  const [inputs = null, perGroup = null, ...kernel] = w.shape;
+  if (perGroup === null || kernel.includes(null)) context.unsupported('weights of unknown size');
+  if (groups < 1 || !fits(channels, inputs) || (channels ?? 0) % groups !== 0)
+    context.mismatch(`${channels} channels do not fit the weights`);
+  const window = transposedWindowOf(
+    context.node,
+    input,
+    kernel.map((size) => size ?? 1),
+  );
+  if (typeof window === 'string') context.mismatch(window);
+  return [{ type: x.type, shape: [batch, perGroup * groups, ...window.output] }];
+}
+
 function globalPool(context: ShapeContext): TensorType[] {
   const x = context.input(0);
   if (x.shape.length < 3) context.mismatch('pooling needs [N, C, ...spatial]');
@@ -57,5 +76,7 @@ export const CONVOLUTION_SHAPES: ShapeRules = {
   MaxPool: pool,
   AveragePool: pool,
   GlobalAveragePool: globalPool,
+  GlobalMaxPool: globalPool,
+  ConvTranspose: convTranspose,
   BatchNormalization: batchNormalization,
 };

@@ -1,5 +1,5 @@
 import { intAttribute, intsAttribute } from '../model.ts';
-import { integerValues } from '../tensor.ts';
+import { constantValue, integerValues } from '../tensor.ts';
 import { fits, product, resolveAxis, type Shape, type ShapeContext, type ShapeRules, type TensorType } from './rule.ts';
 
 function flatten(context: ShapeContext): TensorType[] {
@@ -66,9 +66,8 @@ function concat(context: ShapeContext): TensorType[] {
 }
 
 function constant(context: ShapeContext): TensorType[] {
-  const value = context.node.attributes.value;
-  if (value?.kind !== 'tensor') context.unsupported('a constant that is not given as "value"');
-  return [{ type: value.value.type, shape: value.value.dims }];
+  const value = constantValue(context.node) ?? context.unsupported('a constant that is neither a tensor nor numbers');
+  return [{ type: value.type, shape: value.dims }];
 }
 
 export const LAYOUT_SHAPES: ShapeRules = { Flatten: flatten, Reshape: reshape, Transpose: transpose, Concat: concat, Constant: constant };

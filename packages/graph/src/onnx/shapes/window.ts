@@ -62,3 +62,43 @@ export function windowOf(node: Node, input: readonly (number | null)[], kernel: 
   }
   return { kernel, strides, dilations, pads, output };
 }
+
+/** Window of a ConvTranspose; `adjustment` is what `output_padding` adds at the end of each spatial dimension. */
+export interface TransposedWindow extends Window {
+  readonly adjustment: readonly number[];
+}
+
+/**
+ * Works out strides, dilations, pads (also from `output_shape` and `auto_pad`) and result size of a ConvTranspose node.
+ *
+ * @param input - spatial sizes of the input.
+ * @returns the window, or the reason why it is impossible.
+ */
+export function transposedWindowOf(node: Node, input: readonly (number | null)[], kernel: readonly number[]): TransposedWindow | string {
+  const rank = input.length;
+  const ones = input.map(() => 1);
+  const strides = intsAttribute(node, 'strides') ?? ones;
+  const dilations = intsAttribute(node, 'dilations') ?? ones;
+  const adjustment = intsAttribute(node, 'output_padding') ?? ones.map(() => 0);
+  const target = intsAttribute(node, 'output_shape')?.slice(-rank);
+  const autoPad = stringAttribute(node, 'auto_pad', 'NOTSET');
+  let pads = autoPad === 'NOTSET' ? (intsAttribute(node, 'pads') ?? [...ones, ...ones].map(() => 0)) : [...ones, ...ones].map(() => 0);
+  if (!validList(kernel, rank, 1) || !validList(strides, rank, 1) || !validList(dilations, rank, 1))
+    return `kernel, strides or dilations do not fit ${rank} spatial dimensions`;
+  if (!validList(pads, 2 * rank, 0) || !validList(adjustment, rank, 0)) return `pads do not fit ${rank} spatial dimensions`;
+  const effective = kernel.map((size, i) => (size - 1) * (dilations[i] ?? 1) + 1);
+  const full = (i: number, size: number) => (strides[i] ?? 1) * (size - 1) + (adjustment[i] ?? 0) + (effective[i] ?? 1);
+  if (target || autoPad.startsWith('SAME')) {
+    if (input.includes(null)) return 'output_shape and auto_pad need a known spatial size';
+    const upper = autoPad === 'SAME_UPPER';
+    const pairs = input.map((size, i) => {
+      const total = Math.max(0, full(i, size ?? 1) - (target?.[i] ?? (size ?? 1) * (strides[i] ?? 1)));
+      const half = Math.floor(total / 2);
+      return upper ? [half, total - half] : [total - half, half];
+    });
+    pads = [...pairs.map(([begin]) => begin ?? 0), ...pairs.map(([, end]) => end ?? 0)];
+  }
+  const output = input.map((size, i) => (size === null ? null : full(i, size) - (pads[i] ?? 0) - (pads[rank + i] ?? 0)));
+  if (output.some((size) => size !== null && size < 1)) return 'the pads leave nothing of the result';
+  return { kernel, strides, dilations, pads, adjustment, output };
+}

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import {
+  attribute,
   buildNetwork,
   createRandom,
   float32Tensor,
@@ -10,7 +11,7 @@ import {
   writeModel,
 } from '../onnx/index.ts';
 import { openSession } from '../session/index.ts';
-import { foldBatchNormalization, removeDropout } from './export-model.ts';
+import { foldBatchNormalization, removeDropout } from './index.ts';
 
 /** Every value random and positive, so that running variances are valid. */
 function randomized(model: Model): Model {
@@ -51,6 +52,31 @@ describe('foldBatchNormalization', () => {
     const model = randomized(buildNetwork({ layers, inputShape: [3, 6, 6], classes: 4, seed: 0 }));
     const folded = foldBatchNormalization(model);
     expect(inspectModel(folded).opCounts.BatchNormalization).toBeUndefined();
+    expectClose(await outputs(folded), await outputs(model));
+  });
+
+  it('takes it into a ConvTranspose with groups', async () => {
+    const tensor = (dims: readonly number[]): TensorData => float32Tensor(dims, new Float32Array(dims.reduce((a, b) => a * b, 1)));
+    const constants = { w: [4, 3, 2, 2], b: [6], scale: [6], shift: [6], mean: [6], variance: [6] };
+    const model = randomized({
+      irVersion: 8,
+      producer: 'selvedge',
+      opsets: [{ domain: '', version: 17 }],
+      graph: {
+        name: 'up',
+        nodes: [
+          makeNode('Conv', ['input', 'first'], ['wide']),
+          makeNode('ConvTranspose', ['wide', 'w', 'b'], ['up'], { group: attribute.int(2) }),
+          makeNode('BatchNormalization', ['up', 'scale', 'shift', 'mean', 'variance'], ['y']),
+        ],
+        initializers: new Map(Object.entries({ first: [4, 3, 1, 1], ...constants }).map(([name, dims]) => [name, tensor(dims)])),
+        inputs: [{ name: 'input', type: 'float32', shape: ['N', 3, 6, 6] }],
+        outputs: [{ name: 'y', type: 'float32', shape: null }],
+      },
+      metadata: {},
+    });
+    const folded = foldBatchNormalization(model);
+    expect(folded.graph.nodes.map(({ op }) => op)).toEqual(['Conv', 'ConvTranspose']);
     expectClose(await outputs(folded), await outputs(model));
   });
 

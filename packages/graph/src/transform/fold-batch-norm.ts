@@ -53,20 +53,26 @@ function float32(tensors: ReadonlyMap<string, TensorData>, name: string | undefi
   return tensor?.type === 'float32' ? tensor : undefined;
 }
 
+function channelOf(producer: Node, weights: TensorData, channels: number): Foldable['channelOf'] {
+  if (producer.op === 'ConvTranspose') {
+    // [inputs, outputs per group, ...kernel]: the group goes by the input.
+    const [inputs = 1, perGroup = 1] = weights.dims;
+    const window = weights.data.length / (inputs * perGroup);
+    const inputsPerGroup = (inputs * perGroup) / channels;
+    return (i) => Math.floor(Math.floor(i / (window * perGroup)) / inputsPerGroup) * perGroup + (Math.floor(i / window) % perGroup);
+  }
+  const channelFirst = producer.op === 'Conv' || intAttribute(producer, 'transB', 0) !== 0;
+  const perChannel = weights.data.length / channels;
+  return channelFirst ? (i) => Math.floor(i / perChannel) : (i) => i % channels;
+}
+
 function foldable(producer: Node | undefined, tensors: ReadonlyMap<string, TensorData>, channels: number): Foldable | undefined {
   const weights = float32(tensors, producer?.inputs[1]);
-  if (!producer || !weights || (producer.op !== 'Conv' && producer.op !== 'Gemm')) return undefined;
+  if (!producer || !weights || producer.domain !== '' || !['Conv', 'ConvTranspose', 'Gemm'].includes(producer.op)) return undefined;
   if (producer.op === 'Gemm' && (floatAttribute(producer, 'alpha', 1) !== 1 || floatAttribute(producer, 'beta', 1) !== 1)) return undefined;
   const given = producer.inputs[2] ? float32(tensors, producer.inputs[2]) : undefined;
   if (producer.inputs[2] && given?.data.length !== channels) return undefined;
-  const channelFirst = producer.op === 'Conv' || intAttribute(producer, 'transB', 0) !== 0;
-  const perChannel = weights.data.length / channels;
-  return {
-    producer,
-    weights,
-    bias: given?.data ?? new Float32Array(channels),
-    channelOf: channelFirst ? (i) => Math.floor(i / perChannel) : (i) => i % channels,
-  };
+  return { producer, weights, bias: given?.data ?? new Float32Array(channels), channelOf: channelOf(producer, weights, channels) };
 }
 
 /** y = (Wx + b - mean) * scale / sqrt(var + epsilon) + shift is a layer with other weights. */
@@ -85,7 +91,7 @@ function foldOne(normalization: Node, layer: Foldable, tensors: Initializers): N
   return { ...layer.producer, inputs: [layer.producer.inputs[0] ?? '', ...names], outputs: [output], attributes };
 }
 
-/** Takes every BatchNormalization that directly follows a Conv or Gemm into its weights; the others stay. */
+/** Takes every BatchNormalization that directly follows a Conv, ConvTranspose or Gemm into its weights; the others stay. */
 export function foldBatchNormalization(model: Model): Model {
   const tensors: Initializers = new Map(model.graph.initializers);
   const uses = new Map<string, number>();
@@ -94,7 +100,8 @@ export function foldBatchNormalization(model: Model): Model {
   let nodes: readonly Node[] = model.graph.nodes;
   for (const node of model.graph.nodes) {
     const input = node.inputs[0] ?? '';
-    if (node.op !== 'BatchNormalization' || node.domain !== '' || uses.get(input) !== 1) continue;
+    if (node.op !== 'BatchNormalization' || node.domain !== '' || intAttribute(node, 'training_mode', 0) !== 0 || uses.get(input) !== 1)
+      continue;
     const producer = nodes.find((other) => other.outputs[0] === input);
     const layer = foldable(producer, tensors, float32(tensors, node.inputs[1])?.data.length ?? 0);
     const folded = layer && foldOne(node, layer, tensors);
