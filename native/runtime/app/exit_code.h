@@ -1,0 +1,26 @@
+// Exit codes and the one line that goes with a failure.
+#ifndef SELVEDGE_APP_EXIT_CODE_H
+#define SELVEDGE_APP_EXIT_CODE_H
+
+#include "base/status.h"
+
+namespace selvedge {
+
+constexpr int kExitOk = 0;
+constexpr int kExitBug = 1;
+constexpr int kExitInvalid = 2;
+constexpr int kExitNotFound = 3;
+constexpr int kExitConflict = 4;
+constexpr int kExitFailed = 6;
+constexpr int kExitUnavailable = 7;
+constexpr int kExitInterrupted = 130;
+
+/// As the error table of the contract has it.
+int exitCodeOf(const Status& status);
+
+/// Prints "run: MESSAGE [CODE]" on stderr, on one line whatever the message is. @returns the exit code.
+int report(const Status& status);
+
+}  // namespace selvedge
+
+#endif

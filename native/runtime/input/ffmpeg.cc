@@ -1,0 +1,187 @@
+#include "input/ffmpeg.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <vector>
+
+#include "input/wait_readable.h"
+
+namespace selvedge {
+namespace {
+
+constexpr int kFirstPauseMs = 1000;
+constexpr int kLongestPauseMs = 30'000;
+constexpr int kLongestEndMs = 2000;
+constexpr size_t kMaxComplaintBytes = 4096;
+
+struct Pipe {
+  int read = -1, write = -1;
+};
+
+bool openPipe(Pipe* made) {
+  int ends[2] = {-1, -1};
+  if (pipe2(ends, O_CLOEXEC) != 0) return false;
+  made->read = ends[0];
+  made->write = ends[1];
+  return true;
+}
+
+void closeFd(int* fd) {
+  if (*fd >= 0) close(*fd);
+  *fd = -1;
+}
+
+int spawnFfmpeg(const std::vector<std::string>& words, int output, int complaints, pid_t* pid) {
+  std::vector<char*> argv;
+  for (const std::string& word : words) argv.push_back(const_cast<char*>(word.c_str()));
+  argv.push_back(nullptr);
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+  posix_spawn_file_actions_adddup2(&actions, output, 1);
+  posix_spawn_file_actions_adddup2(&actions, complaints, 2);
+  posix_spawnattr_t attributes;
+  posix_spawnattr_init(&attributes);
+  // We ignore SIGPIPE, and a child would inherit that.
+  sigset_t defaults;
+  sigemptyset(&defaults);
+  sigaddset(&defaults, SIGPIPE);
+  posix_spawnattr_setsigdefault(&attributes, &defaults);
+  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF);
+  const int error = posix_spawnp(pid, argv[0], &actions, &attributes, argv.data(), environ);
+  posix_spawnattr_destroy(&attributes);
+  posix_spawn_file_actions_destroy(&actions);
+  return error;
+}
+
+std::vector<std::string> ffmpegWords(const std::string& address) {
+  std::vector<std::string> words = {"ffmpeg", "-nostdin", "-loglevel", "error"};
+  // Over UDP a lost packet is a grey picture.
+  if (address.rfind("rtsp", 0) == 0) words.insert(words.end(), {"-rtsp_transport", "tcp"});
+  words.insert(words.end(), {"-i", address, "-an", "-f", "image2pipe", "-c:v", "mjpeg", "-q:v", "3", "-"});
+  return words;
+}
+
+}  // namespace
+
+std::string withoutCredentials(const std::string& address) {
+  const size_t scheme = address.find("://");
+  if (scheme == std::string::npos) return address;
+  const size_t start = scheme + 3;
+  const size_t end = std::min(address.find_first_of("/?#", start), address.size());
+  const size_t at = address.rfind('@', end);
+  return at == std::string::npos || at < start ? address : address.substr(0, start) + address.substr(at + 1);
+}
+
+FfmpegChild::~FfmpegChild() {
+  closeFd(&pictures_);
+  closeFd(&stderr_);
+  if (pid_ < 0) return;
+  kill(pid_, SIGKILL);
+  while (waitpid(pid_, nullptr, 0) < 0 && errno == EINTR) {
+  }
+}
+
+Status FfmpegChild::start(const std::string& address) {
+  Pipe output;
+  Pipe complaints;
+  int error = openPipe(&output) && openPipe(&complaints) ? 0 : errno;
+  if (error == 0) {
+    // ffmpeg must never wait for us to read its complaints; those that find no room are lost.
+    fcntl(complaints.write, F_SETFL, O_NONBLOCK);
+    fcntl(complaints.read, F_SETFL, O_NONBLOCK);
+    error = spawnFfmpeg(ffmpegWords(address), output.write, complaints.write, &pid_);
+  }
+  closeFd(&output.write);
+  closeFd(&complaints.write);
+  pictures_ = output.read;
+  stderr_ = complaints.read;
+  if (error == 0) return Status::ok();
+  pid_ = -1;
+  if (error == ENOENT) {
+    return Status::error("SETUP_INCOMPLETE", "Reading " + withoutCredentials(address) + " needs the program ffmpeg, which is not on PATH; install it.");
+  }
+  return Status::error("SETUP_INCOMPLETE", std::string("ffmpeg cannot be started: ") + std::strerror(error) + ".");
+}
+
+void FfmpegChild::readComplaints() {
+  char text[1024];
+  for (;;) {
+    const ssize_t count = read(stderr_, text, sizeof text);
+    if (count <= 0) break;
+    complaints_.append(text, static_cast<size_t>(count));
+    if (complaints_.size() > kMaxComplaintBytes) complaints_.erase(0, complaints_.size() - kMaxComplaintBytes);
+  }
+}
+
+bool FfmpegChild::finish() {
+  readComplaints();
+  int status = 0;
+  // It has closed its output, so it is about to end; one that does not is ended.
+  for (int waitedMs = 0; waitpid(pid_, &status, WNOHANG) == 0; waitedMs += 10) {
+    if (waitedMs == kLongestEndMs) kill(pid_, SIGKILL);
+    poll(nullptr, 0, 10);
+  }
+  pid_ = -1;
+  readComplaints();
+  return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+std::string FfmpegChild::lastComplaint() const {
+  const size_t end = complaints_.find_last_not_of("\r\n ");
+  if (end == std::string::npos) return "ffmpeg failed without a word";
+  const size_t line = complaints_.find_last_of("\r\n", end);
+  const size_t start = line == std::string::npos ? 0 : line + 1;
+  return complaints_.substr(start, end + 1 - start);
+}
+
+VideoSource::VideoSource(std::string address, bool isLive, int stopFd)
+    : address_(std::move(address)), name_(withoutCredentials(address_)), isLive_(isLive), stopFd_(stopFd), pauseMs_(kFirstPauseMs) {
+  if (name_.rfind("file:", 0) == 0) name_.erase(0, 5);
+}
+
+Status VideoSource::open() {
+  child_ = std::make_unique<FfmpegChild>();
+  if (Status status = child_->start(address_); !status.isOk()) return status;
+  if (stream_ == nullptr) stream_ = std::make_unique<PictureStream>(child_->pictures(), stopFd_, name_);
+  else stream_->restart(child_->pictures());
+  return Status::ok();
+}
+
+/// @returns `frame` when a new ffmpeg runs.
+Next VideoSource::afterEnd(Status* status) {
+  if (waitReadable(-1, stopFd_, 0) == Readiness::stopped) return Next::end;
+  const bool good = child_->finish();
+  if (!isLive_ && good) return Next::end;
+  std::string why = child_->lastComplaint();
+  if (const size_t at = why.find(address_); at != std::string::npos) why.replace(at, address_.size(), name_);
+  *status = Status::error("INPUT_INVALID", name_ + ": " + why);
+  if (!isLive_) return Next::broken;
+  std::fprintf(stderr, "run: %s broke off (%s); connecting again in %d s\n", name_.c_str(), good ? "the stream ended" : why.c_str(), pauseMs_ / 1000);
+  if (waitReadable(-1, stopFd_, pauseMs_) == Readiness::stopped) return Next::end;
+  pauseMs_ = std::min(pauseMs_ * 2, kLongestPauseMs);
+  *status = open();
+  return status->isOk() ? Next::frame : Next::broken;
+}
+
+Next VideoSource::next(Frame* frame, Status* status) {
+  for (;;) {
+    const Next outcome = stream_->next(frame, status);
+    child_->readComplaints();
+    if (outcome == Next::frame) pauseMs_ = kFirstPauseMs;
+    if (outcome != Next::end) return outcome;
+    const Next after = afterEnd(status);
+    if (after != Next::frame) return after;
+  }
+}
+
+}  // namespace selvedge
