@@ -13,6 +13,8 @@ const EXTERNAL = [
   '@bokuweb/zstd-wasm',
   // LGPL: stays a file of its own that can be replaced; it does not survive bundling either
   'openpgp',
+  // asks for optional packages (XML, other validators) that we do not have, when they are needed
+  '@cyclonedx/cyclonedx-library',
 ];
 // Some dependencies are CommonJS and call require() for Node's own modules.
 const BANNER =

@@ -40,6 +40,11 @@ const checks = [
   ['Generated files', () => run('npx', ['tsx', 'scripts/generate.ts', '--check'], { quiet: true })],
 ];
 
+const unknown = process.argv.slice(2).find((argument) => argument !== '--no-tests');
+if (unknown !== undefined) {
+  process.stderr.write(`error: "${unknown}" is not an option; there is only --no-tests.\n`);
+  process.exit(2);
+}
 checkNode();
 const failed = [];
 await ensureInstalled();

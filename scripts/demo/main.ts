@@ -4,6 +4,7 @@ import { join, resolve } from 'node:path';
 import { AppError, createClient, type FetchLike, type ServerReady, toAppError } from '@selvedge/contract';
 import { formatError, writeJsonAtomic } from '@selvedge/runtime';
 import { makeDigits } from '../../examples/digits/make-dataset.ts';
+import { buildPackages, describePackages, planPlatforms, TARGETS_DIR, withoutToolchain } from './native.ts';
 import { DEMO_HELP, type DemoOptions, parseDemoOptions } from './options.ts';
 import { Processes } from './processes.ts';
 import { StepTimer } from './progress.ts';
@@ -18,6 +19,7 @@ async function startServer(processes: Processes, options: DemoOptions, data: str
     port: options.port,
     devicePort: options['device-port'],
     logFile: join(data, 'logs/server.log'),
+    targetsDir: TARGETS_DIR,
   });
 }
 
@@ -44,7 +46,10 @@ async function measure(context: steps.DemoContext, folder: string): Promise<Demo
   };
   // One after the other: measured side by side on few cores the devices would measure each other.
   const reports: DemoReport['devices'] = [];
-  for (const device of steps.DEVICES) reports.push(await steps.measureDevice(context, device, pictures, onDone));
+  for (const device of steps.DEVICES) {
+    const report = await steps.measureDevice(context, device, pictures, onDone);
+    reports.push({ ...report, runtime: await steps.runtimeOf(context.api, device) });
+  }
   return reports;
 }
 
@@ -54,7 +59,7 @@ async function main(options: DemoOptions, setupSeconds: number, processes: Proce
   const timer = new StepTimer(setupSeconds);
   const server = await timer.step('server', async () => ({
     value: await startServer(processes, options, data),
-    note: 'with its six tools',
+    note: 'with its seven tools',
   }));
   const token = (await readFile(join(server.dataDir, 'admin-token'), 'utf8')).trim();
   const context: steps.DemoContext = {
@@ -67,7 +72,8 @@ async function main(options: DemoOptions, setupSeconds: number, processes: Proce
     progress: (text) => timer.progress(text),
     deviceUrl: server.deviceUrl,
   };
-  await timer.step('devices', async () => ({ value: undefined, note: await steps.startDevices(context) }));
+  const platforms = await planPlatforms(context.api, steps.DEVICES);
+  await timer.step('devices', async () => ({ value: undefined, note: await steps.startDevices(context, platforms) }));
   const folder = await timer.step('pictures', async () => ({
     value: await makePictures(data, options, context.progress),
     note: `${options.train} to train on, ${options.test} held out`,
@@ -82,10 +88,14 @@ async function main(options: DemoOptions, setupSeconds: number, processes: Proce
     return { value, note: value.reused ? `already trained by run ${value.run.metadata.name}` : `run ${value.run.metadata.name}` };
   });
   const version = await steps.findModelVersion(context.api, run);
+  await timer.step('build', async () => {
+    if (platforms.size === 0) return { value: undefined, note: withoutToolchain() };
+    return { value: undefined, note: describePackages(await buildPackages(context, version, platforms)) };
+  });
   await timer.step('deploy', async () => {
     await steps.applyExample(context, ['inference-model.yaml']);
     return {
-      value: await steps.waitUntilServed(context, version.spec.version),
+      value: await steps.waitUntilServed(context, version.spec.version, platforms),
       note: `version ${version.spec.version} on ${steps.DEVICES.length} devices`,
     };
   });

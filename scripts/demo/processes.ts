@@ -7,6 +7,8 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { AppError, fromProblem, problemSchema, type ServerReady, serverReadySchema } from '@selvedge/contract';
 
+import type { DevicePlatform } from './native.ts';
+
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const CLI = join(ROOT, 'packages/cli/bin/selvedge.mjs');
 const AGENT = join(ROOT, 'packages/agent/bin/selvedge-agent');
@@ -18,12 +20,12 @@ const CHILD_ENV = { SELVEDGE_EXIT_WITH_PARENT: '1' };
 export class Processes {
   readonly #children: ChildProcess[] = [];
 
-  async #spawn(command: string, args: readonly string[], logFile: string): Promise<ChildProcess> {
+  async #spawn(command: string, args: readonly string[], logFile: string, env: Record<string, string> = {}): Promise<ChildProcess> {
     await mkdir(dirname(logFile), { recursive: true });
     const child = spawn(command, args, {
       cwd: ROOT,
       stdio: ['pipe', 'pipe', 'pipe'],
-      env: { ...process.env, ...CHILD_ENV },
+      env: { ...process.env, ...CHILD_ENV, ...env },
       detached: true,
     });
     child.stderr?.pipe(createWriteStream(logFile, { flags: 'a' }));
@@ -32,7 +34,13 @@ export class Processes {
   }
 
   /** Resolves when the server says that it is ready. */
-  async startServer(options: { dataDir: string; port: number; devicePort: number; logFile: string }): Promise<ServerReady> {
+  async startServer(options: {
+    dataDir: string;
+    port: number;
+    devicePort: number;
+    logFile: string;
+    targetsDir: string;
+  }): Promise<ServerReady> {
     const args = [
       CLI,
       'up',
@@ -45,7 +53,7 @@ export class Processes {
       '--device-port',
       String(options.devicePort),
     ];
-    const child = await this.#spawn(process.execPath, args, options.logFile);
+    const child = await this.#spawn(process.execPath, args, options.logFile, { SELVEDGE_TARGETS_DIR: options.targetsDir });
     let errorText = '';
     child.stderr?.on('data', (chunk: Buffer) => {
       errorText = (errorText + chunk.toString()).slice(-16_384);
@@ -66,8 +74,10 @@ export class Processes {
     );
   }
 
-  async startAgent(options: { dir: string; logFile: string }): Promise<ChildProcess> {
-    const child = await this.#spawn(AGENT, ['run', '--dir', options.dir], options.logFile);
+  async startAgent(options: { dir: string; logFile: string; platform: DevicePlatform | undefined }): Promise<ChildProcess> {
+    const { target, emulator } = options.platform ?? {};
+    const emulated = target === undefined || emulator === undefined ? [] : ['--target', target, '--emulator', emulator];
+    const child = await this.#spawn(AGENT, ['run', '--dir', options.dir, ...emulated], options.logFile);
     child.stdout?.resume();
     return child;
   }

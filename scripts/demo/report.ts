@@ -1,6 +1,8 @@
 export interface DeviceReport {
   name: string;
   servingVersion: string;
+  /** Name of the native package, or `model-server`. */
+  runtime: string;
   accuracyOnDevice: number;
   f1OnDevice: number;
   /** Time in the model server on the device, decoding included. */
@@ -35,8 +37,8 @@ function table(rows: readonly (readonly string[])[], left: readonly number[] = [
 export function formatReport(report: DemoReport): string {
   const { metrics, name, version } = report.model;
   const models = [
-    ['', 'version', 'accuracy', 'macro F1', 'p50', 'p95', 'over the channel p50'],
-    ['as trained', version, percent(metrics.accuracy ?? Number.NaN), percent(metrics.f1 ?? Number.NaN), '', '', ''],
+    ['', 'version', 'accuracy', 'macro F1', 'p50', 'p95', 'over the channel p50', 'served by'],
+    ['as trained', version, percent(metrics.accuracy ?? Number.NaN), percent(metrics.f1 ?? Number.NaN), '', '', '', ''],
     ...report.devices.map((device) => [
       device.name,
       device.servingVersion,
@@ -45,6 +47,7 @@ export function formatReport(report: DemoReport): string {
       `${device.p50Ms.toFixed(1)} ms`,
       `${device.p95Ms.toFixed(1)} ms`,
       `${device.roundTripP50Ms.toFixed(1)} ms`,
+      device.runtime,
     ]),
   ];
   const steps = report.steps.map((step) => [step.name, `${step.elapsedS.toFixed(1)} s`, step.note]);
@@ -52,7 +55,7 @@ export function formatReport(report: DemoReport): string {
     '',
     `Model ${name}, ${report.devices[0]?.pictures ?? 0} held-out pictures sent to each device:`,
     '',
-    table(models),
+    table(models, [0, 7]),
     '',
     table([...steps, ['total', `${report.elapsedS.toFixed(1)} s`, '']], [0, 2]),
     '',

@@ -5,6 +5,7 @@ import {
   type Client,
   type DatasetVersion,
   datasetVersionSchema,
+  deviceSchema,
   deviceTokenSchema,
   type InferenceModel,
   inferenceModelSchema,
@@ -15,6 +16,7 @@ import {
 import { readJsonFile, waitUntil } from '@selvedge/runtime';
 import * as z from 'zod';
 import { quantile, score } from './accuracy.ts';
+import type { DevicePlatform } from './native.ts';
 import { type Processes, ROOT, selvedge } from './processes.ts';
 import type { DeviceReport } from './report.ts';
 
@@ -37,7 +39,7 @@ export interface DemoContext {
 const identitySchema = z.object({ serverUrl: z.string() });
 
 /** Enrols the devices that are not yet, starts every agent and waits until all are online. */
-export async function startDevices(context: DemoContext): Promise<string> {
+export async function startDevices(context: DemoContext, platforms: ReadonlyMap<string, DevicePlatform>): Promise<string> {
   const { api, signal } = context;
   const known = await api.listResources({ params: { plural: 'devices' } });
   const names = new Set(known.items.map((item) => item.metadata.name));
@@ -56,7 +58,10 @@ export async function startDevices(context: DemoContext): Promise<string> {
     joined += 1;
     context.progress(`${joined} joined`);
   }
-  for (const name of DEVICES) await context.processes.startAgent({ dir: context.deviceDir(name), logFile: context.logFile(name) });
+  for (const name of DEVICES) {
+    const platform = platforms.get(name);
+    await context.processes.startAgent({ dir: context.deviceDir(name), logFile: context.logFile(name), platform });
+  }
   await waitUntil(
     async () => {
       const { items } = await api.listResources({ params: { plural: 'devices' } });
@@ -66,7 +71,9 @@ export async function startDevices(context: DemoContext): Promise<string> {
     },
     { timeoutMs: 60_000, intervalMs: 200, what: 'all devices to come online', signal },
   );
-  return joined === 0 ? `${DEVICES.length} devices online` : `${joined} devices joined over mutual TLS`;
+  const emulated = [...platforms].filter(([, { emulator }]) => emulator !== undefined).map(([name, { target }]) => `${name} as ${target}`);
+  const note = joined === 0 ? `${DEVICES.length} devices online` : `${joined} devices joined over mutual TLS`;
+  return emulated.length === 0 ? note : `${note}, ${emulated.join(', ')} under qemu`;
 }
 
 export async function addDataset(context: DemoContext, folder: string): Promise<DatasetVersion> {
@@ -104,7 +111,25 @@ export async function findModelVersion(api: Client, run: Run): Promise<ModelVers
   return version;
 }
 
-export async function waitUntilServed(context: DemoContext, version: string): Promise<InferenceModel> {
+/**
+ * What serves on a device: a native package's name, or `model-server`.
+ *
+ * @throws AppError WORKLOAD_FAILED (operational) when the device has given its native package up.
+ */
+export async function runtimeOf(api: Client, device: string): Promise<string> {
+  const { status } = deviceSchema.parse(await api.getResource({ params: { plural: 'devices', name: device } }));
+  const workload = status.workloads.find(({ name }) => name === 'digits');
+  const refused = workload?.nativeError ?? null;
+  if (refused !== null) throw new AppError('WORKLOAD_FAILED', { message: `${device} does not run the native package: ${refused.message}` });
+  return workload?.runtime ?? 'nothing';
+}
+
+/** Waits until every device serves the version: natively where it has a package. */
+export async function waitUntilServed(
+  context: DemoContext,
+  version: string,
+  platforms: ReadonlyMap<string, DevicePlatform>,
+): Promise<InferenceModel> {
   return waitUntil(
     async () => {
       const model = inferenceModelSchema.parse(await context.api.getResource({ params: { plural: 'inferencemodels', name: 'digits' } }));
@@ -114,7 +139,9 @@ export async function waitUntilServed(context: DemoContext, version: string): Pr
           ? model.status.devices.map((device) => `${device.device} ${device.state}`).join(', ')
           : `${failed.device}: ${failed.message}`,
       );
-      return model.status.servingVersion === version && model.status.devices.length >= DEVICES.length ? model : undefined;
+      if (model.status.servingVersion !== version || model.status.devices.length < DEVICES.length) return undefined;
+      for (const device of platforms.keys()) if ((await runtimeOf(context.api, device)) === 'model-server') return undefined;
+      return model;
     },
     { timeoutMs: 90_000, intervalMs: 200, what: `the devices to serve version ${version}`, signal: context.signal },
   );
@@ -144,7 +171,7 @@ export async function measureDevice(
   device: string,
   pictures: readonly Picture[],
   onDone: () => void,
-): Promise<DeviceReport> {
+): Promise<Omit<DeviceReport, 'runtime'>> {
   const pairs: { actual: string; predicted: string }[] = [];
   const latencies: number[] = [];
   const roundTrips: number[] = [];

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <vector>
 
@@ -40,6 +41,20 @@ void closeFd(int* fd) {
   *fd = -1;
 }
 
+/// Looked up here instead of in posix_spawnp(), which cannot tell of a missing program under an emulator.
+/// @returns "" when no folder of PATH has it.
+std::string findFfmpeg() {
+  const char* path = std::getenv("PATH");
+  std::string folders = path == nullptr ? "/usr/local/bin:/usr/bin:/bin" : path;
+  for (size_t start = 0; start <= folders.size();) {
+    const size_t end = std::min(folders.find(':', start), folders.size());
+    const std::string program = (end == start ? "." : folders.substr(start, end - start)) + "/ffmpeg";
+    if (access(program.c_str(), X_OK) == 0) return program;
+    start = end + 1;
+  }
+  return "";
+}
+
 int spawnFfmpeg(const std::vector<std::string>& words, int output, int complaints, pid_t* pid) {
   std::vector<char*> argv;
   for (const std::string& word : words) argv.push_back(const_cast<char*>(word.c_str()));
@@ -57,14 +72,14 @@ int spawnFfmpeg(const std::vector<std::string>& words, int output, int complaint
   sigaddset(&defaults, SIGPIPE);
   posix_spawnattr_setsigdefault(&attributes, &defaults);
   posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF);
-  const int error = posix_spawnp(pid, argv[0], &actions, &attributes, argv.data(), environ);
+  const int error = posix_spawn(pid, argv[0], &actions, &attributes, argv.data(), environ);
   posix_spawnattr_destroy(&attributes);
   posix_spawn_file_actions_destroy(&actions);
   return error;
 }
 
-std::vector<std::string> ffmpegWords(const std::string& address) {
-  std::vector<std::string> words = {"ffmpeg", "-nostdin", "-loglevel", "error"};
+std::vector<std::string> ffmpegWords(const std::string& program, const std::string& address) {
+  std::vector<std::string> words = {program, "-nostdin", "-loglevel", "error"};
   // Over UDP a lost packet is a grey picture.
   if (address.rfind("rtsp", 0) == 0) words.insert(words.end(), {"-rtsp_transport", "tcp"});
   words.insert(words.end(), {"-i", address, "-an", "-f", "image2pipe", "-c:v", "mjpeg", "-q:v", "3", "-"});
@@ -92,6 +107,10 @@ FfmpegChild::~FfmpegChild() {
 }
 
 Status FfmpegChild::start(const std::string& address) {
+  const std::string program = findFfmpeg();
+  if (program.empty()) {
+    return Status::error("SETUP_INCOMPLETE", "Reading " + withoutCredentials(address) + " needs the program ffmpeg, which is not on PATH; install it.");
+  }
   Pipe output;
   Pipe complaints;
   int error = openPipe(&output) && openPipe(&complaints) ? 0 : errno;
@@ -99,7 +118,7 @@ Status FfmpegChild::start(const std::string& address) {
     // ffmpeg must never wait for us to read its complaints; those that find no room are lost.
     fcntl(complaints.write, F_SETFL, O_NONBLOCK);
     fcntl(complaints.read, F_SETFL, O_NONBLOCK);
-    error = spawnFfmpeg(ffmpegWords(address), output.write, complaints.write, &pid_);
+    error = spawnFfmpeg(ffmpegWords(program, address), output.write, complaints.write, &pid_);
   }
   closeFd(&output.write);
   closeFd(&complaints.write);
@@ -107,9 +126,6 @@ Status FfmpegChild::start(const std::string& address) {
   stderr_ = complaints.read;
   if (error == 0) return Status::ok();
   pid_ = -1;
-  if (error == ENOENT) {
-    return Status::error("SETUP_INCOMPLETE", "Reading " + withoutCredentials(address) + " needs the program ffmpeg, which is not on PATH; install it.");
-  }
   return Status::error("SETUP_INCOMPLETE", std::string("ffmpeg cannot be started: ") + std::strerror(error) + ".");
 }
 

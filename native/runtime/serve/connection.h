@@ -37,8 +37,9 @@ class Connection {
   /// No request of it has been answered yet.
   bool isFirst() const { return isFirst_; }
   double sinceMs() const { return sinceMs_; }
-  /// When the request that is read or waits began; 0 without one.
-  double requestStartedMs() const { return phase_ == Phase::body || phase_ == Phase::waiting || phase_ == Phase::writing ? startedAtMs_ : 0; }
+  /// Since when a whole request waits for its answer; 0 without one. How long its client took to send it, or takes to read,
+  /// does not count: the agent ends a server whose requests wait for too long, and no client may bring that about.
+  double waitsSinceMs() const { return phase_ == Phase::waiting ? sinceMs_ : 0; }
 
   std::list<std::unique_ptr<Connection>>::iterator place;
 

@@ -185,7 +185,7 @@ void HttpServer::lookWhetherDrained() {
 double HttpServer::oldestRequestMs() const {
   double first = 0;
   for (const auto& connection : connections_) {
-    const double started = connection->requestStartedMs();
+    const double started = connection->waitsSinceMs();
     if (started > 0 && (first == 0 || started < first)) first = started;
   }
   return first == 0 ? 0 : nowMs() - first;

@@ -36,8 +36,9 @@ class HttpHandler {
 /// Owns the listening socket and the connections.
 ///
 /// A client costs a file descriptor and some kB until its request is whole. What bounds it: connections (a newcomer takes
-/// the place of one that has not made a request yet, else of the one that has been silent for longest), 16 KiB of head, deadlines for head, request, answer
-/// and silence that no trickle of bytes prolongs, and a sum of body bytes over all connections.
+/// the place of one that has not made a request yet, else of the one that has been silent for longest), 16 KiB of head,
+/// deadlines for head, request, answer and silence that no trickle of bytes prolongs, and a sum of body bytes over all
+/// connections.
 class HttpServer {
  public:
   HttpServer(event_base* base, const ServeOptions& options, HttpHandler* handler);
@@ -54,7 +55,7 @@ class HttpServer {
   /// From now on each answer closes its connection, and silent connections are closed after a second.
   /// @param done - called once, when no connection is left. @param stopListening - false: new ones are answered once each.
   void drain(bool stopListening, std::function<void()> done);
-  /// How long the oldest request has been under way; 0 when there is none.
+  /// How long the oldest of the requests that wait for their answer has waited; 0 when there is none.
   double oldestRequestMs() const;
 
  private:

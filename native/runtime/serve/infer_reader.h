@@ -37,7 +37,20 @@ class InferReader {
 
  private:
   /// Where in the document we are.
-  enum class Place : uint8_t { outside, request, inputs, input, shape, data, inputParameters, outputs, output, outputParameters, parameters, ignored };
+  enum class Place : uint8_t {
+    outside,
+    request,
+    inputs,
+    input,
+    shape,
+    data,
+    inputParameters,
+    outputs,
+    output,
+    outputParameters,
+    parameters,
+    ignored,
+  };
   Place place() const { return places_.empty() ? Place::outside : places_.back(); }
   bool enter(Place place);
   bool refuse(const char* what);

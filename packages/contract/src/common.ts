@@ -77,4 +77,4 @@ export type Failure = z.infer<typeof failureSchema>;
 export const packagePathSchema = z
   .string()
   .max(255)
-  .regex(/^[A-Za-z0-9_][A-Za-z0-9_.-]*(\/[A-Za-z0-9_][A-Za-z0-9_.-]*)*$/, 'must be a relative path without ".."');
+  .regex(/^[A-Za-z0-9_][A-Za-z0-9_.+-]*(\/[A-Za-z0-9_][A-Za-z0-9_.+-]*)*$/, 'must be a relative path without ".."');

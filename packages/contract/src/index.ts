@@ -5,6 +5,7 @@ export * from './device-channel/join-token.ts';
 export * from './device-channel/messages.ts';
 export * from './device-channel/topics.ts';
 export * from './errors.ts';
+export * from './gates.ts';
 export * from './native-package.ts';
 export * from './package-manifest.ts';
 export * from './pipeline-spec.ts';

@@ -52,7 +52,11 @@ export const nativeManifestSchema = z.strictObject({
 });
 export type NativeManifest = z.infer<typeof nativeManifestSchema>;
 
-/** The first two entries of a package archive, in this order; the files of the manifest follow, sorted by path. */
+/**
+ * The first two entries of a package archive, in this order; the files of the manifest follow, sorted by path. The archive
+ * is: zstd frames with these two; the build tool's files.tar.zst unchanged; a skippable zstd frame with the signer's
+ * signature of the sha256 of all before it, so that no byte can change unnoticed. A frame's window is 32 MiB at most.
+ */
 export const MANIFEST_ENTRY = 'manifest.json';
 export const PROVENANCE_ENTRY = 'provenance.dsse.json';
 /** Bounds of those two entries, in bytes. */

@@ -16,7 +16,8 @@ export const USAGE = `usage: server [flags]
   --web DIR             folder of the built web UI (env SELVEDGE_WEB)
   --log-level LEVEL     debug, info, warn or error (default info, env SELVEDGE_LOG_LEVEL)
 
-environment: SELVEDGE_TOOL_COMMAND, a JSON list: the command that starts a tool, without the tool's name`;
+environment: SELVEDGE_TOOL_COMMAND, a JSON list: the command that starts a tool, without the tool's name
+             SELVEDGE_TARGETS_DIR, the folder of the toolchains that packages are built with (default DIR/targets)`;
 
 const OPTIONS = {
   data: { type: 'string' },
@@ -84,6 +85,7 @@ export function readServerConfig(args: string[], env: NodeJS.ProcessEnv, mainUrl
     deviceHost: text(flags['device-host'], 'SELVEDGE_DEVICE_HOST'),
     advertise: flags.advertise ?? env.SELVEDGE_ADVERTISE?.split(',').filter((name) => name !== ''),
     webDir: text(flags.web, 'SELVEDGE_WEB') ?? defaults.webDir,
+    targetsDir: env.SELVEDGE_TARGETS_DIR ? resolve(env.SELVEDGE_TARGETS_DIR) : null,
     toolCommand: toolCommand ? readToolCommand(toolCommand) : defaults.toolCommand,
     logLevel: text(flags['log-level'], 'SELVEDGE_LOG_LEVEL'),
   });

@@ -13,6 +13,8 @@ export const serverConfigSchema = z.strictObject({
   advertise: z.array(z.string()).default([]),
   /** Folder of the built web UI; none: the UI is not served. */
   webDir: z.string().nullable().default(null),
+  /** Folder of the toolchains that packages are built with; default `targets` in the data folder. */
+  targetsDir: z.string().min(1).nullable().default(null),
   /** Command that starts a tool; the tool's name is appended. */
   toolCommand: z.array(z.string()).min(1),
   logLevel: z.enum(['debug', 'info', 'warn', 'error']).default('info'),

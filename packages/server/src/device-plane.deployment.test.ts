@@ -11,6 +11,7 @@ function answerWith(device: TestDevice, outcome: (body: Buffer) => object): void
   device.client.on('message', (topic, payload) => {
     if (!topic.endsWith('/commands')) return;
     const command = commandSchema.parse(JSON.parse(payload.toString()));
+    if (command.type !== 'infer') return;
     const reply = { id: command.id, outcome: outcome(Buffer.from(command.bodyBase64, 'base64')) };
     device.publish('replies', reply).catch(() => undefined); // the test may end before it is acknowledged
   });

@@ -1,5 +1,11 @@
 import { join } from 'node:path';
-import { AppError, type deviceTokenRequestSchema, type deviceTokenSchema, type inferResponseSchema } from '@selvedge/contract';
+import {
+  AppError,
+  type benchResponseSchema,
+  type deviceTokenRequestSchema,
+  type deviceTokenSchema,
+  type inferResponseSchema,
+} from '@selvedge/contract';
 import { describeError, type Logger } from '@selvedge/runtime';
 import type * as z from 'zod';
 import { DeviceListener, type TlsCredentials } from './adapters/device-port/device-listener.ts';
@@ -8,12 +14,15 @@ import { deviceUrl } from './addresses.ts';
 import type { ServerConfig } from './config.ts';
 import type { BlobStore } from './ports/blob-store.ts';
 import type { Store } from './ports/store.ts';
+import { type BenchRequest, BenchService } from './services/bench-service.ts';
 import { DeploymentController, type PublishToDevice } from './services/deployment-controller.ts';
+import { DeviceCommands } from './services/device-commands.ts';
 import { DeviceContent } from './services/device-content.ts';
 import { DeviceEnrolment } from './services/device-enrolment.ts';
 import { DeviceService } from './services/device-service.ts';
 import type { EventHub } from './services/event-hub.ts';
 import { InferenceService, type InferRequest } from './services/inference-service.ts';
+import type { PackageTrust } from './services/package-builder.ts';
 
 export interface DevicePlaneOptions {
   config: ServerConfig;
@@ -44,6 +53,14 @@ export interface DevicePlane {
    * INTERRUPTED (the signal), or what the device answered.
    */
   infer(request: InferRequest): Promise<z.output<typeof inferResponseSchema>>;
+  /**
+   * Measures a package on a device, or on all that are online and match, eight at a time; what was measured is kept in the
+   * package's status. What goes wrong on a device is among the failures.
+   * @throws AppError NOT_FOUND (package, device, or none that matches), CONFLICT (not built), DEVICE_OFFLINE, INTERRUPTED (the signal).
+   */
+  bench(request: BenchRequest): Promise<z.output<typeof benchResponseSchema>>;
+  /** What packages are signed with. The plane must have been started. */
+  readonly trust: PackageTrust;
   counts(): { total: number; online: number };
 }
 
@@ -63,6 +80,7 @@ class Plane implements DevicePlane {
   readonly #devices: DeviceService;
   readonly #controller: DeploymentController;
   readonly #inference: InferenceService;
+  readonly #bench: BenchService;
   #port: number | undefined;
   #unsubscribe: (() => void) | undefined;
   #housekeepingTimer: NodeJS.Timeout | undefined;
@@ -75,21 +93,19 @@ class Plane implements DevicePlane {
     this.#enrolment = new DeviceEnrolment({ store, signer: this.#authority, url: () => this.#url(), log, clock });
     const publish: PublishToDevice = (device, topic, payload, how) => this.#listener.mqtt.publish(device, topic, payload, how);
     this.#controller = new DeploymentController({ store, hub, publish, log, clock });
-    this.#inference = new InferenceService({
-      view: this.#controller.view,
-      isOnline: (device) => this.#devices.isOnline(device),
-      publish,
-      log,
-      clock,
-    });
+    const commands = new DeviceCommands({ publish, clock });
+    const { view } = this.#controller;
+    const isOnline = (device: string) => this.#devices.isOnline(device);
+    this.#inference = new InferenceService({ view, isOnline, commands });
+    this.#bench = new BenchService({ store, view, isOnline, commands, clock });
     this.#devices = new DeviceService({
       store,
-      onReply: (device, reply) => this.#inference.takeReply(device, reply),
-      onOffline: (device) => this.#inference.deviceWentOffline(device),
+      onReply: (device, reply) => commands.takeReply(device, reply),
+      onOffline: (device) => commands.deviceWentOffline(device),
       log,
       clock,
     });
-    const content = new DeviceContent(store, blobs);
+    const content = new DeviceContent(store, blobs, (device, sha256) => this.#bench.mayFetch(device, sha256));
     const enrolment = this.#enrolment;
     this.#listener = new DeviceListener({
       host: config.deviceHost,
@@ -157,6 +173,20 @@ class Plane implements DevicePlane {
 
   infer(request: InferRequest): Promise<z.output<typeof inferResponseSchema>> {
     return this.#inference.infer(request);
+  }
+
+  bench(request: BenchRequest): Promise<z.output<typeof benchResponseSchema>> {
+    return this.#bench.bench(request);
+  }
+
+  get trust(): PackageTrust {
+    const authority = this.#authority;
+    return {
+      signer: () => authority.packageSigner(),
+      get caPem() {
+        return authority.caPem;
+      },
+    };
   }
 
   counts(): { total: number; online: number } {

@@ -23,10 +23,13 @@ import { DatasetService } from './services/dataset-service.ts';
 import { EventHub } from './services/event-hub.ts';
 import { ModelRegistry } from './services/model-registry.ts';
 import { ModuleSupervisor } from './services/module-supervisor.ts';
+import { PackageController } from './services/package-controller.ts';
+import { PackageLog } from './services/package-log.ts';
 import { ResourceService } from './services/resource-service.ts';
 import { RunCoordinator } from './services/run-coordinator.ts';
 import { RunLog } from './services/run-log.ts';
 import { RunService } from './services/run-service.ts';
+import { TargetCatalog } from './services/target-catalog.ts';
 import { ToolDirectory } from './services/tool-directory.ts';
 
 /** What the tools get to end in; the whole stop stays below five seconds. */
@@ -67,6 +70,11 @@ export async function startServer(config: ServerConfig, log: Logger): Promise<Ru
   }
 }
 
+/** Where `selvedge target` installs toolchains to. */
+function targetsFolder(config: ServerConfig): string {
+  return config.targetsDir ?? join(config.dataDir, 'targets');
+}
+
 type Endings = (() => void | Promise<void>)[];
 
 async function start(config: ServerConfig, log: Logger, ending: Endings): Promise<ServerReady> {
@@ -92,7 +100,17 @@ async function start(config: ServerConfig, log: Logger, ending: Endings): Promis
   const tools = new HttpToolClient({ addressOf: directory.addressOf, token: toolToken });
   ending.push(() => tools.close());
   const toolsDir = join(dataDir, 'tools');
-  const modules = new ModuleSupervisor({ toolCommand: config.toolCommand, toolsDir, token: toolToken, directory, tools, hub, log, clock });
+  const modules = new ModuleSupervisor({
+    toolCommand: config.toolCommand,
+    toolsDir,
+    targetsDir: targetsFolder(config),
+    token: toolToken,
+    directory,
+    tools,
+    hub,
+    log,
+    clock,
+  });
   const auth = new AuthService({ store, clock, toolToken, adminToken: await loadAdminToken(join(dataDir, 'admin-token')) });
   const base: Base = { config, log, clock, store, blobs, hub, devices, devicePort, toolToken, directory, tools, modules, auth };
   const registry = new ModelRegistry({ store, blobs, tools, codeDigestOf: (tool) => modules.codeDigestOf(tool) });
@@ -133,6 +151,7 @@ interface Base {
 
 function createHttp(base: Base, registry: ModelRegistry): HttpServer {
   const { config, log, clock, store, blobs, devices, devicePort, directory, toolToken, tools, modules, auth, hub } = base;
+  const targets = new TargetCatalog(targetsFolder(config));
   const datasets = new DatasetService({ store, blobs, tools, maxUploadBytes: config.maxUploadBytes });
   const services = {
     version: packageJson.version,
@@ -144,12 +163,20 @@ function createHttp(base: Base, registry: ModelRegistry): HttpServer {
     toolAddress: directory.addressOf,
     toolToken,
     auth,
-    resources: new ResourceService({ store, tools, removeDevice: (name) => devices.removeDevice(name), log }),
+    resources: new ResourceService({
+      store,
+      tools,
+      removeDevice: (name) => devices.removeDevice(name),
+      targets: () => targets.list(),
+      log,
+    }),
     datasets,
     runs: new RunService({ store, datasets, clock }),
     runLog: new RunLog({ store, tools }),
     registry,
     modules,
+    targets,
+    packageLog: new PackageLog({ store, tools }),
     devices,
     hub,
     log: log.child({ part: 'http' }),
@@ -159,8 +186,10 @@ function createHttp(base: Base, registry: ModelRegistry): HttpServer {
 }
 
 function createCoordinator(base: Base, registry: ModelRegistry, self: { url: string; owner: string }): RunCoordinator {
-  const { config, log, clock, store, blobs, tools, modules, hub } = base;
+  const { config, log, clock, store, blobs, tools, modules, hub, devices } = base;
   const origin = () => self.url;
+  const whyDown = (tool: string) => modules.whyDown(tool);
+  const building = { store, blobs, tools, hub, trust: devices.trust, whyDown, origin, clock };
   const importer = new DatasetImporter({ store, blobs, tools, origin, maxUploadBytes: config.maxUploadBytes, log });
   return new RunCoordinator({
     store,
@@ -168,7 +197,8 @@ function createCoordinator(base: Base, registry: ModelRegistry, self: { url: str
     hub,
     registry,
     importer,
-    whyDown: (tool) => modules.whyDown(tool),
+    packages: new PackageController({ ...building, log: log.child({ part: 'builds' }) }),
+    whyDown,
     origin,
     clock,
     owner: self.owner,

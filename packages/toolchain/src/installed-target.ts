@@ -85,7 +85,7 @@ export async function requireTarget(targetsDir: string, name: string, recipesDir
   const target = await openTarget(targetsDir, name, recipesDir);
   if (target !== undefined) return target;
   throw new AppError('TARGET_NOT_INSTALLED', {
-    message: `The toolchain for ${name} is not installed in ${targetsDir}.`,
+    message: `The toolchain for ${name} is not installed.`,
     hint: `Run "selvedge target install ${name}".`,
   });
 }

@@ -16,6 +16,7 @@ const TOOLS: Readonly<Record<string, () => Promise<Tool>>> = {
   export: async () => (await import('./export/export-tool.ts')).exportTool,
   split: async () => (await import('./split/split-tool.ts')).splitTool,
   train: async () => (await import('./train/train-tool.ts')).trainTool,
+  build: async () => (await import('./build/build-tool.ts')).buildTool,
   benchmark: async () => (await import('./benchmark/benchmark-tool.ts')).benchmarkTool,
 };
 

@@ -74,7 +74,9 @@ export function mobileNetwork(): TestNetwork {
 
 const CLASSES = 3;
 /** As a trained detector has them: distances of two cells, and hardly any cell with an object. */
-const HEAD_BIAS = [0.7, 0.7, 0.7, 0.7, -4, -4, -4];
+export const HEAD_BIAS: readonly number[] = [0.7, 0.7, 0.7, 0.7, -4, -4, -4];
+/** How much they differ from cell to cell. */
+export const HEAD_DEVIATION: readonly number[] = [0.3, 0.3, 0.3, 0.3, 1, 1, 1];
 
 function block(net: Network, x: Value, filters: number, kernel = 1, stride = 1): Value {
   return net.silu(net.conv(x, { filters, kernel, stride }));

@@ -167,6 +167,9 @@ export class Network {
 
   #normal(shape: readonly number[], deviation: number): string {
     const count = shape.reduce((product, edge) => product * edge, 1);
-    return this.constant(shape, Float32Array.from({ length: count }, () => this.#random.normal() * deviation));
+    return this.constant(
+      shape,
+      Float32Array.from({ length: count }, () => this.#random.normal() * deviation),
+    );
   }
 }

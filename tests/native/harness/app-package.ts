@@ -8,7 +8,7 @@ import { TEST_OBJECTS_DIR } from './targets.ts';
 
 const COMPONENTS = ['base', 'image', 'ops', 'pipeline', 'input', 'output', 'serve', 'app'];
 const WARNINGS = ['-Wall', '-Wextra', '-Wpedantic', '-Wshadow', '-Wconversion', '-Werror'];
-const FLAGS = ['-fno-rtti', '-ffp-contract=off', '-DRAPIDJSON_HAS_STDSTRING=1', '-D_FILE_OFFSET_BITS=64', ...WARNINGS];
+const FLAGS = ['-fno-rtti', '-ffp-contract=off', '-DRAPIDJSON_HAS_STDSTRING=1', ...WARNINGS];
 /** What the whole executable is linked with, besides an engine's own. */
 export const APP_LIBRARIES: readonly string[] = ['jpeg', 'png16', 'z', 'event_core', 'llhttp'];
 
@@ -34,8 +34,7 @@ export async function buildApp(target: InstalledTarget, output: string, options:
     flags: FLAGS,
     cacheDir: TEST_OBJECTS_DIR,
   });
-  // lld 19 crashes when it folds equal functions of Debian's libllhttp for arm
-  await linkExecutable(target, { objects, libraries: APP_LIBRARIES, output, flags: ['-Wl,--icf=none'] });
+  await linkExecutable(target, { objects, libraries: APP_LIBRARIES, output });
 }
 
 export interface AppPackageOptions {

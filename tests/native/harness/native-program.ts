@@ -14,7 +14,7 @@ import { runnerOf, TEST_OBJECTS_DIR } from './targets.ts';
 const FLAGS = [
   ...['-Wall', '-Wextra', '-Wpedantic', '-Wshadow', '-Wconversion', '-Werror'],
   ...['-fno-exceptions', '-fno-rtti', '-ffp-contract=off'],
-  ...['-DRAPIDJSON_HAS_STDSTRING=1', '-D_FILE_OFFSET_BITS=64'],
+  ...['-DRAPIDJSON_HAS_STDSTRING=1'],
 ];
 
 export interface NativeProgram {

@@ -5,7 +5,7 @@ import { type InstalledTarget, installTarget, openTarget } from '@selvedge/toolc
 const ROOT = join(import.meta.dirname, '../../..');
 
 /** Where tests keep targets: they are downloaded once and used by every run. */
-export const TEST_TARGETS_DIR = process.env.SELVEDGE_TARGETS_DIR ?? join(ROOT, 'node_modules/.cache/selvedge-targets');
+export const TEST_TARGETS_DIR = process.env.SELVEDGE_TARGETS_DIR ?? join(ROOT, '.cache/targets');
 
 /** Objects that tests compile. */
 export const TEST_OBJECTS_DIR = join(TEST_TARGETS_DIR, 'cache/objects');

@@ -16,6 +16,7 @@ function stateOf(resource: AnyResource): string {
       return resource.status.latestVersion === null ? 'no version' : `version ${resource.status.latestVersion}`;
     case 'DatasetVersion':
     case 'Run':
+    case 'Package':
       return resource.status.phase;
     case 'Task':
       return `${resource.status.pipelines.length} pipelines`;
@@ -50,17 +51,21 @@ function servingTable(session: Session, { status }: InferenceModel): string {
     one.device,
     session.state(one.state),
     orDash(one.servingVersion),
+    orDash(one.runtime),
     orDash(one.url),
     one.message,
   ]);
-  return `${renderTable(['DEVICE', 'STATE', 'VERSION', 'URL', 'MESSAGE'], rows)}`;
+  return `${renderTable(['DEVICE', 'STATE', 'VERSION', 'RUNTIME', 'URL', 'MESSAGE'], rows)}`;
 }
 
 /** Why it is not available, or what is going on: a reason is told once, however many conditions have it. */
 function conditionLines({ status }: InferenceModel): string[] {
   const available = status.conditions.find((one) => one.type === 'Available');
-  if (available === undefined || available.status === 'True') return [];
-  return [oneLine(`Not available: ${available.message || available.reason}`)];
+  const lines: string[] = [];
+  if (available !== undefined && available.status !== 'True') lines.push(`Not available: ${available.message || available.reason}`);
+  const gates = status.conditions.find((one) => one.type === 'GatesPassed');
+  if (gates !== undefined) lines.push(`Gates ${gates.status === 'True' ? 'passed' : 'not passed'}: ${gates.message}`);
+  return lines.map(oneLine);
 }
 
 function oneTable(session: Session, resource: AnyResource): string {

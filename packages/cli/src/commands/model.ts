@@ -1,7 +1,8 @@
 import { resolve } from 'node:path';
-import { AppError, type Client, type ModelVersion } from '@selvedge/contract';
+import type { Client, GateResult, ModelVersion } from '@selvedge/contract';
 import type { Command } from 'commander';
 import { downloadModel } from '../data/download-model.ts';
+import { findVersion } from '../data/model-reference.ts';
 import type { Io } from '../io.ts';
 import { finishLeaf } from '../leaf.ts';
 import { ageOf, formatBytes, formatNumber, orDash } from '../output/format.ts';
@@ -56,16 +57,19 @@ function describeModel(detail: ModelDetail, now: number): string {
     ['Dataset', spec.lineage === null ? '-' : `${spec.lineage.dataset.name} version ${spec.lineage.dataset.version}`],
     ['File', `sha256 ${spec.file.sha256}`],
   ]);
-  return `${facts}\n\n${versionTable(detail, now)}`;
+  const gates = latest.status.gates ?? [];
+  const parts = [facts, versionTable(detail, now), gates.length === 0 ? '' : `Constraints of its task:\n${gateTable(gates)}`];
+  return parts.filter((part) => part !== '').join('\n\n');
 }
 
-function findVersion(detail: ModelDetail, wanted: string): ModelVersion {
-  const { name } = detail.model.metadata;
-  const resolved = detail.model.status.aliases[wanted] ?? wanted;
-  const version = detail.versions.find((one) => one.spec.version === resolved);
-  if (version !== undefined) return version;
-  const known = [...Object.keys(detail.model.status.aliases), ...detail.versions.map((one) => one.spec.version)];
-  throw new AppError('NOT_FOUND', { message: `Model ${name} has no version "${wanted}".`, hint: `It has: ${orDash(known.join(', '))}` });
+/** What a version must keep to, and how it does. */
+export function gateTable(gates: readonly GateResult[]): string {
+  const rows = gates.map(({ metric, operator, wanted, passed, message }) => [
+    operator === null ? metric : `${metric} ${operator} ${wanted}`,
+    passed === null ? '-' : passed ? 'passed' : 'not passed',
+    message,
+  ]);
+  return renderTable(['GATE', 'STATE', 'MEASURED'], rows);
 }
 
 function registerDownload(command: Command, io: Io): void {

@@ -9,6 +9,7 @@ import { ageOf, formatDuration, formatNumber, orDash } from '../output/format.ts
 import { oneLine, renderFields, renderTable } from '../output/table.ts';
 import { getOne, listAll, newestFirst } from '../resources.ts';
 import { openSession, type Session } from '../session.ts';
+import { gateTable } from './model.ts';
 
 function durationOf(run: Run, now: number): string {
   const { startedAt, finishedAt } = run.status;
@@ -63,7 +64,9 @@ export function describeRun(session: Session, run: Run): string {
   );
   const metrics = Object.entries(status.metrics).sort(([a], [b]) => (a < b ? -1 : 1));
   const metricText = renderFields(metrics.map(([name, value]) => [name, formatNumber(value)]));
-  return [facts, steps, metricText].filter((part) => part !== '').join('\n\n');
+  const criteria = status.criteria ?? [];
+  const criteriaText = criteria.length === 0 ? '' : `Evaluation criteria of its task:\n${gateTable(criteria)}`;
+  return [facts, steps, metricText, criteriaText].filter((part) => part !== '').join('\n\n');
 }
 
 function metricRows(points: readonly MetricPoint[], wanted: string | undefined): string[][] {

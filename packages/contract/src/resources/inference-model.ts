@@ -5,6 +5,9 @@ import { documentSchema, resourceSchema } from './envelope.ts';
 /** The other API group under which this kind is known: documents written for the Kubernetes model operator apply unchanged. */
 export const SEDNA_API_VERSION = 'sedna.io/v1alpha1';
 
+/** Annotation of an InferenceModel: `model-server` keeps devices from running native packages of it. */
+export const RUNTIME_ANNOTATION = 'selvedge.dev/runtime';
+
 const versionName = z.string().max(63);
 
 const inferenceModelFileSchema = z.strictObject({
@@ -46,6 +49,8 @@ export const deviceServingSchema = z.object({
   /** Where the device serves, as seen on the device itself. */
   url: z.string().nullable(),
   message: z.string(),
+  /** What serves there: `model-server`, or the name of a native package; absent where the agent does not say. */
+  runtime: z.string().optional(),
 });
 export type DeviceServing = z.infer<typeof deviceServingSchema>;
 

@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { metricValuesSchema, nameSchema, sha256Schema, tensorSpecSchema } from '../common.ts';
+import { gateResultSchema } from '../gates.ts';
 import { postprocSchema, preprocSchema } from '../pipeline-spec.ts';
 import { documentSchema, resourceSchema } from './envelope.ts';
 
@@ -41,5 +42,10 @@ export const modelVersionSpecSchema = z.strictObject({
   lineage: lineageSchema.nullable(),
 });
 export type ModelVersionSpec = z.infer<typeof modelVersionSpecSchema>;
-export const modelVersionSchema = resourceSchema('ModelVersion', modelVersionSpecSchema, z.object({ servedBy: z.int().min(0) }));
+const modelVersionStatusSchema = z.object({
+  servedBy: z.int().min(0),
+  /** The constraints of its pipeline's task, against its metrics and what was measured on devices; absent without any. */
+  gates: z.array(gateResultSchema).optional(),
+});
+export const modelVersionSchema = resourceSchema('ModelVersion', modelVersionSpecSchema, modelVersionStatusSchema);
 export type ModelVersion = z.infer<typeof modelVersionSchema>;

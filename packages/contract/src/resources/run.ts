@@ -1,11 +1,19 @@
 import * as z from 'zod';
 import { failureSchema, metricValuesSchema, nameSchema, sha256Schema, timestampSchema } from '../common.ts';
-import { pipelineSpecSchema } from '../pipeline-spec.ts';
+import { gateResultSchema } from '../gates.ts';
+import { type PipelineSpec, pipelineSpecSchema } from '../pipeline-spec.ts';
 import { resourceSchema } from './envelope.ts';
 
-/** The order of a pipeline's steps; each is one artifact of the tool of the same name, but the last, which is the server's. */
+/** The order of every pipeline's steps; each is one artifact of the tool of the same name, but the last, which is the server's. */
 export const STEP_NAMES = ['import', 'process', 'export', 'split', 'train', 'benchmark', 'register'] as const;
-export type StepName = (typeof STEP_NAMES)[number];
+/** All steps that a run may have. `build` is there when the pipeline has a `build` block: native packages of the new version. */
+export const RUN_STEP_NAMES = [...STEP_NAMES, 'build'] as const;
+export type StepName = (typeof RUN_STEP_NAMES)[number];
+
+/** The steps of a run of this pipeline, in order. */
+export function stepNamesOf({ build }: Pick<PipelineSpec, 'build'>): readonly StepName[] {
+  return build === undefined ? STEP_NAMES : RUN_STEP_NAMES;
+}
 
 export const stepStateSchema = z.enum(['pending', 'running', 'completed', 'failed', 'cancelled', 'skipped']);
 export const runPhaseSchema = z.enum(['Pending', 'Running', 'Succeeded', 'Failed', 'Cancelled']);
@@ -22,7 +30,7 @@ export const runSpecSchema = z.strictObject({
 export type RunSpec = z.infer<typeof runSpecSchema>;
 
 export const runStepSchema = z.object({
-  name: z.enum(STEP_NAMES),
+  name: z.enum(RUN_STEP_NAMES),
   state: stepStateSchema,
   /** Starts at 1 with the first try; grows when the tool died and the step was taken up again. */
   attempt: z.int().min(0),
@@ -48,6 +56,8 @@ export const runStatusSchema = z.object({
   error: failureSchema.nullable().optional(),
   /** `model/version`, once registered. */
   modelVersion: z.string().nullable(),
+  /** How the version does by the evaluation criteria of the pipeline's task; absent while not registered, or without a task. */
+  criteria: z.array(gateResultSchema).optional(),
 });
 export type RunStatus = z.infer<typeof runStatusSchema>;
 

@@ -309,6 +309,14 @@ export const ROUTES = {
     tag: 'blobs',
     scope: 'tool',
     params: z.strictObject({ sha256: sha256Schema }),
+    /** File name that the answer carries; for those that go by it. */
+    query: z.strictObject({
+      name: z
+        .string()
+        .max(128)
+        .regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/)
+        .optional(),
+    }),
     download: 'application/octet-stream',
   }),
 } as const satisfies Record<string, Route>;

@@ -342,6 +342,13 @@ describe('what is not supported', () => {
     expect(unsupportedOf({ ...one, graph: { ...one.graph, inputs } })[0]).toMatchObject({ node: 'x', op: 'Input' });
   });
 
+  it('refuses tensors that no engine can address, and does not make them itself', () => {
+    const nodes = [makeNode('ConstantOfShape', ['size'], ['a']), makeNode('Add', ['x', 'a'], ['y'])];
+    expect(unsupportedOf(model([1, 1], nodes, { size: int64Tensor([2 ** 20, 2 ** 20]) }))[0]).toMatchObject({ op: 'ConstantOfShape' });
+    const many = chain([1, 2], ['Reshape', [int64Tensor([1, 1, 2, 1, 1, 1, 1, 1])]]);
+    expect(unsupportedOf(many)).toEqual([{ node: 'x', op: 'Tensor', reason: 'more than 6 dimensions' }]);
+  });
+
   it('lists the operators that it knows', () => {
     expect(LOWERED_OPS).toEqual([...LOWERED_OPS].sort());
     expect(LOWERED_OPS).toContain('Conv');

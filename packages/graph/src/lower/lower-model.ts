@@ -1,6 +1,6 @@
-import type { Model, Node, TensorType } from '../onnx/index.ts';
+import { elementCount, type Model, type Node, type TensorType } from '../onnx/index.ts';
 import { foldConstants } from './fold/fold-constants.ts';
-import { GraphBuilder } from './graph-builder.ts';
+import { GraphBuilder, MAX_RANK } from './graph-builder.ts';
 import type { IrGraph, IrPort } from './ir.ts';
 import { knownShape, type Network, networkOf, type Unsupported, unsupported, wiringOf } from './network.ts';
 import { type Lowering, type LowerRules, NodeContext, NotLowered } from './node-context.ts';
@@ -126,6 +126,17 @@ function addOutputs(lowering: Lowering, inputs: readonly IrPort[]): IrPort[] {
   return ports;
 }
 
+/** Engines address a tensor with 32 bits. */
+const MAX_ELEMENTS = 0x7fff_ffff;
+
+function tooLarge(graph: IrGraph): Unsupported[] {
+  return graph.values.flatMap(({ name, dims }) => {
+    if (dims.length > MAX_RANK) return [{ node: name, op: 'Tensor', reason: `more than ${MAX_RANK} dimensions` }];
+    if (elementCount(dims) > MAX_ELEMENTS) return [{ node: name, op: 'Tensor', reason: `more than ${MAX_ELEMENTS} elements` }];
+    return [];
+  });
+}
+
 /**
  * Lowers a model to operations that engines for small devices have: batch normalisation folded, constants worked out,
  * activations and pads taken into the operations before and behind them, pictures in the order N, H, W, C with data moved
@@ -146,5 +157,7 @@ export function lowerModel(model: Model): LowerResult {
   for (const node of network.nodes) lowerNode(node, lowering);
   const outputs = addOutputs(lowering, inputs);
   if (network.unsupported.length > 0) return { unsupported: network.unsupported };
-  return { graph: pruned({ values: builder.values, ops: builder.ops, inputs, outputs }) };
+  const graph = pruned({ values: builder.values, ops: builder.ops, inputs, outputs });
+  const large = tooLarge(graph);
+  return large.length > 0 ? { unsupported: large } : { graph };
 }

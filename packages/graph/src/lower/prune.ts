@@ -1,7 +1,7 @@
 import type { IrGraph, IrOp, IrValue } from './ir.ts';
 
 /** Values that an operation reads. */
-export function operandsOf(op: IrOp): number[] {
+function operandsOf(op: IrOp): number[] {
   switch (op.op) {
     case 'conv2d':
     case 'depthwise2d':

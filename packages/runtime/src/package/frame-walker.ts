@@ -57,7 +57,8 @@ export class FrameWalker {
 
   /** @throws AppError ARCHIVE_UNSAFE (user). */
   *pieces(chunk: Uint8Array): Generator<Uint8Array> {
-    let rest = Buffer.concat([this.#pending, chunk]);
+    const whole = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
+    let rest = this.#pending.length === 0 ? whole : Buffer.concat([this.#pending, whole]);
     this.#pending = Buffer.alloc(0);
     while (rest.length > 0) {
       const taken = this.#reading === 'body' || this.#reading === 'checksum' ? this.#takeBody(rest) : this.#takeHeader(rest);

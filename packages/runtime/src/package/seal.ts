@@ -28,14 +28,25 @@ export class SealReader {
     for await (const chunk of source) {
       this.#whole.update(chunk);
       this.sizeBytes += chunk.length;
-      const bytes = Buffer.concat([this.#tail, chunk]);
-      const cut = Math.max(0, bytes.length - SEAL_BYTES);
-      this.#tail = Buffer.from(bytes.subarray(cut));
-      if (cut === 0) continue;
-      const passed = bytes.subarray(0, cut);
-      this.#sealed.update(passed);
-      yield passed;
+      if (chunk.length < SEAL_BYTES) {
+        const bytes = Buffer.concat([this.#tail, chunk]);
+        const cut = Math.max(0, bytes.length - SEAL_BYTES);
+        this.#tail = bytes.subarray(cut);
+        if (cut > 0) yield this.#pass(bytes.subarray(0, cut));
+        continue;
+      }
+      // without copying: what is kept back is the end of this chunk, whatever was kept back before goes on
+      const cut = chunk.length - SEAL_BYTES;
+      const before = this.#tail;
+      this.#tail = Buffer.from(chunk.subarray(cut));
+      if (before.length > 0) yield this.#pass(before);
+      if (cut > 0) yield this.#pass(chunk.subarray(0, cut));
     }
+  }
+
+  #pass(bytes: Uint8Array): Uint8Array {
+    this.#sealed.update(bytes);
+    return bytes;
   }
 
   /** After the last byte. @throws AppError SIGNATURE_INVALID (user) when there is no seal. */

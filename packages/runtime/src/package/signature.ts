@@ -22,7 +22,7 @@ export function signatureInvalid(message: string, cause?: unknown): AppError {
  * Pre-authentication encoding: what is signed binds the type as well as the payload.
  * @see https://github.com/secure-systems-lab/dsse/blob/master/protocol.md
  */
-export function preAuthEncoding(type: string, payload: Uint8Array): Buffer {
+function preAuthEncoding(type: string, payload: Uint8Array): Buffer {
   return Buffer.concat([Buffer.from(`DSSEv1 ${Buffer.byteLength(type)} ${type} ${payload.length} `), payload]);
 }
 

@@ -12,6 +12,7 @@ import { addGateway } from './gateway.ts';
 import { type Handlers, implementAll } from './implement.ts';
 import { addPipelineContainer, pipelineHandlers } from './pipeline-container.ts';
 import { dataRoutes } from './routes/data-routes.ts';
+import { packageRoutes } from './routes/package-routes.ts';
 import { resourceRoutes } from './routes/resource-routes.ts';
 import { runRoutes } from './routes/run-routes.ts';
 import { serverRoutes } from './routes/server-routes.ts';
@@ -84,6 +85,7 @@ export class HttpServer {
       ...resourceRoutes(services),
       ...dataRoutes(services),
       ...runRoutes(services),
+      ...packageRoutes(services),
     };
     await implementAll(app, handlers);
     addPipelineContainer(app, pipelineHandlers(services));

@@ -15,6 +15,7 @@ const TAGS: Record<string, string> = {
   datasets: 'Data in.',
   runs: 'Executions of pipelines.',
   models: 'The registry, and inference on devices.',
+  packages: 'Native packages: build, download, measure.',
   blobs: 'Content by digest.',
   pipelines: 'Pipelines as containers of the uniform artifact API.',
 };

@@ -13,6 +13,7 @@ export async function sendBlob(
   request: FastifyRequest,
   reply: FastifyReply,
   fileName?: string,
+  mediaType: string = 'application/octet-stream',
 ): Promise<FastifyReply> {
   const info = await blobs.stat(sha256);
   if (info === undefined) throw new AppError('NOT_FOUND', { message: `There is no content with sha256 ${sha256}.` });
@@ -24,7 +25,7 @@ export async function sendBlob(
     'content-security-policy': "default-src 'none'; sandbox",
     'content-disposition': `attachment${fileName === undefined ? '' : `; filename="${fileName}"`}`,
   });
-  reply.type('application/octet-stream');
+  reply.type(mediaType);
   if (request.headers['if-none-match'] === etag) return reply.code(304).send();
   const wholeOnly = request.headers['if-range'] !== undefined && request.headers['if-range'] !== etag;
   const range = wholeOnly ? 'whole' : parseByteRange(request.headers.range, info.sizeBytes);

@@ -1,23 +1,29 @@
-import type { deviceTokenRequestSchema, deviceTokenSchema, inferResponseSchema } from '@selvedge/contract';
+import type { benchResponseSchema, deviceTokenRequestSchema, deviceTokenSchema, inferResponseSchema } from '@selvedge/contract';
 import type { Logger } from '@selvedge/runtime';
 import type * as z from 'zod';
 import type { BlobStore } from '../ports/blob-store.ts';
 import type { Store } from '../ports/store.ts';
 import type { ToolAddress, ToolClient } from '../ports/tool-client.ts';
 import type { AuthService } from '../services/auth-service.ts';
+import type { BenchRequest } from '../services/bench-service.ts';
 import type { DatasetService } from '../services/dataset-service.ts';
 import type { EventHub } from '../services/event-hub.ts';
 import type { InferRequest } from '../services/inference-service.ts';
 import type { ModelRegistry } from '../services/model-registry.ts';
 import type { ModuleSupervisor } from '../services/module-supervisor.ts';
+import type { PackageTrust } from '../services/package-builder.ts';
+import type { PackageLog } from '../services/package-log.ts';
 import type { ResourceService } from '../services/resource-service.ts';
 import type { RunLog } from '../services/run-log.ts';
 import type { RunService } from '../services/run-service.ts';
+import type { TargetCatalog } from '../services/target-catalog.ts';
 
 /** What the API needs of the device side. */
 interface DeviceAccess {
   createToken(request: z.output<typeof deviceTokenRequestSchema>): Promise<z.output<typeof deviceTokenSchema>>;
   infer(request: InferRequest): Promise<z.output<typeof inferResponseSchema>>;
+  bench(request: BenchRequest): Promise<z.output<typeof benchResponseSchema>>;
+  readonly trust: Pick<PackageTrust, 'caPem'>;
   counts(): { total: number; online: number };
 }
 
@@ -38,6 +44,8 @@ export interface ApiServices {
   readonly runLog: RunLog;
   readonly registry: ModelRegistry;
   readonly modules: ModuleSupervisor;
+  readonly targets: TargetCatalog;
+  readonly packageLog: PackageLog;
   readonly devices: DeviceAccess;
   readonly hub: EventHub;
   readonly log: Logger;

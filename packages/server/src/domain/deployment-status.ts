@@ -1,4 +1,5 @@
 import type { Condition, Device, DeviceServing, InferenceModel, InferenceModelStatus, WorkloadReport } from '@selvedge/contract';
+import { gateText } from './gates.ts';
 import type { PlacementOutcome } from './placement.ts';
 
 interface Facts {
@@ -34,6 +35,7 @@ export function inferenceModelStatus(
       outcome,
       devices.filter((_, index) => selected[index]?.current !== true),
     ),
+    ...gateFactsOf(outcome),
   ];
   return {
     url: devices.find((device) => device.url !== null)?.url ?? '',
@@ -64,14 +66,17 @@ function deviceServing(
   const away = device?.status.online === true ? '' : 'The device is offline.';
   const rejection = outcome.rejected.get(name);
   const url = report?.servingVersion != null && report.port !== null ? `http://127.0.0.1:${report.port}` : null;
-  const base = { device: name, servingVersion: report?.servingVersion ?? null, url };
+  const runtime = report?.servingVersion == null ? undefined : report.runtime;
+  const base = { device: name, servingVersion: report?.servingVersion ?? null, url, ...(runtime === undefined ? {} : { runtime }) };
   if (rejection !== undefined) return { ...base, state: 'failed', message: rejection.message };
   if (report === undefined) return { ...base, state: 'pending', message: away === '' ? 'The device has not taken it up yet.' : away };
   const stale = outcome.resolvedVersion !== '' && report.desiredVersion !== outcome.resolvedVersion;
   if (stale)
     return { ...base, state: 'pending', message: `The device has not taken up version ${outcome.resolvedVersion} yet. ${away}`.trim() };
-  const { error } = report;
-  return { ...base, state: report.state, message: error === null ? away : `${error.code}: ${error.message}` };
+  const { error, nativeError } = report;
+  if (error !== null) return { ...base, state: report.state, message: `${error.code}: ${error.message}` };
+  const fallback = nativeError == null ? '' : `The native package does not serve: ${nativeError.code}: ${nativeError.message}`;
+  return { ...base, state: report.state, message: away === '' ? fallback : away };
 }
 
 function availableFacts(model: InferenceModel, outcome: PlacementOutcome, devices: readonly DeviceServing[]): Facts {
@@ -104,6 +109,20 @@ function progressingFacts(outcome: PlacementOutcome, behind: readonly DeviceServ
     'RollingOut',
     `${behind.length} of ${outcome.selected.length} devices do not serve version ${outcome.resolvedVersion} yet.`,
   );
+}
+
+/** Only where the task has something to check. */
+function gateFactsOf({ gates }: PlacementOutcome): Facts[] {
+  if (gates === undefined) return [];
+  const told = gates.results.map((result) => `${gateText(result)}: ${result.message}`);
+  const message = [...told, ...gates.issues].join('; ');
+  const failed = gates.results.find((result) => result.passed === false);
+  if (failed !== undefined) {
+    const reason = gates.results.some((result) => result.passed === false && result.value !== null) ? 'GateNotPassed' : 'GateNotMeasured';
+    return [{ type: 'GatesPassed', status: 'False', reason, message }];
+  }
+  if (gates.issues.length > 0) return [{ type: 'GatesPassed', status: 'Unknown', reason: 'GateUnreadable', message }];
+  return [{ type: 'GatesPassed', status: 'True', reason: 'GatesPassed', message }];
 }
 
 function describeSelection({ spec }: InferenceModel): string {

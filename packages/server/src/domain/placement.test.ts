@@ -1,6 +1,7 @@
 import type { DesiredWorkload, Device, InferenceModel, InferenceModelSpec, Model, ModelVersion } from '@selvedge/contract';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { builtPackage } from '../testing/built-package.ts';
 import { planPlacement, selectDevices } from './placement.ts';
 
 const T0 = '2026-01-01T00:00:00.000Z';
@@ -75,13 +76,21 @@ function version(text: string): ModelVersion {
   };
 }
 
-function plan(models: InferenceModel[], devices: Device[], current = new Map<string, DesiredWorkload[]>()) {
+function plan(
+  models: InferenceModel[],
+  devices: Device[],
+  current = new Map<string, DesiredWorkload[]>(),
+  more: Partial<Parameters<typeof planPlacement>[0]> = {},
+) {
   return planPlacement({
     inferenceModels: models,
     devices,
     findModel: (name) => (name === 'digits' ? digits : undefined),
     findVersion: (name, text) => (name === 'digits' && digits.status.versions.includes(text) ? version(text) : undefined),
+    packagesOf: () => [],
+    gatesOf: () => undefined,
     current,
+    ...more,
   });
 }
 
@@ -142,7 +151,7 @@ describe('planPlacement', () => {
 
   it('selects by labels, host name and node name', () => {
     const fleet = [device('d2', { tier: 'edge', site: 'x' }), device('d1', { tier: 'edge' }), device('d3', {}, 'pi-3')];
-    const select = (spec: Partial<InferenceModelSpec>) => selectDevices(inferenceModel('a', spec), fleet);
+    const select = (spec: Partial<InferenceModelSpec>) => selectDevices(inferenceModel('a', spec), fleet).map((one) => one.metadata.name);
     expect(select({})).toEqual(['d1', 'd2', 'd3']);
     expect(select({ nodeSelector: { tier: 'edge' } })).toEqual(['d1', 'd2']);
     expect(select({ nodeSelector: { tier: 'edge', site: 'x' } })).toEqual(['d2']);
@@ -183,5 +192,61 @@ describe('planPlacement', () => {
         }
       }),
     );
+  });
+
+  describe('native packages', () => {
+    const onTarget = (name: string, arch: string, targets?: string[]): Device => {
+      const one = device(name);
+      const info = { ...one.status.info, arch, platform: 'linux', ...(targets === undefined ? {} : { targets }) };
+      return { ...one, status: { ...one.status, info: info as Device['status']['info'] } };
+    };
+    const nativeOf = (packages: ReturnType<typeof builtPackage>[], on: Device, model = inferenceModel('a')) =>
+      plan([model], [on], new Map(), { packagesOf: () => packages }).workloads.get(on.metadata.name)?.[0]?.native?.package;
+
+    it('go to the devices of their target, the newest of them', () => {
+      const arm = builtPackage('arm', { target: 'linux-armv7' });
+      const old = builtPackage('old', { target: 'linux-amd64' });
+      const fresh = builtPackage('fresh', { target: 'linux-amd64', builtAt: '2026-02-01T00:00:00.000Z' });
+      expect(nativeOf([arm, old, fresh], onTarget('d', 'x64'))).toBe('fresh');
+      expect(nativeOf([arm, old, fresh], onTarget('d', 'arm'))).toBe('arm');
+      expect(nativeOf([arm, old, fresh], onTarget('d', 'riscv64'))).toBeUndefined();
+      expect(nativeOf([arm, old, fresh], onTarget('d', 'arm64', ['linux-arm64', 'linux-armv7']))).toBe('arm');
+    });
+
+    it('stay while they are built anew, and are not there before they were built', () => {
+      const again = builtPackage('again', { target: 'linux-amd64' });
+      const building = { ...again, status: { ...again.status, phase: 'Building' as const } };
+      expect(nativeOf([building], onTarget('d', 'x64'))).toBe('again');
+      const never = { ...again, status: { ...again.status, archive: null, manifest: null, manifestSha256: null } };
+      expect(nativeOf([never], onTarget('d', 'x64'))).toBeUndefined();
+    });
+
+    it('are left out where the InferenceModel wants the model server', () => {
+      const model = inferenceModel('a');
+      const opted = { ...model, metadata: { ...model.metadata, annotations: { 'selvedge.dev/runtime': 'model-server' } } };
+      expect(nativeOf([builtPackage('p', { target: 'linux-amd64' })], onTarget('d', 'x64'), opted)).toBeUndefined();
+    });
+  });
+
+  it('refuses a version that does not pass its gates, and leaves what is there', () => {
+    const result = (passed: boolean, value: number | null) => ({
+      results: [{ metric: 'p95Ms' as const, operator: '<=' as const, wanted: 30, value, passed, message: 'so' }],
+      issues: [],
+    });
+    const before: DesiredWorkload = {
+      name: 'a',
+      kind: 'model-server',
+      model: 'digits',
+      version: '1',
+      manifest: { sha256: '1'.repeat(64), sizeBytes: 1 },
+      servingPort: 0,
+    };
+    const gated = (report: ReturnType<typeof result>) =>
+      plan([inferenceModel('a')], [device('d')], new Map([['d', [before]]]), { gatesOf: () => report });
+    const refused = gated(result(false, 40));
+    expect(refused.workloads.get('d')).toEqual([before]);
+    expect(refused.outcomes.get('a')?.refusal).toMatchObject({ reason: 'GateNotPassed', message: expect.stringContaining('p95Ms <= 30') });
+    expect(gated(result(false, null)).outcomes.get('a')?.refusal?.reason).toBe('GateNotMeasured');
+    expect(gated(result(true, 20)).workloads.get('d')?.[0]?.version).toBe('2');
   });
 });

@@ -1,4 +1,6 @@
-import type { DesiredWorkload, Device, InferenceModel, Model, ModelVersion } from '@selvedge/contract';
+import type { DesiredWorkload, Device, GateResult, InferenceModel, Model, ModelVersion, Package } from '@selvedge/contract';
+import { gateRefusal } from './gates.ts';
+import { nativeReference } from './native-choice.ts';
 
 /** Why something that is wanted is not done; `reason` is CamelCase, for conditions. */
 interface Refusal {
@@ -11,8 +13,19 @@ export interface PlacementInput {
   devices: readonly Device[];
   findModel(name: string): Model | undefined;
   findVersion(model: string, version: string): ModelVersion | undefined;
+  /** Packages of a version, in any phase. */
+  packagesOf(model: string, version: string): readonly Package[];
+  /** The gates of a version on these devices; undefined when its task has none. */
+  gatesOf(version: ModelVersion, devices: readonly Device[]): GateReport | undefined;
   /** What each device is told now; used where a version cannot be resolved, so that a slip of the pen stops nothing. */
   current: ReadonlyMap<string, readonly DesiredWorkload[]>;
+}
+
+/** How a version does by the constraints of its task. */
+export interface GateReport {
+  results: GateResult[];
+  /** Lines that look like a gate and cannot be checked. */
+  issues: string[];
 }
 
 export interface PlacementOutcome {
@@ -24,6 +37,8 @@ export interface PlacementOutcome {
   selected: string[];
   /** Selected devices on which there is no room for it. */
   rejected: Map<string, Refusal>;
+  /** Of the version that is wanted; undefined when its task has none. */
+  gates: GateReport | undefined;
 }
 
 export interface Placement {
@@ -60,23 +75,33 @@ export function planPlacement(input: PlacementInput): Placement {
 function placeOne(model: InferenceModel, input: PlacementInput, workloads: Map<string, DesiredWorkload[]>): PlacementOutcome {
   const { name } = model.metadata;
   const unsupported = findUnsupported(model);
-  if (unsupported !== null) return { refusal: unsupported, resolvedVersion: '', selected: [], rejected: new Map() };
-  const selected = selectDevices(model, input.devices);
-  const resolved = resolveVersion(model, input);
+  const none = { selected: [], rejected: new Map<string, Refusal>(), gates: undefined };
+  if (unsupported !== null) return { refusal: unsupported, resolvedVersion: '', ...none };
+  const devices = selectDevices(model, input.devices);
+  const selected = devices.map((device) => device.metadata.name);
+  const found = resolveVersion(model, input);
+  const gates = 'reason' in found ? undefined : input.gatesOf(found, devices);
+  const resolved = 'reason' in found ? found : (refusalOf(found, gates, devices) ?? found);
   const rejected = new Map<string, Refusal>();
-  for (const device of selected) {
-    const placed = workloads.get(device) ?? [];
+  for (const device of devices) {
+    const deviceName = device.metadata.name;
+    const placed = workloads.get(deviceName) ?? [];
     const wanted =
       'reason' in resolved
-        ? input.current.get(device)?.find((workload) => workload.name === name && workload.model === model.spec.modelName)
-        : desiredWorkload(model, resolved);
+        ? input.current.get(deviceName)?.find((workload) => workload.name === name && workload.model === model.spec.modelName)
+        : desiredWorkload(model, resolved, device, input);
     if (wanted === undefined) continue;
-    const obstacle = findObstacle(wanted, placed, device);
+    const obstacle = findObstacle(wanted, placed, deviceName);
     if (obstacle === null) placed.push(wanted);
-    else rejected.set(device, obstacle);
+    else rejected.set(deviceName, obstacle);
   }
-  if ('reason' in resolved) return { refusal: resolved, resolvedVersion: '', selected, rejected };
-  return { refusal: null, resolvedVersion: resolved.spec.version, selected, rejected };
+  if ('reason' in resolved) return { refusal: resolved, resolvedVersion: '', selected, rejected, gates };
+  return { refusal: null, resolvedVersion: resolved.spec.version, selected, rejected, gates };
+}
+
+/** Without a device there is nothing to refuse, and that there is none is what must be told. */
+function refusalOf({ spec }: ModelVersion, gates: GateReport | undefined, devices: readonly Device[]): Refusal | null {
+  return gates === undefined || devices.length === 0 ? null : gateRefusal(gates.results, `${spec.model}:${spec.version}`);
 }
 
 /** What a spec asks for that a fleet without Kubernetes cannot do. */
@@ -96,15 +121,14 @@ function findUnsupported({ spec }: InferenceModel): Refusal | null {
   return null;
 }
 
-/** Names of the devices that match, sorted, as many as `replicas` allows. */
-export function selectDevices({ spec }: InferenceModel, devices: readonly Device[]): string[] {
+/** The devices that match, sorted by name, as many as `replicas` allows. */
+export function selectDevices({ spec }: InferenceModel, devices: readonly Device[]): Device[] {
   const selector = Object.entries(spec.nodeSelector ?? {});
   const nodeName = spec.nodeName ?? '';
   return devices
     .filter((device) => nodeName === '' || device.metadata.name === nodeName)
     .filter((device) => selector.every(([key, value]) => matchesLabel(device, key, value)))
-    .map((device) => device.metadata.name)
-    .sort((a, b) => (a < b ? -1 : 1))
+    .sort((a, b) => byName(a.metadata, b.metadata))
     .slice(0, spec.replicas ?? Number.POSITIVE_INFINITY);
 }
 
@@ -127,13 +151,16 @@ function resolveVersion({ spec }: InferenceModel, input: PlacementInput): ModelV
   };
 }
 
-function desiredWorkload({ metadata, spec }: InferenceModel, version: ModelVersion): DesiredWorkload {
+function desiredWorkload(model: InferenceModel, version: ModelVersion, device: Device, input: PlacementInput): DesiredWorkload {
+  const { metadata, spec } = model;
+  const native = nativeReference(model, input.packagesOf(spec.modelName, version.spec.version), device);
   return {
     name: metadata.name,
     kind: 'model-server',
     model: spec.modelName,
     version: version.spec.version,
     manifest: { sha256: version.spec.bundle.sha256, sizeBytes: version.spec.bundle.sizeBytes },
+    ...(native === undefined ? {} : { native }),
     servingPort: spec.servingPort ?? 0,
   };
 }

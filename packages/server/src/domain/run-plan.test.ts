@@ -1,4 +1,4 @@
-import type { ArtifactStatus, RunStep } from '@selvedge/contract';
+import { type ArtifactStatus, RUN_STEP_NAMES, type RunStep } from '@selvedge/contract';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
@@ -210,5 +210,46 @@ describe('planRun', () => {
         expect(planRun(run, observed)).toEqual(planRun(run, observed));
       }),
     );
+  });
+});
+
+describe('the step build', () => {
+  const begun = () => {
+    const status = initialRunStatus('data.v1', RUN_STEP_NAMES);
+    return { ...status, steps: status.steps.map((step) => (step.name === 'build' ? step : { ...step, state: 'completed' as const })) };
+  };
+  const packages = (...phases: ('Ready' | 'Building' | 'Failed' | undefined)[]) =>
+    phases.map((phase, index) => ({
+      name: `p${index}`,
+      status: phase && {
+        phase,
+        progress: 0.5,
+        message: 'compiling',
+        error: phase === 'Failed' ? { code: 'BUILD_FAILED', message: 'no compiler' } : null,
+      },
+    }));
+  const plan = (wanted: ReturnType<typeof packages>, cancelRequested = false) =>
+    planRun({ status: begun(), cancelRequested, packages: wanted }, {});
+
+  it('makes the packages, waits for them, and ends the run', () => {
+    expect(plan(packages(undefined, undefined)).map((action) => action.type)).toEqual(['show', 'build']);
+    expect(plan(packages('Ready', 'Building'))).toMatchObject([
+      { type: 'show', change: { state: 'running', progress: 0.75, message: '1 of 2 built; p1: compiling' } },
+    ]);
+    expect(plan(packages('Ready', 'Ready'))).toMatchObject([
+      { type: 'show', change: { state: 'completed' } },
+      { type: 'finish', phase: 'Succeeded' },
+    ]);
+  });
+
+  it('fails with the package that failed', () => {
+    expect(plan(packages('Building', 'Failed'))).toMatchObject([
+      { type: 'show', change: { state: 'failed', message: 'package "p1": no compiler (BUILD_FAILED)' } },
+      { type: 'finish', phase: 'Failed', error: { code: 'BUILD_FAILED', message: 'p1: no compiler' } },
+    ]);
+  });
+
+  it('is cancelled with what is not built yet', () => {
+    expect(plan(packages('Ready', 'Building'), true).map((action) => action.type)).toEqual(['dropBuilds', 'show', 'finish']);
   });
 });

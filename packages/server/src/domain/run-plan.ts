@@ -1,7 +1,21 @@
-import { type ArtifactStatus, type Failure, type RunStatus, type RunStep, STEP_NAMES, type StepName } from '@selvedge/contract';
+import {
+  type ArtifactStatus,
+  type Failure,
+  type PackageStatus,
+  type RunStatus,
+  type RunStep,
+  STEP_NAMES,
+  type StepName,
+} from '@selvedge/contract';
 
 export const TOOL_STEPS = STEP_NAMES.filter((name) => name !== 'register');
-export type ToolStep = Exclude<StepName, 'register'>;
+/** Steps that the server does itself: `register`, and `build`, which waits for packages. */
+type ServerStep = 'register' | 'build';
+export type ToolStep = Exclude<StepName, ServerStep>;
+
+export function isToolStep(step: StepName): step is ToolStep {
+  return step !== 'register' && step !== 'build';
+}
 
 /** What was last seen of a step's artifact. */
 export type Observation =
@@ -20,6 +34,10 @@ export type RunAction =
   | { type: 'request'; step: ToolStep }
   | { type: 'cancel'; step: ToolStep }
   | { type: 'register' }
+  /** Makes sure that the packages are there. */
+  | { type: 'build' }
+  /** Removes the packages that are not finished. */
+  | { type: 'dropBuilds' }
   | { type: 'finish'; phase: 'Succeeded' | 'Cancelled'; message: string }
   | { type: 'finish'; phase: 'Failed'; message: string; error: Failure };
 
@@ -32,11 +50,20 @@ export const STEP_NEEDS: Record<StepName, readonly ToolStep[]> = {
   train: ['split'],
   benchmark: ['train', 'split'],
   register: ['train', 'benchmark'],
+  build: [],
 };
+
+/** A package that the step `build` waits for; `status` is undefined until it is there. */
+export interface WantedPackage {
+  name: string;
+  status: Pick<PackageStatus, 'phase' | 'progress' | 'message' | 'error'> | undefined;
+}
 
 export interface RunView {
   status: RunStatus;
   cancelRequested: boolean;
+  /** Looked at in the step `build`. */
+  packages?: readonly WantedPackage[];
 }
 
 export function isFinishedPhase(phase: RunStatus['phase']): boolean {
@@ -57,7 +84,7 @@ export function stepsToObserve(status: RunStatus, seen: Observations): ToolStep[
   if (current === undefined || isFinishedPhase(status.phase)) return [];
   const wanted: ToolStep[] = [];
   const visit = (step: StepName): void => {
-    if (step !== 'register') {
+    if (isToolStep(step)) {
       if (wanted.includes(step)) return;
       wanted.push(step);
       if (seen[step]?.kind !== 'absent') return;
@@ -81,13 +108,51 @@ export function planRun(run: RunView, observed: Observations): RunAction[] {
   const current = currentStep(status);
   if (current === undefined) return [{ type: 'finish', phase: 'Succeeded', message: 'completed' }];
   if (run.cancelRequested) return planCancel(current, observed);
-  if (current.name !== 'register') return planToolStep(current.name, status, observed);
+  if (current.name === 'build') return planBuild(run.packages ?? []);
+  if (isToolStep(current.name)) return planToolStep(current.name, status, observed);
   const gone = STEP_NEEDS.register.find((need) => observed[need]?.kind === 'absent');
   if (gone !== undefined) return planToolStep(gone, status, observed);
   return [
     { type: 'show', step: 'register', change: { state: 'running', message: 'adding the version to the registry' } },
     { type: 'register' },
   ];
+}
+
+/** One that failed fails the step at once: the others go on, but the run has its answer. */
+function planBuild(packages: readonly WantedPackage[]): RunAction[] {
+  const failed = packages.find(({ status }) => status?.phase === 'Failed');
+  if (failed?.status !== undefined) {
+    const error = failed.status.error ?? { code: 'BUILD_FAILED', message: failed.status.message };
+    const text = `package "${failed.name}": ${failureText(error)}`;
+    return [
+      { type: 'show', step: 'build', change: { state: 'failed', message: text } },
+      {
+        type: 'finish',
+        phase: 'Failed',
+        message: `Step "build" failed: ${text}`,
+        error: { ...error, message: `${failed.name}: ${error.message}` },
+      },
+    ];
+  }
+  const waiting = packages.filter(({ status }) => status?.phase !== 'Ready');
+  const [next] = waiting;
+  if (next === undefined) {
+    const message = packages.map(({ name }) => name).join(', ');
+    return [
+      { type: 'show', step: 'build', change: { state: 'completed', progress: 1, message } },
+      { type: 'finish', phase: 'Succeeded', message: `built ${message}` },
+    ];
+  }
+  const done = packages.reduce((sum, { status }) => sum + (status?.phase === 'Ready' ? 1 : (status?.progress ?? 0)), 0);
+  const building = waiting.find(({ status }) => status?.phase === 'Building') ?? next;
+  const what = building.status?.message ?? '';
+  const message = `${packages.length - waiting.length} of ${packages.length} built; ${building.name}${what === '' ? '' : `: ${what}`}`;
+  const show: RunAction = {
+    type: 'show',
+    step: 'build',
+    change: { state: 'running', progress: Math.min(1, done / packages.length), message },
+  };
+  return waiting.some(({ status }) => status === undefined) ? [show, { type: 'build' }] : [show];
 }
 
 /** A failure in one line, for the message of a step or a run. */
@@ -152,7 +217,8 @@ function planCancel(current: RunStep, observed: Observations): RunAction[] {
     { type: 'show', step: current.name, change: { state: 'cancelled', message: 'cancelled' } },
     { type: 'finish', phase: 'Cancelled', message: 'Cancelled by the user.' },
   ];
-  if (current.name === 'register' || current.name === 'import') return finish;
+  if (current.name === 'build') return [{ type: 'dropBuilds' }, ...finish];
+  if (!isToolStep(current.name) || current.name === 'import') return finish;
   const seen = observed[current.name];
   if (seen === undefined) return [];
   if (seen.kind === 'unreachable') return [{ type: 'show', step: current.name, change: { message: `cancelling; ${seen.reason}` } }];

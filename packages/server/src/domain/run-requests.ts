@@ -13,7 +13,7 @@ export function artifactOfStep(run: string, spec: RunSpec, step: ToolStep): stri
  * Where a tool reads another tool's artifact: through the server's gateway, because the tools' own ports change.
  * @param origin - like `http://127.0.0.1:7070`.
  */
-function artifactDataUrl(origin: string, tool: string, artifact: string): string {
+export function artifactDataUrl(origin: string, tool: string, artifact: string): string {
   return `${origin}/containers/${tool}/artifacts/${encodeURIComponent(artifact)}/data`;
 }
 
@@ -76,7 +76,8 @@ function chainIssues({ preproc, postproc }: PipelineSpec): { path: string; messa
 export function checkRunnable(pipeline: string, runNumber: number, spec: PipelineSpec): void {
   const modelName = spec.model.name;
   const issues = chainIssues(spec);
-  const model = nameSchema.max(240).safeParse(modelName);
+  // a version's package is named by model, version, target and precision
+  const model = nameSchema.max(spec.build === undefined ? 240 : 160).safeParse(modelName);
   if (!model.success) issues.push({ path: 'spec.model.name', message: `"${modelName}" ${model.error.issues[0]?.message ?? 'is invalid'}` });
   if (!artifactNameSchema.safeParse(`${pipeline}-${runNumber}.${LONGEST_STEP}`).success) {
     issues.push({ path: 'metadata.name', message: 'is too long for the names of its runs; 110 characters are possible' });

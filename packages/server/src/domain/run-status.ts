@@ -1,12 +1,16 @@
-import { type RunStatus, type RunStep, STEP_NAMES } from '@selvedge/contract';
-import type { RunAction } from './run-plan.ts';
+import { type RunStatus, type RunStep, STEP_NAMES, type StepName } from '@selvedge/contract';
+import { isToolStep, type RunAction } from './run-plan.ts';
 
-/** A run that has not begun. `importArtifact` is the dataset version's artifact: the first step's. */
-export function initialRunStatus(importArtifact: string): RunStatus {
+/**
+ * A run that has not begun.
+ * @param importArtifact - the dataset version's artifact: the first step's.
+ * @param steps - default: those that every run has.
+ */
+export function initialRunStatus(importArtifact: string, steps: readonly StepName[] = STEP_NAMES): RunStatus {
   return {
     phase: 'Pending',
     message: 'waiting to start',
-    steps: STEP_NAMES.map((name) => ({
+    steps: steps.map((name) => ({
       name,
       state: 'pending',
       attempt: 0,
@@ -36,7 +40,7 @@ function showStep(status: RunStatus, action: Extract<RunAction, { type: 'show' }
   if (begins && change.startedAt == null) change.startedAt = nowIso;
   const ends = change.state === 'completed' || change.state === 'failed' || change.state === 'cancelled';
   if (ends && change.finishedAt == null) change.finishedAt = before?.finishedAt ?? nowIso;
-  if (action.step === 'register' && change.state === 'running') change.attempt = Math.max(1, before?.attempt ?? 1);
+  if (!isToolStep(action.step) && change.state === 'running') change.attempt = Math.max(1, before?.attempt ?? 1);
   return changeStep(status, action.step, change);
 }
 

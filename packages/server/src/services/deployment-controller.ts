@@ -1,7 +1,8 @@
-import type { DesiredState, DesiredWorkload, DeviceTopic } from '@selvedge/contract';
+import type { DesiredState, DesiredWorkload, DeviceTopic, ModelVersion, Package } from '@selvedge/contract';
 import { describeError, type Logger } from '@selvedge/runtime';
 import { countServing, inferenceModelStatus } from '../domain/deployment-status.ts';
 import { type Placement, planPlacement } from '../domain/placement.ts';
+import { gateReport } from '../domain/version-gates.ts';
 import type { Store } from '../ports/store.ts';
 import type { EventHub } from './event-hub.ts';
 import { FleetView } from './fleet-view.ts';
@@ -93,11 +94,15 @@ export class DeploymentController {
     if (!this.#running) return;
     this.#lastRoundAt = performance.now();
     const { view } = this;
+    const packagesOf = remembered((model, version) => view.packagesOf(model, version));
     const placement = planPlacement({
       inferenceModels: [...view.inferenceModels.values()],
       devices: [...view.devices.values()],
       findModel: (name) => view.models.get(name),
       findVersion: (model, version) => view.findVersion(model, version),
+      packagesOf,
+      gatesOf: (version, devices) =>
+        gateReport(version, view.taskOf(version), packagesOf(version.spec.model, version.spec.version), devices),
       current: new Map([...this.#desired].map(([device, state]) => [device, state.workloads])),
     });
     await this.#tellDevices(placement);
@@ -163,14 +168,41 @@ export class DeploymentController {
         return { name, labels, annotations, spec: current.spec, status };
       });
     }
+    await this.#writeVersions();
+  }
+
+  async #writeVersions(): Promise<void> {
     const counts = countServing(this.view.devices.values());
     for (const [key, version] of this.view.versions) {
       const servedBy = counts.get(key) ?? 0;
-      if (version.status.servedBy === servedBy) continue;
-      await store.update('ModelVersion', version.metadata.name, ({ metadata, spec, status }) => {
+      const gates = this.#gatesOf(version);
+      if (version.status.servedBy === servedBy && JSON.stringify(version.status.gates) === JSON.stringify(gates)) continue;
+      await this.#options.store.update('ModelVersion', version.metadata.name, ({ metadata, spec }) => {
         const { name, labels, annotations } = metadata;
-        return { name, labels, annotations, spec, status: { ...status, servedBy } };
+        return { name, labels, annotations, spec, status: { servedBy, ...(gates === undefined ? {} : { gates }) } };
       });
     }
   }
+
+  /** How a version does wherever it was measured. */
+  #gatesOf(version: ModelVersion) {
+    const { view } = this;
+    const task = view.taskOf(version);
+    if (task === undefined) return undefined;
+    const packages = view.packagesOf(version.spec.model, version.spec.version);
+    const measured = new Set(packages.flatMap(({ status }) => status.benchmarks.map((benchmark) => benchmark.device)));
+    const devices = [...view.devices.values()].filter((device) => measured.has(device.metadata.name));
+    return gateReport(version, task, packages, devices)?.results;
+  }
+}
+
+/** Looks once per version and round, not once per device. */
+function remembered(look: (model: string, version: string) => Package[]): (model: string, version: string) => Package[] {
+  const known = new Map<string, Package[]>();
+  return (model, version) => {
+    const key = `${model}/${version}`;
+    const packages = known.get(key) ?? look(model, version);
+    known.set(key, packages);
+    return packages;
+  };
 }

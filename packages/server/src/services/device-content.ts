@@ -6,20 +6,28 @@ import type { DeviceRecordStore } from '../ports/store.ts';
 const MAX_MANIFEST_BYTES = 8 * 1024 * 1024;
 const MAX_CACHED_MANIFESTS = 500;
 
-/** Which blobs a device may fetch: the package manifests that its desired state names, and the files in them. */
+/**
+ * Which blobs a device may fetch: the package manifests and native packages that its desired state names, the files in the
+ * former, and the packages that it is asked to measure.
+ */
 export class DeviceContent {
   readonly #store: DeviceRecordStore;
   readonly #blobs: BlobStore;
   /** Digests of the files of each manifest; a manifest never changes, being named by its digest. */
   readonly #files = new Map<string, ReadonlySet<string>>();
 
-  constructor(store: DeviceRecordStore, blobs: BlobStore) {
+  readonly #isGranted: (device: string, sha256: string) => boolean;
+
+  constructor(store: DeviceRecordStore, blobs: BlobStore, isGranted: (device: string, sha256: string) => boolean) {
     this.#store = store;
     this.#blobs = blobs;
+    this.#isGranted = isGranted;
   }
 
   async mayFetch(device: string, sha256: string): Promise<boolean> {
+    if (this.#isGranted(device, sha256)) return true;
     const desired = await this.#store.readDesiredState(device);
+    if (desired?.workloads.some((workload) => workload.native?.archive.sha256 === sha256) === true) return true;
     const manifests = desired?.workloads.map((workload) => workload.manifest.sha256) ?? [];
     if (manifests.includes(sha256)) return true;
     for (const manifest of manifests) if ((await this.#filesOf(manifest)).has(sha256)) return true;

@@ -1,4 +1,16 @@
-import type { AnyResource, Device, InferenceModel, Kind, Model, ModelVersion, ServerEvent } from '@selvedge/contract';
+import type {
+  AnyResource,
+  Device,
+  InferenceModel,
+  Kind,
+  Model,
+  ModelVersion,
+  Package,
+  Pipeline,
+  ServerEvent,
+  Task,
+} from '@selvedge/contract';
+import { isBuiltOf } from '../domain/native-choice.ts';
 import type { ResourceOf, ResourceStore } from '../ports/store.ts';
 
 const PAGE = 200;
@@ -13,6 +25,9 @@ export class FleetView {
   models = new Map<string, Model>();
   /** By `model/version`. */
   versions = new Map<string, ModelVersion>();
+  packages = new Map<string, Package>();
+  pipelines = new Map<string, Pipeline>();
+  tasks = new Map<string, Task>();
   #heldBack: ServerEvent[] | undefined;
 
   async load(store: ResourceStore): Promise<void> {
@@ -22,10 +37,16 @@ export class FleetView {
       const inferenceModels = await readAll(store, 'InferenceModel');
       const models = await readAll(store, 'Model');
       const versions = await readAll(store, 'ModelVersion');
+      const packages = await readAll(store, 'Package');
+      const pipelines = await readAll(store, 'Pipeline');
+      const tasks = await readAll(store, 'Task');
       this.devices = byName(devices);
       this.inferenceModels = byName(inferenceModels);
       this.models = byName(models);
       this.versions = new Map(versions.map((version) => [versionKey(version), version]));
+      this.packages = byName(packages);
+      this.pipelines = byName(pipelines);
+      this.tasks = byName(tasks);
     } finally {
       const events = this.#heldBack;
       this.#heldBack = undefined;
@@ -47,9 +68,26 @@ export class FleetView {
         return keep(this.models, resource.metadata.name, resource, action, sameVersion);
       case 'ModelVersion':
         return keep(this.versions, versionKey(resource), resource, action, sameVersion);
+      case 'Package':
+        return keep(this.packages, resource.metadata.name, resource, action, samePackage);
+      case 'Pipeline':
+        return keep(this.pipelines, resource.metadata.name, resource, action, sameTaskOf);
+      case 'Task':
+        return keep(this.tasks, resource.metadata.name, resource, action, sameVersion);
       default:
         return false;
     }
+  }
+
+  /** What was built of a version. */
+  packagesOf(model: string, version: string): Package[] {
+    return [...this.packages.values()].filter((one) => isBuiltOf(one, model, version));
+  }
+
+  /** What the pipeline that trained a version is for. */
+  taskOf({ spec }: ModelVersion): Task | undefined {
+    const pipeline = spec.lineage === null ? undefined : this.pipelines.get(spec.lineage.pipeline);
+    return pipeline?.spec.task === undefined ? undefined : this.tasks.get(pipeline.spec.task);
   }
 
   findVersion(model: string, version: string): ModelVersion | undefined {
@@ -102,6 +140,20 @@ function sameVersion(a: AnyResource, b: AnyResource): boolean {
 /** Telemetry and the like change a device often; none of it decides where anything runs. */
 function sameForPlacement(a: Device, b: Device): boolean {
   const facts = ({ metadata, status }: Device) =>
-    JSON.stringify([metadata.labels, status.online, status.info?.hostname, status.observedRevision, status.workloads]);
+    JSON.stringify([metadata.labels, status.online, hardware(status.info), status.observedRevision, status.workloads]);
   return facts(a) === facts(b);
+}
+
+function hardware(info: Device['status']['info']): unknown {
+  return info === null ? null : [info.hostname, info.arch, info.platform, info.targets];
+}
+
+/** How a build gets on changes a package often; what was built, and how fast it is, is what counts. */
+function samePackage(a: Package, b: Package): boolean {
+  const facts = ({ status }: Package) => JSON.stringify([status.archive, status.manifestSha256, status.builtAt, status.benchmarks]);
+  return facts(a) === facts(b);
+}
+
+function sameTaskOf(a: Pipeline, b: Pipeline): boolean {
+  return a.spec.task === b.spec.task;
 }

@@ -27,6 +27,7 @@ describe('ModuleSupervisor', () => {
     modules = new ModuleSupervisor({
       toolCommand: command,
       toolsDir: folder,
+      targetsDir: folder,
       token: 'a-token-of-the-tools',
       directory,
       tools,

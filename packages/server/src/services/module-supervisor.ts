@@ -7,14 +7,16 @@ import type { EventHub } from './event-hub.ts';
 import { SupervisedTool } from './supervised-tool.ts';
 import type { ToolDirectory } from './tool-directory.ts';
 
-/** The tools of a pipeline, in the order of its steps. */
-const TOOL_NAMES = ['import', 'process', 'export', 'split', 'train', 'benchmark'] as const;
+/** The tools of a pipeline, in the order of its steps, and the one that builds packages. */
+const TOOL_NAMES = ['import', 'process', 'export', 'split', 'train', 'benchmark', 'build'] as const;
 
 export interface ModuleSupervisorOptions {
   /** The tool's name and its flags are appended. */
   toolCommand: readonly string[];
   /** Each tool gets a folder of its own below. */
   toolsDir: string;
+  /** Where the toolchains are that packages are built with. */
+  targetsDir: string;
   /** Credential between the server and its tools. */
   token: string;
   directory: ToolDirectory;
@@ -37,14 +39,14 @@ export class ModuleSupervisor {
 
   /** @param origin - where the tools reach the server: `http://127.0.0.1:7070`. Returns once the children are spawned. */
   async start(origin: string): Promise<void> {
-    const { names = TOOL_NAMES, toolCommand, toolsDir, token, directory, tools, hub, log, clock } = this.#options;
+    const { names = TOOL_NAMES, toolCommand, toolsDir, targetsDir, token, directory, tools, hub, log, clock } = this.#options;
     for (const name of names) {
       const dataDir = join(toolsDir, name);
       await mkdir(dataDir, { recursive: true });
       const tool = new SupervisedTool({
         name,
         command: [...toolCommand, name, '--data', dataDir, '--port', '0'],
-        env: { SELVEDGE_TOOL_TOKEN: token, SELVEDGE_TRUSTED_ORIGINS: origin },
+        env: { SELVEDGE_TOOL_TOKEN: token, SELVEDGE_TRUSTED_ORIGINS: origin, SELVEDGE_TARGETS_DIR: targetsDir },
         directory,
         tools,
         log: log.child({ module: name }),

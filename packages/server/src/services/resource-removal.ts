@@ -44,6 +44,8 @@ export class ResourceRemoval {
         return this.#removeModel(name);
       case 'ModelVersion':
         return this.#removeModelVersion(name);
+      case 'Package':
+        return this.#removePackage(name);
       case 'Task':
         await this.#refuseTaskWithPipelines(name);
         break;
@@ -130,11 +132,29 @@ export class ResourceRemoval {
   }
 
   /** Best effort: what a tool that is down keeps is space, not truth. */
-  async #removeArtifact(tool: ToolStep, artifact: string): Promise<void> {
+  async #removeArtifact(tool: ToolStep | 'build', artifact: string): Promise<void> {
     try {
       await this.#options.tools.removeArtifact(tool, artifact);
     } catch (error) {
       this.#options.log.warn('artifact not removed', { tool, artifact, ...describeError(error) });
+    }
+  }
+
+  /** Devices that run it go back to the model server, or to another package of the version. */
+  async #removePackage(name: string): Promise<void> {
+    const { store } = this.#options;
+    const one = await store.get('Package', name);
+    await store.delete('Package', name);
+    if (one?.status.artifact != null) await this.#removeArtifact('build', one.status.artifact);
+  }
+
+  /** What was built of a version is of no use without it. */
+  async #removePackagesOf(model: string, version?: string): Promise<void> {
+    for (let after: string | null | undefined; after !== null; ) {
+      const page = await this.#options.store.list('Package', after === undefined ? {} : { after });
+      for (const { metadata, spec } of page.items)
+        if (spec.model === model && (version === undefined || spec.version === version)) await this.#removePackage(metadata.name);
+      after = page.next;
     }
   }
 
@@ -153,6 +173,7 @@ export class ResourceRemoval {
     const served = await this.#servedAs(name);
     if (served !== undefined) throw servedConflict(`Model "${name}"`, served);
     const model = await store.get('Model', name);
+    await this.#removePackagesOf(name);
     for (const version of model?.status.versions ?? []) await store.delete('ModelVersion', modelVersionName(name, version));
     await store.delete('Model', name);
   }
@@ -164,6 +185,7 @@ export class ResourceRemoval {
     const { model, version } = found.spec;
     const served = await this.#servedAs(model, version);
     if (served !== undefined) throw servedConflict(`Model version "${name}"`, served);
+    await this.#removePackagesOf(model, version);
     await store.delete('ModelVersion', name);
     await store.update('Model', model, (current) => {
       const versions = current.status.versions.filter((candidate) => candidate !== version);

@@ -4,38 +4,49 @@ import {
   AppError,
   type applyResultSchema,
   findKind,
+  type Issue,
   KINDS,
   type Kind,
+  RUNTIME_ANNOTATION,
+  type Target,
   type Task,
 } from '@selvedge/contract';
 import type * as z from 'zod';
 import { parseLabelSelector } from '../domain/label-selector.ts';
+import { NEW_PACKAGE_STATUS } from '../domain/package-plan.ts';
 import type { ResourceDraft, Store } from '../ports/store.ts';
 import { draftOf } from './draft-of.ts';
+import { modelVersionName } from './model-registry.ts';
 import { ResourceRemoval, type ResourceRemovalOptions } from './resource-removal.ts';
 
 type ApplyResult = z.output<typeof applyResultSchema>['results'][number];
 
-export type ResourceServiceOptions = ResourceRemovalOptions;
-
-/** Annotations below this prefix are the server's own: documents neither set nor clear them. */
+/** Annotations below this prefix are the server's own, but for the one that chooses the runtime: documents neither set nor clear them. */
 const OWN_PREFIX = 'selvedge.dev/';
+
+export interface ResourceServiceOptions extends ResourceRemovalOptions {
+  /** Platforms that packages can be built for. */
+  targets: () => Promise<readonly Target[]>;
+}
 
 /** Create, change, list and delete of resources of every kind. */
 export class ResourceService {
   readonly #store: Store;
   readonly #removal: ResourceRemoval;
+  readonly #targets: ResourceServiceOptions['targets'];
 
   constructor(options: ResourceServiceOptions) {
     this.#store = options.store;
     this.#removal = new ResourceRemoval(options);
+    this.#targets = options.targets;
   }
 
   /**
    * Makes resources as the documents say; applying twice changes nothing. Labels and annotations that a document leaves
    * out stay as they are. Nothing is written when one of the documents cannot be applied.
    *
-   * @throws AppError INPUT_INVALID (a resource twice), NOT_FOUND (a Device that has not joined).
+   * @throws AppError INPUT_INVALID (a resource twice), NOT_FOUND (a Device that has not joined), REFERENCE_MISSING (the version
+   * that a Package is of), TARGET_UNKNOWN.
    */
   async apply(documents: readonly AnyDocument[], options: { dryRun: boolean }): Promise<ApplyResult[]> {
     await this.#check(documents);
@@ -99,6 +110,28 @@ export class ResourceService {
         hint: 'A device comes into being by joining: make a token with "selvedge device token".',
       });
     }
+    await this.#checkPackages(documents);
+  }
+
+  async #checkPackages(documents: readonly AnyDocument[]): Promise<void> {
+    const missing: Issue[] = [];
+    for (const [index, { kind, spec }] of documents.entries()) {
+      if (kind !== 'Package') continue;
+      const names = (await this.#targets()).map((target) => target.name);
+      if (!names.includes(spec.target)) {
+        const message = `is not a target; there are ${names.join(', ')}`;
+        throw new AppError('TARGET_UNKNOWN', {
+          message: `There is no target "${spec.target}".`,
+          hint: '"selvedge target list" shows all of them.',
+          issues: [{ path: `documents[${index}].spec.target`, message }],
+        });
+      }
+      if ((await this.#store.get('ModelVersion', modelVersionName(spec.model, spec.version))) === undefined)
+        missing.push({ path: `documents[${index}].spec.version`, message: `model "${spec.model}" has no version "${spec.version}"` });
+    }
+    if (missing.length === 0) return;
+    const hint = '"selvedge model show NAME" lists the versions of a model; an alias like "latest" must be written out here.';
+    throw new AppError('REFERENCE_MISSING', { message: 'A package is of a model version that does not exist.', hint, issues: missing });
   }
 
   async #preview(document: AnyDocument): Promise<ApplyResult> {
@@ -125,6 +158,8 @@ export class ResourceService {
         return this.#write('Pipeline', document, document.spec, { lastRun: null, lastRunState: null });
       case 'Model':
         return this.#write('Model', document, document.spec, { aliases: {}, versions: [] });
+      case 'Package':
+        return this.#write('Package', document, document.spec, NEW_PACKAGE_STATUS);
       case 'InferenceModel':
         return this.#write('InferenceModel', document, document.spec, {
           url: '',
@@ -189,7 +224,7 @@ function labelsAfter(current: WithMetadata, document: AnyDocument): Record<strin
 
 function annotationsAfter(current: WithMetadata, document: AnyDocument): Record<string, string> {
   if (document.metadata.annotations === undefined) return current.metadata.annotations;
-  const own = Object.entries(current.metadata.annotations).filter(([key]) => key.startsWith(OWN_PREFIX));
+  const own = Object.entries(current.metadata.annotations).filter(([key]) => key.startsWith(OWN_PREFIX) && key !== RUNTIME_ANNOTATION);
   return { ...document.metadata.annotations, ...Object.fromEntries(own) };
 }
 

@@ -57,6 +57,22 @@ describe('runs', () => {
     });
   });
 
+  it('are judged by the criteria of the task, with a bound or without', async () => {
+    server = await TestServer.start();
+    await server.addDataset('things');
+    const text = { description: 'd', output: 'o', constraints: 'none', archives: 'a', cost_function: 'c', evaluation_dataset: 'e' };
+    const spec = { ...text, evaluation_criterias: ['accuracy >= 0.7', 'f1 >= 0.9', 'recall', 'a person likes it'] };
+    const task = { apiVersion: 'selvedge.dev/v1alpha1' as const, kind: 'Task' as const, metadata: { name: 'org.things' }, spec };
+    await server.client.apply({ body: { documents: [task] } });
+    const name = await startRun('judged', { ...SMALL_PIPELINE, task: 'org.things' });
+    const run = await server.waitForRun(name, (found) => finished(found.status.phase), 'finished');
+    expect(run.status.criteria).toMatchObject([
+      { metric: 'accuracy', operator: '>=', wanted: 0.7, value: 0.75, passed: true },
+      { metric: 'f1', value: 0.7, passed: false },
+      { metric: 'recall', operator: null, value: null, passed: null },
+    ]);
+  });
+
   it('go on after a restart of the server on another port; nothing that is done is done again', async () => {
     server = await TestServer.start();
     await server.addDataset('things');

@@ -6,6 +6,7 @@ import type { DatasetImporter } from './dataset-importer.ts';
 import { versionName } from './dataset-service.ts';
 import type { EventHub } from './event-hub.ts';
 import { LeaseHolder } from './lease-holder.ts';
+import type { PackageController } from './package-controller.ts';
 import { RunDriver, type RunDriverOptions } from './run-driver.ts';
 
 /** How often the store is asked for work that nobody announced, in milliseconds. */
@@ -15,6 +16,7 @@ export interface RunCoordinatorOptions extends Omit<RunDriverOptions, 'importReq
   store: Store;
   hub: EventHub;
   importer: DatasetImporter;
+  packages: PackageController;
   /** Identity of this server, the same after a restart. */
   owner: string;
   log: Logger;
@@ -52,6 +54,8 @@ export class RunCoordinator {
       const { kind, metadata } = event.resource;
       if ((kind === 'Run' || kind === 'DatasetVersion') && metadata.resourceVersion === 1) wake.abort();
     });
+    const ended = new AbortController();
+    const building = this.#options.packages.work(AbortSignal.any([signal, ended.signal]));
     try {
       while (!signal.aborted) {
         await this.#scan(signal);
@@ -60,7 +64,8 @@ export class RunCoordinator {
       }
     } finally {
       unsubscribe();
-      await Promise.all(this.#driving.values());
+      ended.abort(); // a fault in a round ends both, and both are begun again
+      await Promise.all([building, ...this.#driving.values()]);
     }
   }
 

@@ -1,10 +1,19 @@
-import { AppError, type ArtifactRequest, type Run, type RunStatus, toAppError } from '@selvedge/contract';
+import {
+  AppError,
+  type ArtifactRequest,
+  type GateResult,
+  type ModelVersion,
+  type Run,
+  type RunStatus,
+  toAppError,
+} from '@selvedge/contract';
 import { describeError, type Logger, sleep } from '@selvedge/runtime';
 import { ACTIVE_LABEL, CANCEL_ANNOTATION, ORIGIN_ANNOTATION } from '../domain/run-markers.ts';
 import {
   currentStep,
   failureText,
   isFinishedPhase,
+  isToolStep,
   type Observation,
   type Observations,
   planRun,
@@ -14,12 +23,14 @@ import {
 } from '../domain/run-plan.ts';
 import { artifactOfStep, stepRequest } from '../domain/run-requests.ts';
 import { applyToStatus } from '../domain/run-status.ts';
+import { scoreCriteria } from '../domain/version-gates.ts';
 import type { Store } from '../ports/store.ts';
 import type { ToolClient } from '../ports/tool-client.ts';
 import { draftOf, withoutKey } from './draft-of.ts';
 import type { EventHub } from './event-hub.ts';
 import { failureOf } from './failure-of.ts';
 import type { ModelRegistry } from './model-registry.ts';
+import { RunBuilds } from './run-builds.ts';
 import { RunMetrics } from './run-metrics.ts';
 
 /** Fast enough for a live picture, slow enough for the disk: a status is written at most once a round. */
@@ -39,6 +50,13 @@ export interface RunDriverOptions {
   log: Logger;
 }
 
+/** What is written of a run besides its steps. */
+interface Extra {
+  metrics?: Record<string, number>;
+  modelVersion?: string;
+  criteria?: GateResult[];
+}
+
 /**
  * Drives one run to its end: look, plan, act, until it is finished.
  *
@@ -49,10 +67,12 @@ export class RunDriver {
   readonly #options: RunDriverOptions;
   readonly #name: string;
   readonly #metrics: RunMetrics;
+  readonly #builds: RunBuilds;
 
   constructor(name: string, options: RunDriverOptions) {
     this.#name = name;
     this.#options = options;
+    this.#builds = new RunBuilds(options);
     this.#metrics = new RunMetrics({ store: options.store, tools: options.tools, hub: options.hub, run: name });
   }
 
@@ -80,7 +100,8 @@ export class RunDriver {
     if (await this.#dropUnreachable(run, observed)) return true;
     const metrics = await this.#copyMetrics(run, observed);
     const cancelRequested = run.metadata.annotations[CANCEL_ANNOTATION] !== undefined;
-    const actions = planRun({ status: run.status, cancelRequested }, observed);
+    const packages = before === 'build' ? await this.#builds.look(run) : [];
+    const actions = planRun({ status: run.status, cancelRequested, packages }, observed);
     const shown = await this.#write(run, actions, { metrics });
     for (const action of actions) await this.#act(shown, action, signal);
     return currentStep(shown.status)?.name !== before;
@@ -113,7 +134,7 @@ export class RunDriver {
    */
   async #dropUnreachable(run: Run, observed: Observations): Promise<boolean> {
     const step = currentStep(run.status)?.name;
-    if (step === undefined || step === 'register') return false;
+    if (step === undefined || !isToolStep(step)) return false;
     const seen = observed[step];
     if (seen?.kind !== 'present' || seen.status.status === 'completed' || seen.status.status === 'cancelled') return false;
     const origin = run.metadata.annotations[ORIGIN_ANNOTATION];
@@ -131,7 +152,7 @@ export class RunDriver {
 
   async #copyMetrics(run: Run, observed: Observations): Promise<Record<string, number>> {
     const step = currentStep(run.status)?.name;
-    if (step === undefined || step === 'register') return {};
+    if (step === undefined || !isToolStep(step)) return {};
     const seen = observed[step];
     if (seen?.kind !== 'present' || seen.status.status === 'queued') return {};
     try {
@@ -142,16 +163,16 @@ export class RunDriver {
     }
   }
 
-  async #write(run: Run, actions: readonly RunAction[], extra: { metrics?: Record<string, number>; modelVersion?: string }): Promise<Run> {
+  async #write(run: Run, actions: readonly RunAction[], extra: Extra): Promise<Run> {
     const context = {
       nowIso: this.#options.clock().toISOString(),
-      artifactOf: (step: RunStatus['steps'][number]['name']) => (step === 'register' ? null : artifactOfStep(this.#name, run.spec, step)),
+      artifactOf: (step: RunStatus['steps'][number]['name']) => (isToolStep(step) ? artifactOfStep(this.#name, run.spec, step) : null),
     };
-    const { metrics = {}, modelVersion } = extra;
+    const { metrics = {}, modelVersion, criteria } = extra;
     const updated = await this.#options.store.update('Run', this.#name, (current) => {
       const status = applyToStatus(current.status, actions, context);
       const merged = { ...status, metrics: { ...status.metrics, ...metrics }, modelVersion: modelVersion ?? status.modelVersion };
-      return draftOf(current, { status: merged });
+      return draftOf(current, { status: criteria === undefined ? merged : { ...merged, criteria } });
     });
     return updated ?? run;
   }
@@ -169,6 +190,10 @@ export class RunDriver {
           return;
         case 'register':
           return await this.#register(run, signal);
+        case 'build':
+          return await this.#builds.ensure(run);
+        case 'dropBuilds':
+          return await this.#builds.drop(run);
         case 'show':
           return;
         case 'finish':
@@ -178,7 +203,7 @@ export class RunDriver {
       signal.throwIfAborted();
       const error = toAppError(thrown);
       if (error.code === 'TOOL_UNAVAILABLE') return; // the next round sees it and says so
-      const step = 'step' in action ? action.step : 'register';
+      const step = 'step' in action ? action.step : (currentStep(run.status)?.name ?? 'register');
       await this.#failStep(run, step, error);
     }
   }
@@ -191,16 +216,25 @@ export class RunDriver {
   async #register(run: Run, signal: AbortSignal): Promise<void> {
     const version = await this.#options.registry.registerRun(run, signal);
     const modelVersion = `${version.spec.model}/${version.spec.version}`;
+    const criteria = await this.#criteriaOf(run, version);
+    const isLast = run.status.steps.at(-1)?.name === 'register';
     // In one write: whoever sees the last step completed sees the run succeeded.
     await this.#write(
       run,
       [
         { type: 'show', step: 'register', change: { state: 'completed', progress: 1, message: modelVersion } },
-        { type: 'finish', phase: 'Succeeded', message: `registered ${modelVersion}` },
+        ...(isLast ? [{ type: 'finish' as const, phase: 'Succeeded' as const, message: `registered ${modelVersion}` }] : []),
       ],
-      { modelVersion },
+      { modelVersion, ...(criteria === undefined ? {} : { criteria }) },
     );
-    this.#options.log.info('run finished', { run: this.#name, phase: 'Succeeded', modelVersion });
+    if (isLast) this.#options.log.info('run finished', { run: this.#name, phase: 'Succeeded', modelVersion });
+  }
+
+  /** The benchmark's report, judged by what the task says that models are judged by. */
+  async #criteriaOf(run: Run, version: ModelVersion): Promise<GateResult[] | undefined> {
+    const { task: name } = run.spec.pipelineSpec;
+    const task = name === undefined ? undefined : await this.#options.store.get('Task', name);
+    return task === undefined ? undefined : scoreCriteria(version, task);
   }
 
   async #failStep(run: Run, step: RunStatus['steps'][number]['name'], error: AppError): Promise<void> {

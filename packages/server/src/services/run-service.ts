@@ -1,4 +1,4 @@
-import { AppError, type Run } from '@selvedge/contract';
+import { AppError, type Run, stepNamesOf } from '@selvedge/contract';
 import { SerialRunner } from '@selvedge/runtime';
 import { ACTIVE_LABEL, CANCEL_ANNOTATION, LAST_NUMBER_ANNOTATION } from '../domain/run-markers.ts';
 import { isFinishedPhase } from '../domain/run-plan.ts';
@@ -58,7 +58,7 @@ export class RunService {
         dataset: { name: spec.dataset.name, version: version.spec.version, digest, artifact: version.status.artifact },
         cause,
       },
-      status: initialRunStatus(version.status.artifact),
+      status: initialRunStatus(version.status.artifact, stepNamesOf(spec)),
     });
     await this.#options.store.update('Pipeline', name, (current) =>
       draftOf(current, {

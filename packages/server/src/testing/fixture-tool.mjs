@@ -1,8 +1,11 @@
 // A real tool process for tests, small: the uniform artifact API over HTTP, artifacts in one JSON file.
 // A file `hold` in the data folder keeps work from finishing, `fail` makes it fail, `mute` leaves /health unanswered.
+
+import { createHash } from 'node:crypto';
 import { appendFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
+import { buffer } from 'node:stream/consumers';
 
 const [name, , dir] = process.argv.slice(2);
 const token = process.env.SELVEDGE_TOOL_TOKEN;
@@ -54,7 +57,61 @@ const FILES = {
   },
 };
 const METRICS = name === 'train' ? { 'train/loss': [3, 2, 1], 'validation/accuracy': [0.25, 0.5] } : {};
-const filesOf = () => FILES[name] ?? { 'out.txt': `made by ${name}` };
+const filesOf = async (artifact) =>
+  name === 'build' ? makePackage(artifact.parameters) : (FILES[name] ?? { 'out.txt': `made by ${name}` });
+
+/** A package as the build tool makes it, of three small files. `spoil` in the data folder makes one of them differ from the manifest. */
+async function makePackage({ model, version, target, modelSha256, labels, preproc, postproc, inputs, outputs }) {
+  const { pack } = await import('tar-stream');
+  const zstd = await import('@bokuweb/zstd-wasm');
+  zstdReady ??= zstd.init();
+  await zstdReady;
+  const contents = { 'model.bin': 'weights', run: '#!/bin/sh\n', 'sbom.json': '{}' };
+  const tar = pack();
+  for (const [path, content] of Object.entries(contents))
+    tar.entry({ name: path, mtime: new Date(0), mode: 0o755 }, flag('spoil') && path === 'run' ? '#!/bin/ba' : content);
+  tar.finalize();
+  const digest = (text) => createHash('sha256').update(text).digest('hex');
+  const files = Object.entries(contents).map(([path, content]) => ({
+    path,
+    sha256: digest(content),
+    sizeBytes: content.length,
+    executable: path === 'run',
+  }));
+  const manifest = {
+    formatVersion: 1,
+    runtime: 'native',
+    ...{ model, version, target, engine: 'xnnpack', precision: 'fp32', modelSha256, entrypoint: 'run', modelFile: 'model.bin' },
+    ...{ goldenFile: null, sbomFile: 'sbom.json', inputs, outputs, labels, preproc, postproc, dctScaling: true },
+    benchmark: { parameters: 1, macs: 1, trained: {}, built: {} },
+    files,
+  };
+  const provenance = {
+    _type: 'https://in-toto.io/Statement/v1',
+    subject: [{ name: 'manifest.json', digest: { sha256: digest('') } }],
+    predicateType: 'https://slsa.dev/provenance/v1',
+    predicate: {
+      buildDefinition: {
+        buildType: 'https://selvedge.dev/build/native/v1',
+        externalParameters: {},
+        internalParameters: {},
+        resolvedDependencies: [],
+      },
+      runDetails: { builder: { id: 'fixture' } },
+    },
+  };
+  const report = {
+    formatVersion: 1,
+    engine: 'xnnpack',
+    precision: 'fp32',
+    manifest,
+    provenance,
+    notes: ['all of it is xnnpack'],
+    seconds: 1,
+  };
+  return { 'build.json': JSON.stringify(report), 'files.tar.zst': Buffer.from(zstd.compress(await buffer(tar), 3)) };
+}
+let zstdReady;
 
 async function fetchInput({ url }) {
   const headers = trusted.includes(new URL(url).origin) ? { authorization: `Bearer ${token}` } : {};
@@ -135,7 +192,7 @@ async function followLog(response, artifact) {
   response.end();
 }
 
-function serveArtifact(response, method, artifact, [part, ...rest], query) {
+async function serveArtifact(response, method, artifact, [part, ...rest], query) {
   if (part === '' && method === 'DELETE') {
     artifact.status.status = 'cancelled';
     artifacts.delete(artifact.name);
@@ -161,7 +218,8 @@ function serveArtifact(response, method, artifact, [part, ...rest], query) {
     );
   }
   if (part === 'data') {
-    const file = filesOf()[rest.length === 0 ? Object.keys(filesOf())[0] : rest.join('/')];
+    const files = await filesOf(artifact);
+    const file = files[rest.length === 0 ? Object.keys(files)[0] : rest.join('/')];
     if (file === undefined) return absent(response);
     return response.writeHead(200, { 'content-type': rest[0]?.endsWith('.html') ? 'text/html' : 'text/plain' }).end(file);
   }
@@ -178,7 +236,7 @@ async function serve(request, response) {
   if (request.headers.authorization !== `Bearer ${token}`) return response.writeHead(401).end('no token');
   if (pathname === '/health') return flag('mute') ? undefined : json(response, 200, { status: 'ok', busyWith: null, queued: 0 });
   if (pathname === '/') {
-    const kind = ['train', 'benchmark'].includes(name) ? 'models' : 'data';
+    const kind = ['train', 'benchmark', 'build'].includes(name) ? 'models' : 'data';
     const about = { name, description: 'fixture', version: '1.0.0', codeDigest: `digest-of-${name}`, makes: 'thing', class: kind };
     return json(response, 200, { ...about, parameters: {}, inputs: {} });
   }

@@ -53,6 +53,29 @@ export async function benchmarkModel(options: BenchmarkOptions): Promise<Benchma
   }
 }
 
+/**
+ * Scores a classifier on the test split, without timing it.
+ *
+ * @param model - the bytes of an ONNX model; a fixed batch is kept.
+ * @returns accuracy, f1, precision, recall, loss.
+ * @throws AppError as `benchmarkModel`.
+ */
+export async function scoreClassifier(
+  model: Uint8Array,
+  options: Omit<BenchmarkOptions, 'modelPath' | 'postproc'>,
+): Promise<Record<string, number>> {
+  const { info, test } = options;
+  if (test.count === 0) throw new AppError('DATASET_FORMAT', { message: 'There are no test samples.' });
+  const session = await openSession(model);
+  try {
+    const batchSize = session.inputs[0]?.shape[0] ?? options.batchSize;
+    const { confusion, loss } = await classifyAll(new ClassifierRunner(session, info), { ...options, batchSize });
+    return { ...scoreConfusion(confusion, info.labels).metrics, loss };
+  } finally {
+    await session.close();
+  }
+}
+
 /** A model with one image input and one score per class. */
 class ClassifierRunner {
   readonly inputName: string;
@@ -97,7 +120,10 @@ async function goldenSample(runner: ClassifierRunner, test: SplitReader): Promis
   };
 }
 
-async function classifyAll(runner: ClassifierRunner, options: BenchmarkOptions): Promise<{ confusion: number[][]; loss: number }> {
+async function classifyAll(
+  runner: ClassifierRunner,
+  options: Omit<BenchmarkOptions, 'modelPath' | 'postproc'>,
+): Promise<{ confusion: number[][]; loss: number }> {
   const { test, batchSize, signal, progress } = options;
   const { classes } = runner;
   const labels = await test.readLabels();

@@ -23,6 +23,8 @@ export interface ToolContext<P = unknown, I = Readonly<Record<string, string | u
   readonly dataDir: string;
   /** Absolute path of a folder that survives a restart in the middle of the work (for checkpoints); removed when it is finished. */
   readonly checkpointDir: string;
+  /** Absolute path of a folder that all artifacts of this tool share, for what can be made anew; it may be emptied while the tool is not running. */
+  readonly cacheDir: string;
   /** 1 for the first try; more after a restart. */
   readonly attempt: number;
   /** Aborts on cancel and on shutdown: end soon by throwing `signal.reason` (`signal.throwIfAborted()`). */

@@ -10,6 +10,8 @@ import { listFilePaths } from './list-files.ts';
 
 export interface MakeOptions {
   readonly fetchPolicy: FetchPolicy;
+  /** Folder that all artifacts share. */
+  readonly cacheDir: string;
   readonly logger: Logger;
   /** Aborted with AppError CANCELLED (by a user) or INTERRUPTED (the process ends: the artifact is queued again). */
   readonly signal: AbortSignal;
@@ -45,7 +47,7 @@ async function begin(tool: Tool, artifact: Artifact): Promise<void> {
   artifact.log(`${tool.name}: attempt ${attempt}${hasCheckpoint ? ', going on from a checkpoint' : ''}`);
 }
 
-async function contextOf(artifact: Artifact, { fetchPolicy, signal }: MakeOptions): Promise<ToolContext> {
+async function contextOf(artifact: Artifact, { fetchPolicy, cacheDir, signal }: MakeOptions): Promise<ToolContext> {
   const log = (text: string) => artifact.log(text);
   const fetchInto = async (name: string, source: FetchSource): Promise<string> => {
     const folder = join(artifact.paths.work, safeFileName(name));
@@ -66,6 +68,7 @@ async function contextOf(artifact: Artifact, { fetchPolicy, signal }: MakeOption
     inputs,
     dataDir: artifact.paths.data,
     checkpointDir: artifact.paths.checkpoint,
+    cacheDir,
     attempt: artifact.status.attempt,
     signal,
     log,

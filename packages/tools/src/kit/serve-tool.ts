@@ -1,6 +1,8 @@
+import { join } from 'node:path';
 import { AppError, type ToolDescription } from '@selvedge/contract';
 import { type Logger, listenOrExplain } from '@selvedge/runtime';
 import * as z from 'zod';
+import type { Artifact } from './artifact.ts';
 import { ArtifactRunner } from './artifact-runner.ts';
 import { ArtifactStore } from './artifact-store.ts';
 import { lockDataFolder } from './data-folder-lock.ts';
@@ -56,7 +58,9 @@ export async function serveTool(tool: Tool, options: ServeToolOptions): Promise<
       token: options.token,
       trustedOrigins: new Set(options.trustedOrigins?.map((origin) => new URL(origin).origin)),
     };
-    const runner = new ArtifactRunner({ store, make: (artifact, signal) => makeArtifact(tool, artifact, { fetchPolicy, logger, signal }) });
+    const cacheDir = join(options.dataDir, 'cache');
+    const make = (artifact: Artifact, signal: AbortSignal) => makeArtifact(tool, artifact, { fetchPolicy, cacheDir, logger, signal });
+    const runner = new ArtifactRunner({ store, make });
     const app = await buildToolApi({
       tool,
       description: describeTool(tool, options),

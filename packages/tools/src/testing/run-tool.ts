@@ -27,7 +27,7 @@ export class ToolBench {
     tool: Tool,
     parameters: unknown,
     inputs: Record<string, string>,
-    options: { signal?: AbortSignal; checkpointDir?: string; onMetric?: (name: string, step: number) => void } = {},
+    options: { signal?: AbortSignal; checkpointDir?: string; cacheDir?: string; onMetric?: (name: string, step: number) => void } = {},
   ): Promise<ToolRun> {
     const [dataDir, checkpointDir] = [await this.folder(), options.checkpointDir ?? (await this.folder())];
     const log: string[] = [];
@@ -37,6 +37,7 @@ export class ToolBench {
       inputs,
       dataDir,
       checkpointDir,
+      cacheDir: options.cacheDir ?? (await this.folder()),
       attempt: 1,
       signal: options.signal ?? new AbortController().signal,
       log: (text) => log.push(text),

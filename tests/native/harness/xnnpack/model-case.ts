@@ -15,6 +15,8 @@ import {
 export interface ModelCase {
   readonly name: string;
   readonly model: Model;
+  /** Default fp32. */
+  readonly precision?: 'fp16';
   /** Largest difference, relative to the largest value of the output (and at least 1); default 1e-4. */
   readonly tolerance?: number;
   /** One step of the quantised outputs: the results may then differ by two of them. */

@@ -87,6 +87,8 @@ async function int8(name: string, model: Model): Promise<ModelCase> {
 export const NETWORK_CASES: readonly ModelCase[] = [
   { name: 'MobileNet', model: mobileNet() },
   { name: 'detector', model: detector() },
+  { name: 'MobileNet in half precision', model: mobileNet(), precision: 'fp16', tolerance: 0.02 },
+  { name: 'detector in half precision', model: detector(), precision: 'fp16', tolerance: 0.02 },
   await int8('MobileNet', mobileNet()),
   await int8('detector', detector()),
 ];

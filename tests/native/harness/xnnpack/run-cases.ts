@@ -61,11 +61,11 @@ async function reference(model: ModelCase['model'], graph: IrGraph, inputs: read
 export async function prepareCases(cases: readonly ModelCase[], folder: string): Promise<{ source: string; prepared: PreparedCase[] }> {
   const prepared: PreparedCase[] = [];
   const sources: string[] = [];
-  for (const [i, { name, model, tolerance = 1e-4, range, step }] of cases.entries()) {
+  for (const [i, { name, model, tolerance = 1e-4, range, step, precision = 'fp32' }] of cases.entries()) {
     const lowered = lowerModel(model);
     if ('unsupported' in lowered) throw new Error(`${name}: ${JSON.stringify(lowered.unsupported)}`);
     const { graph } = lowered;
-    const code = generateXnnpack(graph, { symbol: `kCase${i}` });
+    const code = generateXnnpack(graph, { symbol: `kCase${i}`, precision });
     sources.push(code.source);
     const inputs = graph.inputs.map((port) => inputValues(port, i, range));
     const inMemory = graph.inputs.map((port, k) => Buffer.from(reordered(inputs[k] ?? new Float32Array(), port, true).buffer));

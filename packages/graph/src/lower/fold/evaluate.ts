@@ -1,6 +1,7 @@
 import {
   type Attribute,
   type DataType,
+  elementCount,
   floatAttribute,
   intAttribute,
   intsAttribute,
@@ -243,10 +244,14 @@ const EVALUATIONS: Readonly<Record<string, Evaluate>> = {
   ReduceMin: reduction(Infinity, Math.min),
 };
 
+/** A model of a few bytes can ask for tensors of any size; weights are well below this. */
+const MAX_FOLDED_ELEMENTS = 2 ** 26;
+
 /** Values of the node's outputs; undefined when the operator, or this use of it, is left to the engine. */
 export function evaluate(evaluation: Evaluation): readonly (TensorData | undefined)[] | undefined {
   const { node, results } = evaluation;
   const compute = Object.hasOwn(EVALUATIONS, node.op) ? EVALUATIONS[node.op] : undefined;
+  if (results.some((_, i) => elementCount(sizesOf(evaluation, i)) > MAX_FOLDED_ELEMENTS)) return undefined;
   return compute?.(evaluation)?.map((values, i) => {
     const type = results[i];
     return values && type ? tensorFrom(type.type, sizesOf(evaluation, i), values) : undefined;

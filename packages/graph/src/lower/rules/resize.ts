@@ -42,6 +42,9 @@ function bilinear(context: NodeContext, { shape, sizes, scales, coordinates }: T
   context.give(context.node.outputs[0], viewOf(y, sizes, NHWC));
 }
 
+/** Each repetition is an operand of a Concat. */
+const MAX_FACTOR = 64;
+
 /** For each element of the result, the coordinate in the input that ONNX gives it. */
 function coordinate(mode: string, at: number, input: number, output: number, scale: number): number {
   if (mode === 'half_pixel') return (at + 0.5) / scale - 0.5;
@@ -60,7 +63,7 @@ function nearestIndex(rounding: string, x: number): number {
 /** The whole factor by which every element of the dimension repeats; undefined when the result is anything else. */
 function repetition(mode: string, rounding: string, input: number, output: number, scale: number): number | undefined {
   const factor = output / input;
-  if (!Number.isInteger(factor)) return undefined;
+  if (!Number.isInteger(factor) || factor > MAX_FACTOR) return undefined;
   for (let at = 0; at < output; at++) {
     const index = nearestIndex(rounding, coordinate(mode, at, input, output, scale));
     if (Math.min(Math.max(index, 0), input - 1) !== Math.floor(at / factor)) return undefined;
@@ -89,7 +92,8 @@ function nearest(context: NodeContext, { shape, sizes, scales, coordinates }: Ta
   const early = context.node.op === 'Upsample' || context.opset < 11;
   const rounding = early ? 'floor' : stringAttribute(context.node, 'nearest_mode', 'round_prefer_floor');
   const factors = shape.map((size, i) => repetition(coordinates, rounding, size, sizes[i] ?? 1, scales[i] ?? 1));
-  if (!factors.every((factor) => factor !== undefined)) context.unsupported('nearest-neighbour scaling by other than whole factors');
+  if (!factors.every((factor) => factor !== undefined))
+    context.unsupported('nearest-neighbour scaling by other than whole factors up to 64');
   let view = context.view(0);
   // The inner dimensions first: fewer, longer copies.
   for (const [axis, factor] of [...factors.entries()].reverse()) if (factor > 1) view = repeated(context, view, axis, factor);

@@ -4,6 +4,7 @@ import { isIP } from 'node:net';
 import { join } from 'node:path';
 import { AppError, SERVER_TLS_NAME } from '@selvedge/contract';
 import { systemErrorCode, writeFileAtomic } from '@selvedge/runtime';
+import type { PackageSigner } from '@selvedge/runtime/package-sealing';
 import type { IssuedCertificate } from '../../domain/device-identity.ts';
 import {
   type Authority,
@@ -15,6 +16,7 @@ import {
   privateKeyPem,
   readKeyAndCertificate,
 } from './certificates.ts';
+import { loadPackageSigner } from './package-signer.ts';
 
 const AUTHORITY_DAYS = 20 * 365;
 /** Browsers and some TLS libraries refuse more. */
@@ -54,6 +56,11 @@ export class CertificateAuthority {
     const made = await makeAuthority(this.#clock(), AUTHORITY_DAYS);
     await writePair(path, made);
     this.#authority = made;
+  }
+
+  /** The key that signs packages, with its certificate; see loadPackageSigner. */
+  async packageSigner(): Promise<PackageSigner> {
+    return await loadPackageSigner(join(this.#folder, 'package-signer.pem'), this.#started, this.#clock());
   }
 
   get caPem(): string {

@@ -115,6 +115,17 @@ export async function issueClientCertificate(
   );
 }
 
+/** For a key that signs packages. */
+export async function issueSignerCertificate(
+  authority: Authority,
+  publicKey: webcrypto.CryptoKey,
+  commonName: string,
+  now: Date,
+  days: number,
+): Promise<x509.X509Certificate> {
+  return await issue(authority, { commonName, publicKey, usage: x509.ExtendedKeyUsage.codeSigning, extensions: [] }, validity(now, days));
+}
+
 async function readRequest(csrPem: string): Promise<x509.Pkcs10CertificateRequest> {
   const refuse = (message: string, cause?: unknown) =>
     new AppError('INPUT_INVALID', { message, issues: [{ path: 'csrPem', message }] }, { cause });

@@ -44,6 +44,6 @@ export function dataRoutes({ datasets, registry, devices, blobs }: ApiServices) 
         contentType: request.headers['content-type'] ?? 'application/octet-stream',
         signal,
       }),
-    getBlob: async ({ params, request, reply }) => sendBlob(blobs, params.sha256, request, reply),
+    getBlob: async ({ params, query, request, reply }) => sendBlob(blobs, params.sha256, request, reply, query.name),
   } satisfies Partial<Handlers>;
 }

@@ -1,0 +1,1 @@
+export { generateXnnpack } from './generate-xnnpack.ts';
