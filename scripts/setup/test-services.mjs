@@ -1,5 +1,5 @@
-// The real services that the tests use beside the product: a browser and a PostgreSQL server. On Debian as root they are
-// installed; elsewhere it is said what is missing, and the tests that need it are skipped.
+// The real services that the tests use beside the product: a browser, a PostgreSQL server, a Docker engine, emulators of
+// ARM. On Debian as root they are installed; elsewhere it is said what is missing, and the tests that need it are skipped.
 import { spawn } from 'node:child_process';
 import { chownSync, existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
@@ -36,6 +36,26 @@ export async function ensureChromium() {
   if (find() === undefined)
     process.stdout.write('Missing: Chromium. The browser tests are skipped; install it, or set SELVEDGE_CHROMIUM to its path.\n');
   return find();
+}
+
+/** Program, what it is for, and the Debian package that has it. */
+const NATIVE_PROGRAMS = [
+  ['/usr/bin/qemu-arm-static', 'emulated ARM', 'qemu-user-static'],
+  ['/usr/sbin/dockerd', 'the image of the build tool', 'docker.io'],
+  ['/bin/busybox', 'the image of the build tool', 'busybox-static'],
+];
+
+/** What the tests of native packages run besides the toolchains, which they install themselves. */
+export async function ensureNativePrograms() {
+  const missing = () => NATIVE_PROGRAMS.filter(([path]) => !existsSync(path));
+  const packages = missing().map(([, , name]) => name);
+  if (packages.length > 0) await aptInstall('emulators and a Docker engine', packages);
+  for (const [path, purpose, name] of missing()) {
+    const text = `Missing: ${path} (${purpose}). Install the package ${name}.`;
+    // On a build machine this is a failure, not a reason to test less.
+    if (process.env.CI) throw new Error(text);
+    process.stdout.write(`${text} Its tests fail without.\n`);
+  }
 }
 
 function postgresBin() {

@@ -151,7 +151,7 @@ export class Product {
   /** Joins (when it has not) and starts an agent, and waits until it is online. @param options.url - another way to the device port, e.g. a proxy. */
   async startAgent(
     name: string,
-    options: { url?: string; labels?: Record<string, string>; dir?: string; wait?: boolean } = {},
+    options: { url?: string; labels?: Record<string, string>; dir?: string; wait?: boolean; args?: readonly string[] } = {},
   ): Promise<Running> {
     const dir = options.dir ?? this.agentDir(name);
     mkdirSync(dir, { recursive: true });
@@ -173,7 +173,10 @@ export class Product {
       if (joined.code !== 0) throw new Error(`join failed: ${joined.stderr}`);
     }
     const running = new Running(
-      spawn(AGENT, ['run', '--dir', dir], { stdio: ['pipe', 'pipe', 'pipe'], env: { ...process.env, SELVEDGE_EXIT_WITH_PARENT: '1' } }),
+      spawn(AGENT, ['run', '--dir', dir, ...(options.args ?? [])], {
+        stdio: ['pipe', 'pipe', 'pipe'],
+        env: { ...process.env, SELVEDGE_EXIT_WITH_PARENT: '1' },
+      }),
     );
     running.child.stdout?.resume();
     this.#agents.set(dir, running);

@@ -1,7 +1,7 @@
-import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { access, constants, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AppError, goldenSampleSchema } from '@selvedge/contract';
-import { readJsonFile } from '@selvedge/runtime';
+import { readJsonFile, systemErrorCode } from '@selvedge/runtime';
 import { defineTool } from '../kit/index.ts';
 import { buildParametersSchema } from './parameters.ts';
 
@@ -29,6 +29,20 @@ function targetsFolder(): string {
   throw new AppError('SETUP_INCOMPLETE', {
     message: 'SELVEDGE_TARGETS_DIR is not set: the tool does not know where targets are installed.',
   });
+}
+
+/** Where compiled objects are kept: with the toolchain, so that a new data folder need not compile the runtime again. */
+async function objectsFolder(own: string): Promise<string> {
+  const shared = join(targetsFolder(), 'cache/objects');
+  try {
+    await mkdir(shared, { recursive: true });
+    await access(shared, constants.W_OK);
+    return shared;
+  } catch (error) {
+    // installed by somebody else, for reading only
+    if (!['EACCES', 'EROFS', 'EPERM'].includes(systemErrorCode(error) ?? '')) throw error;
+    return join(own, 'objects');
+  }
 }
 
 /** The Deploy Module: one model version for one target, as a native package. */
@@ -62,7 +76,7 @@ export const buildTool = defineTool({
         goldenInput: await readGoldenInput(inputs.golden),
         samples,
         scratch: join(checkpointDir, 'build'),
-        cacheDir: join(cacheDir, 'objects'),
+        cacheDir: await objectsFolder(cacheDir),
         dataDir,
         signal,
         log,

@@ -15,7 +15,7 @@ export interface OperandSource {
 const present = (source: OperandSource, index: number): boolean => (source.node.inputs[index] ?? '') !== '';
 
 /** Integers of the input at `index`, else of the attribute; null when neither is there, undefined when not constant. */
-export function integerOperand(source: OperandSource, index: number, attributeName: string): readonly number[] | null | undefined {
+function integerOperand(source: OperandSource, index: number, attributeName: string): readonly number[] | null | undefined {
   if (present(source, index)) {
     const value = source.constant(index);
     return value && integerValues(value);
@@ -24,7 +24,7 @@ export function integerOperand(source: OperandSource, index: number, attributeNa
 }
 
 /** Numbers of a constant float input; null when it is left out or empty, undefined when not constant. */
-export function floatOperand(source: OperandSource, index: number): readonly number[] | null | undefined {
+function floatOperand(source: OperandSource, index: number): readonly number[] | null | undefined {
   if (!present(source, index)) return null;
   const value = source.constant(index);
   if (!value || (value.type !== 'float32' && value.type !== 'float64')) return undefined;

@@ -20,7 +20,7 @@ const TYPE_BY_NUMBER: Readonly<Record<number, DataType>> = {
 };
 
 /** The element type that the integer attribute `name` names; undefined when it names none that is known. */
-export function typeAttribute(context: Pick<ShapeContext, 'node'>, name: string): DataType | undefined {
+function typeAttribute(context: Pick<ShapeContext, 'node'>, name: string): DataType | undefined {
   return TYPE_BY_NUMBER[intAttribute(context.node, name, 0)];
 }
 
