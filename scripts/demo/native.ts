@@ -11,17 +11,12 @@ import {
   targetOf,
 } from '@selvedge/contract';
 import { waitUntil } from '@selvedge/runtime';
+import type { DevicePlatform } from './device-platform.ts';
 import { ROOT } from './processes.ts';
 import type { DemoContext } from './steps.ts';
 
 /** Where `selvedge target install` puts toolchains when it is called in this folder: shared by the demo and by `selvedge up`. */
 export const TARGETS_DIR = process.env.SELVEDGE_TARGETS_DIR ?? join(ROOT, '.selvedge/targets');
-
-/** What a device runs packages for, and the program that runs them when it is not this machine's processor. */
-export interface DevicePlatform {
-  target: string;
-  emulator: string | undefined;
-}
 
 const ARMV7 = 'linux-armv7';
 const ARM_EMULATOR = 'qemu-arm-static';

@@ -7,7 +7,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { AppError, fromProblem, problemSchema, type ServerReady, serverReadySchema } from '@selvedge/contract';
 
-import type { DevicePlatform } from './native.ts';
+import type { DevicePlatform } from './device-platform.ts';
 
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const CLI = join(ROOT, 'packages/cli/bin/selvedge.mjs');

@@ -16,7 +16,7 @@ import {
 import { readJsonFile, waitUntil } from '@selvedge/runtime';
 import * as z from 'zod';
 import { quantile, score } from './accuracy.ts';
-import type { DevicePlatform } from './native.ts';
+import type { DevicePlatform } from './device-platform.ts';
 import { type Processes, ROOT, selvedge } from './processes.ts';
 import type { DeviceReport } from './report.ts';
 

@@ -7,6 +7,7 @@ import { appendPoints, appendSample, patchModule, patchResource, patchResources,
 export const keys = {
   whoami: ['whoami'],
   modules: ['modules'],
+  targets: ['targets'],
   list: (kind: Kind) => ['list', kind],
   resource: (kind: Kind, name: string) => ['resource', kind, name],
   model: (name: string) => ['model', name],

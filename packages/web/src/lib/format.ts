@@ -33,8 +33,9 @@ export function formatDuration(seconds: number): string {
   return `${Math.floor(hours / 24)} d ${hours % 24} h`;
 }
 
-/** Milliseconds with a sensible number of digits: `0.42 ms`, `3.1 ms`, `128 ms`. */
+/** Milliseconds with a sensible number of digits: `< 0.01 ms`, `0.42 ms`, `3.1 ms`, `128 ms`. */
 export function formatMs(ms: number): string {
+  if (ms > 0 && ms < 0.01) return '< 0.01 ms';
   return `${ms < 1 ? ms.toFixed(2) : ms < 10 ? ms.toFixed(1) : Math.round(ms)} ms`;
 }
 

@@ -51,7 +51,9 @@ export function deviceStatus(device: Device): Status {
 
 /** Where a deployment stands, from what its devices report. */
 export function deploymentStatus(model: InferenceModel): Status {
-  const { devices, resolvedVersion } = model.status;
+  const { devices, resolvedVersion, conditions } = model.status;
+  const gates = conditions.find(({ type }) => type === 'GatesPassed');
+  if (gates?.status === 'False' && devices.length > 0) return { tone: 'bad', text: 'Held back' };
   if (devices.length === 0) return { tone: 'warn', text: 'No device' };
   if (devices.some((d) => d.state === 'failed')) return { tone: 'bad', text: 'Failing' };
   const done = devices.filter((d) => d.state === 'serving' && d.servingVersion === resolvedVersion).length;

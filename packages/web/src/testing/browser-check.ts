@@ -71,10 +71,24 @@ const VISITS: Visit[] = [
   { name: 'runs-start', path: '/runs', act: press('Start a run') },
   { name: 'run', path: `/runs/${RUNNING_RUN}`, act: (page) => page.locator('canvas').first().waitFor(), phone: true },
   { name: 'run-table', path: `/runs/${RUNNING_RUN}`, act: press(/Table of loss/) },
+  { name: 'run-criteria', path: '/runs/digits-2b8xq', act: (page) => page.getByText('Criteria of the task').waitFor(), phone: true },
   { name: 'run-failed', path: '/runs/fabric-defects-5tt2h' },
   { name: 'models', path: '/models', phone: true },
   { name: 'model', path: '/models/digits', phone: true },
   { name: 'model-deploy', path: '/models/digits', act: press('Deploy') },
+  { name: 'model-build', path: '/models/digits', act: press('Build'), phone: true },
+  { name: 'model-log', path: '/models/digits', act: press(/^Log of/) },
+  { name: 'model-package-remove', path: '/models/digits', act: press(/^Remove package/) },
+  {
+    name: 'model-measure',
+    path: '/models/digits',
+    act: async (page) => {
+      await press(/^Measure/)(page);
+      await page.getByRole('dialog').getByRole('button', { name: 'Measure', exact: true }).click();
+      await page.getByText('images/s over').waitFor();
+    },
+    phone: true,
+  },
   {
     name: 'model-try',
     path: '/models/digits',
@@ -125,7 +139,10 @@ async function visit(page: Page, url: string, { name, path, act }: Visit, suffix
   await act?.(page);
   await page.waitForTimeout(150);
   await audit(page, `${name} ${suffix}`);
-  await page.screenshot({ path: join(OUT, `${name}-${suffix}.png`), fullPage: !/add|token|remove|start|deploy|cli/.test(name) });
+  await page.screenshot({
+    path: join(OUT, `${name}-${suffix}.png`),
+    fullPage: !/add|token|remove|start|deploy|cli|build|log|measure/.test(name),
+  });
 }
 
 async function checkSignIn(browser: Browser, url: string): Promise<void> {

@@ -105,6 +105,7 @@ export interface RunPlan {
   /** The step that is at work or failed. */
   current?: { progress: number; message: string };
   modelVersion?: string;
+  criteria?: NonNullable<Run['status']['criteria']>;
 }
 
 export function run(plan: RunPlan): Run {
@@ -144,6 +145,7 @@ export function run(plan: RunPlan): Run {
           ? { 'train/loss': 0.2613, 'validation/loss': 0.3102, 'validation/accuracy': 0.9218 }
           : {},
       modelVersion: plan.modelVersion ?? null,
+      ...(plan.criteria === undefined ? {} : { criteria: plan.criteria }),
     },
   };
 }
@@ -192,6 +194,7 @@ export function modelVersion(
   runName: string,
   accuracy: number,
   servedBy: number,
+  status: Partial<ModelVersion['status']> = {},
 ): ModelVersion {
   return {
     apiVersion: API_VERSION,
@@ -218,7 +221,7 @@ export function modelVersion(
         tools: { process: digestOf('process'), train: digestOf('train'), benchmark: digestOf('benchmark') },
       },
     },
-    status: { servedBy },
+    status: { servedBy, ...status },
   };
 }
 

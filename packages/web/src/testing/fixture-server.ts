@@ -15,6 +15,7 @@ import {
   toProblem,
 } from '@selvedge/contract';
 import { metricPointsOf, sample } from './fixture-curves.ts';
+import { benchmark, TARGETS } from './fixture-packages.ts';
 import { type FixtureWorld, RUNNING_RUN } from './fixture-world.ts';
 
 export const LOGIN_CODE = '0042';
@@ -124,7 +125,7 @@ export class FixtureServer {
       throw new AppError('UNAUTHENTICATED', { message: 'Sign in first.', hint: 'Run "selvedge open".' });
     if (match.name === 'deleteSession') return void response.writeHead(204, { 'set-cookie': `${COOKIE}; Max-Age=0; Path=/` }).end();
     if (match.name === 'streamEvents') return this.#stream(response);
-    if (match.name === 'getRunLog') return this.#log(url, response);
+    if (match.name === 'getRunLog' || match.name === 'getPackageLog') return this.#log(url, response);
     if (this.#options.failing === true && match.name !== 'getWhoami')
       throw new AppError('DISK_FULL', { message: 'The database could not be read.', hint: 'Free some space on the disk of the server.' });
     const answer = this.#json(match.name, match.params, body);
@@ -188,6 +189,10 @@ export class FixtureServer {
       case 'startRun':
       case 'cancelRun':
         return this.#find('Run', RUNNING_RUN);
+      case 'listTargets':
+        return { items: TARGETS };
+      case 'benchPackage':
+        return { results: [benchmark(JSON.parse(body).device, new Date().toISOString())], failures: [] };
       case 'apply':
         return {
           results: [{ kind: 'InferenceModel', name: JSON.parse(body).documents[0].metadata.name, action: 'configured', generation: 2 }],

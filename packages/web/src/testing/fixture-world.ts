@@ -1,5 +1,6 @@
 import { type AnyResource, anyResourceSchema, type MetricPoint, type Module, moduleSchema } from '@selvedge/contract';
 import { metricPoints } from './fixture-curves.ts';
+import { GATES, packages } from './fixture-packages.ts';
 import * as make from './fixture-resources.ts';
 
 export interface FixtureWorld {
@@ -16,7 +17,7 @@ const EPOCHS_SO_FAR = 9;
 /** A small shop floor with some of everything, checked against the contract. */
 export function fullWorld(nowMs: number): FixtureWorld {
   const clock = new make.FixtureClock(nowMs);
-  const resources = [...data(clock), ...runs(clock), ...registry(clock), ...fleet(clock), ...deployments(clock)];
+  const resources = [...data(clock), ...runs(clock), ...registry(clock), ...packages(clock), ...fleet(clock), ...deployments(clock)];
   const metrics = new Map([
     [RUNNING_RUN, metricPoints(EPOCHS_SO_FAR, nowMs - 30_000)],
     ['digits-2b8xq', metricPoints(12, nowMs - 3_600_000)],
@@ -68,7 +69,15 @@ function runs(clock: make.FixtureClock): AnyResource[] {
       current: { progress: 0.4, message: 'The loss is no longer a finite number; lower the learning rate (epoch 3).' },
     }),
     make.run({ name: 'digits-pp81d', pipeline: 'digits', phase: 'Cancelled', startedAt: clock.ago(200), seconds: [2.3, 5.2] }),
-    make.run({ name: 'digits-2b8xq', pipeline: 'digits', phase: 'Succeeded', startedAt: clock.ago(62), seconds, modelVersion: 'digits/3' }),
+    make.run({
+      name: 'digits-2b8xq',
+      pipeline: 'digits',
+      phase: 'Succeeded',
+      startedAt: clock.ago(62),
+      seconds,
+      modelVersion: 'digits/3',
+      criteria: GATES.slice(0, 1),
+    }),
     make.run({
       name: RUNNING_RUN,
       pipeline: 'digits',
@@ -85,7 +94,7 @@ function registry(clock: make.FixtureClock): AnyResource[] {
     make.model('digits', clock.ago(3799), ['1', '2', '3']),
     make.modelVersion('digits', '1', clock.ago(3799), 'digits-k4m1p', 0.9512, 0),
     make.modelVersion('digits', '2', clock.ago(1499), 'digits-9wz0c', 0.9697, 1),
-    make.modelVersion('digits', '3', clock.ago(61), 'digits-2b8xq', 0.9783, 4),
+    make.modelVersion('digits', '3', clock.ago(61), 'digits-2b8xq', 0.9783, 4, { gates: GATES }),
     make.model('org.example.textile-inspection.weave-fault-classifier-large', clock.ago(900), ['1']),
     make.modelVersion('org.example.textile-inspection.weave-fault-classifier-large', '1', clock.ago(900), 'digits-9wz0c', 0.8814, 0),
   ];

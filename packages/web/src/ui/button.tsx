@@ -44,6 +44,11 @@ export function Button({ variant, size, icon, busy = false, children, className,
   );
 }
 
+/** Classes of a button of an icon alone, for links that look like one. */
+export function iconButtonClasses(): string {
+  return 'inline-flex size-8 items-center justify-center rounded-md text-ink-3 transition-colors hover:bg-sunken hover:text-ink disabled:opacity-50';
+}
+
 /** A button of an icon alone; `label` is what it is called. */
 export function IconButton({
   icon,
@@ -52,16 +57,7 @@ export function IconButton({
   ...rest
 }: Omit<ButtonHTMLAttributes<HTMLButtonElement>, 'children'> & { icon: IconName; label: string }): ReactNode {
   return (
-    <button
-      type="button"
-      aria-label={label}
-      title={label}
-      {...rest}
-      className={classNames(
-        'inline-flex size-8 items-center justify-center rounded-md text-ink-3 transition-colors hover:bg-sunken hover:text-ink disabled:opacity-50',
-        className,
-      )}
-    >
+    <button type="button" aria-label={label} title={label} {...rest} className={classNames(iconButtonClasses(), className)}>
       <Icon name={icon} />
     </button>
   );

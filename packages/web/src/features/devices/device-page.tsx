@@ -3,6 +3,7 @@ import { Link, useParams } from '@tanstack/react-router';
 import { type ReactNode, useState } from 'react';
 import { useNow } from '../../lib/clock.ts';
 import { formatBytes, formatDateTime, formatRelative } from '../../lib/format.ts';
+import { targetsOf } from '../../lib/native.ts';
 import { useResource } from '../../lib/queries.ts';
 import { deviceStatus } from '../../lib/status.ts';
 import { Button } from '../../ui/button.tsx';
@@ -117,6 +118,7 @@ function DeviceFacts({ device }: { device: Device }): ReactNode {
               ['Processor', `${info.cpus} × ${info.cpuModel}`],
               ['Memory', formatBytes(info.memoryBytes)],
               ['Agent', info.agentVersion],
+              ['Packages', targetsOf(device).join(', ') || 'none', 'Targets whose native packages it runs'],
             ] as const)),
         ['Revision', `${observedRevision}`],
       ]}

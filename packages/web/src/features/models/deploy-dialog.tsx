@@ -26,13 +26,15 @@ export function DeployDialog({ model, versions, version: firstVersion, existing,
   const { client } = useBackend();
   const { say } = useToasts();
   const devices = useList('Device');
+  const deployments = useList('InferenceModel');
   const [name, setName] = useState(existing?.metadata.name ?? model);
   const [version, setVersion] = useState(firstVersion ?? 'latest');
-  const [selectorText, setSelectorText] = useState(formatSelector(existing?.spec.nodeSelector ?? {}));
+  const replaced = existing ?? (deployments.data ?? []).find(({ metadata }) => metadata.name === name);
+  const [selectorText, setSelectorText] = useState(formatSelector(replaced?.spec.nodeSelector ?? {}));
   const selection = parseSelector(selectorText);
   const nameOk = nameSchema.safeParse(name).success;
   const selector = selection.ok ? selection.labels : {};
-  const document = deploymentDocument({ name, model, version, selector }, existing);
+  const document = deploymentDocument({ name, model, version, selector }, replaced);
   const apply = useMutation({
     mutationFn: () => client.apply({ body: { documents: [document] } }),
     onSuccess: ({ results }) => {
@@ -73,6 +75,7 @@ export function DeployDialog({ model, versions, version: firstVersion, existing,
           value={name}
           disabled={existing !== undefined}
           onChange={(event) => setName(event.target.value)}
+          hint={existing === undefined && replaced !== undefined ? 'There is one of this name: it is changed.' : undefined}
           error={nameOk ? undefined : 'Lower-case letters, digits, "-" and "."'}
         />
         <SelectField

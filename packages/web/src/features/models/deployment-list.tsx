@@ -29,6 +29,7 @@ export function DeploymentList({ deployments, onChange }: DeploymentListProps): 
         {deployments.map((item) => (
           <li key={item.metadata.uid} className="px-4 py-3">
             <Head item={item} onChange={() => onChange(item)} onRemove={() => setRemoving(item.metadata.name)} />
+            <HeldBack item={item} />
             <Devices item={item} />
           </li>
         ))}
@@ -71,6 +72,23 @@ function Head({ item, onChange, onRemove }: { item: InferenceModel; onChange: ()
       </div>
     </div>
   );
+}
+
+/** A version that does not keep what its task demands goes nowhere; what served before goes on. */
+function HeldBack({ item }: { item: InferenceModel }): ReactNode {
+  const { conditions, devices } = item.status;
+  const gates = conditions.find(({ type }) => type === 'GatesPassed');
+  if (gates === undefined || gates.status === 'True' || devices.length === 0) return null;
+  if (gates.status === 'Unknown') return <p className="mt-2 text-xs break-words text-warn">A gate cannot be checked: {gates.message}</p>;
+  if (gates.reason === 'GateNotMeasured')
+    return (
+      <p className="mt-2 text-xs break-words text-warn">
+        Not every gate of the version is measured: see them below. What serves now goes on.
+      </p>
+    );
+  // Tells the lines that hold it back alone; the gates' own message tells all.
+  const refusal = conditions.find(({ type, reason }) => type === 'Progressing' && reason === gates.reason);
+  return <p className="mt-2 text-xs break-words text-bad">{(refusal ?? gates).message} What serves now goes on.</p>;
 }
 
 const DEVICES_SHOWN = 20;

@@ -1,41 +1,45 @@
+import type { Package, PackageBenchmark } from '@selvedge/contract';
 import { useMutation } from '@tanstack/react-query';
 import { type ReactNode, useState } from 'react';
-import { formatMs } from '../../lib/format.ts';
+import { formatBytes, formatMs, formatNumber } from '../../lib/format.ts';
+import { targetsOf } from '../../lib/native.ts';
 import { useBackend, useList } from '../../lib/queries.ts';
 import { Button } from '../../ui/button.tsx';
 import { CodeBlock } from '../../ui/code-block.tsx';
 import { Dialog } from '../../ui/dialog.tsx';
 import { ErrorState } from '../../ui/error-state.tsx';
 import { SelectField } from '../../ui/field.tsx';
+import { KeyValue } from '../../ui/key-value.tsx';
 
 const SECONDS = 5;
 
-/** Runs a package's benchmark on a device. */
-export function MeasureDialog({ name, onClose }: { name: string; onClose: () => void }): ReactNode {
+/** Runs a package's benchmark on a device that runs packages of its target. */
+export function MeasureDialog({ item, onClose }: { item: Package; onClose: () => void }): ReactNode {
+  const { name } = item.metadata;
+  const { target } = item.spec;
   const { client } = useBackend();
   const devices = useList('Device');
-  const online = (devices.data ?? []).filter((device) => device.status.online);
+  const able = (devices.data ?? []).filter((device) => device.status.online && targetsOf(device).includes(target));
   const [picked, setPicked] = useState('');
-  const device = picked === '' ? online[0]?.metadata.name : picked;
+  const device = able.find(({ metadata }) => metadata.name === picked)?.metadata.name ?? able[0]?.metadata.name;
   const measure = useMutation({
-    mutationFn: async () => {
-      if (device === undefined) throw new Error('no device is online');
-      return client.benchPackage({ params: { name }, body: { device, seconds: SECONDS } });
-    },
+    mutationFn: (on: string) => client.benchPackage({ params: { name }, body: { device: on, seconds: SECONDS } }),
   });
-  const [result] = measure.data?.results ?? [];
-  const [failure] = measure.data?.failures ?? [];
+  const onMeasure = () => {
+    if (device !== undefined) measure.mutate(device);
+  };
   return (
     <Dialog
       open
+      wide
       onOpenChange={(open) => !open && onClose()}
       title="Measure on a device"
       description={`The device fetches ${name}, runs it for ${SECONDS} s on one thread and reports.`}
       footer={
         <>
           <Button onClick={onClose}>{measure.data === undefined ? 'Cancel' : 'Close'}</Button>
-          <Button variant="primary" icon="clock" busy={measure.isPending} disabled={device === undefined} onClick={() => measure.mutate()}>
-            Measure
+          <Button variant="primary" icon="clock" busy={measure.isPending} disabled={device === undefined} onClick={onMeasure}>
+            {measure.data === undefined ? 'Measure' : 'Measure again'}
           </Button>
         </>
       }
@@ -44,25 +48,59 @@ export function MeasureDialog({ name, onClose }: { name: string; onClose: () => 
         <SelectField
           label="Device"
           value={device ?? ''}
+          disabled={able.length === 0 || measure.isPending}
           onChange={(event) => setPicked(event.target.value)}
-          hint={online.length === 0 ? 'No device is online.' : undefined}
+          hint={able.length === 0 && devices.data !== undefined ? `No device that runs ${target} packages is online.` : undefined}
         >
-          {online.map(({ metadata, status }) => (
+          {able.map(({ metadata, status }) => (
             <option key={metadata.name} value={metadata.name}>
-              {metadata.name} ({status.info?.targets?.join(', ') ?? status.info?.arch ?? 'unknown'})
+              {metadata.name} ({status.info?.cpuModel ?? target})
             </option>
           ))}
         </SelectField>
         <CodeBlock code={`selvedge bench ${name} --on ${device ?? 'DEVICE'} --seconds ${SECONDS}`} label="The same from a terminal" />
-        {result !== undefined && (
-          <p className="text-sm" role="status">
-            {result.device}: p50 {formatMs(result.latencyMs.p50)}, p99 {formatMs(result.latencyMs.p99)}, {result.imagesPerS.toFixed(1)}{' '}
-            images/s
-          </p>
+        <div role="status" className="min-h-5 text-sm">
+          {measure.isPending && <p className="text-ink-2">{measure.variables} measures …</p>}
+          {measure.data?.results.map((result) => (
+            <Result key={result.device} result={result} />
+          ))}
+          {measure.data?.failures.map((failure) => (
+            <p key={failure.device} className="break-words text-bad">
+              {failure.device}: {failure.message} <span className="font-mono text-xs">{failure.code}</span>
+            </p>
+          ))}
+        </div>
+        {measure.isError && (
+          <div className="-mx-4">
+            <ErrorState error={measure.error} />
+          </div>
         )}
-        {failure !== undefined && <p className="text-sm break-words text-bad">{`${failure.device}: ${failure.message}`}</p>}
-        {measure.isError && <ErrorState error={measure.error} />}
       </div>
     </Dialog>
   );
+}
+
+function Result({ result }: { result: PackageBenchmark }): ReactNode {
+  const { latencyMs, stagesMs, imagesPerS, images, rssBytes, coldStartMs, cpuTemperatureC, energyMj } = result;
+  return (
+    <div className="rounded-md border border-line px-3 py-2.5">
+      <h3 className="mb-2 font-medium">{result.device}</h3>
+      <KeyValue
+        wrap
+        items={[
+          ['Latency', `p50 ${formatMs(latencyMs.p50)}, p95 ${formatMs(latencyMs.p95)}, p99 ${formatMs(latencyMs.p99)}`],
+          ['Throughput', `${formatNumber(Number(imagesPerS.toPrecision(3)))} images/s over ${formatNumber(images)} images`],
+          ['Stages', stagesText(stagesMs), stagesText(stagesMs)],
+          ['Memory', formatBytes(rssBytes)],
+          ['Cold start', `${formatMs(coldStartMs)} to the first result`],
+          ...(cpuTemperatureC === null ? [] : ([['Processor', `${Math.round(cpuTemperatureC)} °C`]] as const)),
+          ...(energyMj === null ? [] : ([['Energy', `${formatNumber(energyMj)} mJ per picture`]] as const)),
+        ]}
+      />
+    </div>
+  );
+}
+
+function stagesText({ decode, preproc, infer, postproc }: PackageBenchmark['stagesMs']): string {
+  return `decode ${formatMs(decode)}, prepare ${formatMs(preproc)}, model ${formatMs(infer)}, finish ${formatMs(postproc)}`;
 }

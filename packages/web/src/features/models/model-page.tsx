@@ -1,4 +1,4 @@
-import type { InferenceModel, ModelVersion } from '@selvedge/contract';
+import type { InferenceModel, ModelVersion, Package } from '@selvedge/contract';
 import { Link, useNavigate, useParams, useSearch } from '@tanstack/react-router';
 import { type ReactNode, useState } from 'react';
 import { useList, useModel } from '../../lib/queries.ts';
@@ -24,13 +24,19 @@ export function ModelPage(): ReactNode {
   const packages = useList('Package');
   const asked = useSearch({ from: '/shell/models/$name' }).deploy;
   const navigate = useNavigate();
-  const [deploying, setDeploying] = useState<Deploying | undefined>(
-    asked === undefined ? undefined : { version: asked, existing: undefined },
-  );
+  const [picked, setPicked] = useState<Deploying>();
   const [building, setBuilding] = useState(false);
   const served = (deployments.data ?? []).filter((item) => item.spec.modelName === name);
   const versions = model.data?.versions ?? [];
-  const deploy = (version?: string, existing?: InferenceModel) => setDeploying({ version, existing });
+  const deploy = (version?: string, existing?: InferenceModel) => setPicked({ version, existing });
+  // Who comes from a run changes the deployment that there is, and does not lose where it is deployed to.
+  const fromRun =
+    asked === undefined || deployments.data === undefined ? undefined : { version: asked, existing: served.find(named(name)) };
+  const deploying = picked ?? fromRun;
+  const onDeployed = () => {
+    setPicked(undefined);
+    if (asked !== undefined) void navigate({ to: '/models/$name', params: { name }, search: {}, replace: true });
+  };
   return (
     <Page
       title={name}
@@ -45,6 +51,8 @@ export function ModelPage(): ReactNode {
             commands={[
               `selvedge model show ${name}`,
               `selvedge build create ${name}:latest --target linux-arm64`,
+              'selvedge package list',
+              `selvedge bench ${name}:latest --on DEVICE`,
               'selvedge apply -f inference-model.yaml',
               `selvedge infer ${served[0]?.metadata.name ?? name} picture.png`,
             ]}
@@ -71,13 +79,13 @@ export function ModelPage(): ReactNode {
             title="Native packages"
             flush
             actions={
-              <Button size="sm" disabled={versions.length === 0} onClick={() => setBuilding(true)}>
+              <Button size="sm" icon="plus" disabled={versions.length === 0} onClick={() => setBuilding(true)}>
                 Build
               </Button>
             }
           >
             <QueryView query={packages} label="packages" rows={2}>
-              {(data) => <PackageList packages={data.filter((item) => item.spec.model === name).toReversed()} />}
+              {(data) => <PackageList packages={packagesOf(name, data, versions)} />}
             </QueryView>
           </Card>
           {versions.length > 0 && <ChosenVersion key={name} versions={versions} />}
@@ -86,19 +94,24 @@ export function ModelPage(): ReactNode {
       </div>
       {building && <BuildDialog model={name} versions={versions} onClose={() => setBuilding(false)} />}
       {deploying !== undefined && model.data !== undefined && (
-        <DeployDialog
-          model={name}
-          versions={versions}
-          version={deploying.version}
-          existing={deploying.existing}
-          onClose={() => {
-            setDeploying(undefined);
-            if (asked !== undefined) void navigate({ to: '/models/$name', params: { name }, search: {}, replace: true });
-          }}
-        />
+        <DeployDialog model={name} versions={versions} version={deploying.version} existing={deploying.existing} onClose={onDeployed} />
       )}
     </Page>
   );
+}
+
+/** Those of the newest version first, then by target. */
+function packagesOf(model: string, packages: readonly Package[], versions: readonly ModelVersion[]): readonly Package[] {
+  const places = new Map(versions.map(({ spec }, index) => [spec.version, index]));
+  const placeOf = ({ spec }: Package) => places.get(spec.version) ?? versions.length;
+  return packages
+    .filter(({ spec }) => spec.model === model)
+    .toSorted((a, b) => placeOf(a) - placeOf(b) || a.metadata.name.localeCompare(b.metadata.name));
+}
+
+/** The deployment that has the name of its model: the one that is made when nobody names another. */
+function named(name: string): (deployment: InferenceModel) => boolean {
+  return ({ metadata }) => metadata.name === name;
 }
 
 interface Deploying {

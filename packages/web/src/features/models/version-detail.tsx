@@ -2,13 +2,15 @@ import type { ModelVersion, TensorSpec } from '@selvedge/contract';
 import { Link } from '@tanstack/react-router';
 import type { ReactNode } from 'react';
 import { formatBytes, formatShape, shortDigest } from '../../lib/format.ts';
+import { GateList } from '../../ui/gate-list.tsx';
 import { KeyValue } from '../../ui/key-value.tsx';
 
 /** What goes in and comes out of a version, and where it comes from. */
 export function VersionDetail({ version }: { version: ModelVersion }): ReactNode {
   const { inputs, outputs, labels, preproc, postproc, file } = version.spec;
+  const { gates = [] } = version.status;
   return (
-    <div className="grid gap-x-8 gap-y-5 md:grid-cols-2">
+    <div className="grid grid-cols-1 gap-x-8 gap-y-5 md:grid-cols-2">
       <Section title="In and out">
         <div className="grid gap-2 text-sm">
           <Tensors title="Input" tensors={inputs} />
@@ -26,6 +28,13 @@ export function VersionDetail({ version }: { version: ModelVersion }): ReactNode
       <Section title="Lineage">
         <Lineage version={version} />
       </Section>
+      {gates.length > 0 && (
+        <div className="min-w-0 md:col-span-2">
+          <Section title="Gates: what it must keep to be deployed">
+            <GateList caption={`Gates of version ${version.spec.version}`} results={gates} />
+          </Section>
+        </div>
+      )}
     </div>
   );
 }

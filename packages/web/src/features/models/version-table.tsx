@@ -1,6 +1,7 @@
 import { type ModelVersion, ROUTES, routeUrl } from '@selvedge/contract';
 import type { ReactNode } from 'react';
 import { formatBytes, formatMetric, plural } from '../../lib/format.ts';
+import { gatesStatus } from '../../lib/gates.ts';
 import { orderMetricNames } from '../../lib/metrics.ts';
 import { Button, buttonClasses } from '../../ui/button.tsx';
 import { EmptyState } from '../../ui/empty-state.tsx';
@@ -30,6 +31,7 @@ export function VersionTable({ versions, aliases, onDeploy }: VersionTableProps)
   const columns = [
     versionColumn(aliases),
     ...metricNames.map((name) => metricColumn(name, versions)),
+    ...(versions.some(({ status }) => gatesStatus(status.gates ?? []) !== undefined) ? [GATES] : []),
     SERVED,
     SIZE,
     CREATED,
@@ -90,6 +92,17 @@ function metricColumn(name: string, versions: readonly ModelVersion[]): Column<M
     },
   };
 }
+
+/** Only where a task has gates. */
+const GATES: Column<ModelVersion> = {
+  id: 'gates',
+  head: 'Gates',
+  from: 'md',
+  cell: ({ status }) => {
+    const told = gatesStatus(status.gates ?? []);
+    return told === undefined ? <span className="text-ink-3">none</span> : <StatusBadge status={told} />;
+  },
+};
 
 const SERVED: Column<ModelVersion> = {
   id: 'served',

@@ -1,6 +1,6 @@
 import { ROUTES, type RunStep, routeUrl } from '@selvedge/contract';
 import type { ReactNode } from 'react';
-import { useRunLog } from '../../lib/run-log.ts';
+import { useRunLog } from '../../lib/log.ts';
 import { Card } from '../../ui/card.tsx';
 import { ErrorState } from '../../ui/error-state.tsx';
 import { LogView } from '../../ui/log-view.tsx';

@@ -4,6 +4,7 @@ import { Link, useParams } from '@tanstack/react-router';
 import { type ReactNode, useState } from 'react';
 import { useNow } from '../../lib/clock.ts';
 import { formatDuration, shortDigest } from '../../lib/format.ts';
+import { gatesStatus } from '../../lib/gates.ts';
 import { useBackend, useResource } from '../../lib/queries.ts';
 import { runSeconds } from '../../lib/run-times.ts';
 import { runStatus } from '../../lib/status.ts';
@@ -12,6 +13,7 @@ import { Card } from '../../ui/card.tsx';
 import { CliHint } from '../../ui/cli-hint.tsx';
 import { CodeBlock } from '../../ui/code-block.tsx';
 import { ErrorState } from '../../ui/error-state.tsx';
+import { GateList } from '../../ui/gate-list.tsx';
 import { Icon } from '../../ui/icon.tsx';
 import { KeyValue } from '../../ui/key-value.tsx';
 import { Page } from '../../ui/page.tsx';
@@ -122,6 +124,7 @@ function RunDetail({ run }: { run: Run }): ReactNode {
         <RunLog run={run.metadata.name} steps={steps} shown={shown} onShow={setPicked} />
       </div>
       <div className="grid min-w-0 gap-4">
+        <Criteria run={run} />
         <Card title="Made from">
           <Lineage run={run} />
         </Card>
@@ -130,6 +133,18 @@ function RunDetail({ run }: { run: Run }): ReactNode {
         </Card>
       </div>
     </div>
+  );
+}
+
+/** How the version does by the criteria of the pipeline's task; nothing without a task, or before there is a version. */
+function Criteria({ run }: { run: Run }): ReactNode {
+  const { criteria = [] } = run.status;
+  if (criteria.length === 0) return null;
+  const told = gatesStatus(criteria);
+  return (
+    <Card title="Criteria of the task" actions={told !== undefined && <StatusBadge status={told} />}>
+      <GateList caption="Evaluation criteria" results={criteria} />
+    </Card>
   );
 }
 

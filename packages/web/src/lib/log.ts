@@ -28,30 +28,41 @@ export function appendText(state: LogState, rest: string, text: string): { state
 
 /** Follows the log of a step (of the whole run without one) until it ends or the component goes. */
 export function useRunLog(run: string, step: string | undefined, attempt: number): LogState {
+  const query = step === undefined ? { follow: '1' as const } : { follow: '1' as const, step };
+  // A new attempt of a step writes a new log.
+  return useLog(`run ${run} ${step} ${attempt}`, (client, signal) => client.stream('getRunLog', { params: { name: run }, query, signal }));
+}
+
+/** Follows the log of a package's build. @param build - changes when it is built anew. */
+export function usePackageLog(name: string, build: string): LogState {
+  return useLog(`package ${name} ${build}`, (client, signal) =>
+    client.stream('getPackageLog', { params: { name }, query: { follow: '1' }, signal }),
+  );
+}
+
+type OpenLog = (client: Client, signal: AbortSignal) => Promise<LogResponse>;
+type LogResponse = Awaited<ReturnType<Client['stream']>>;
+
+/** @param key - says which log it is: another one is read from its start. */
+function useLog(key: string, open: OpenLog): LogState {
   const { client } = useBackend();
   const [state, setState] = useState<LogState>(EMPTY);
-  // A new attempt of a step writes a new log: `attempt` makes the effect read it from the start.
-  // biome-ignore lint/correctness/useExhaustiveDependencies: see above
+  // biome-ignore lint/correctness/useExhaustiveDependencies: `open` is another function at every turn, and opens the log that `key` names
   useEffect(() => {
     const stop = new AbortController();
     setState(EMPTY);
-    follow(client, run, step, stop.signal, (change) => setState((old) => change(old))).catch((error: unknown) => {
-      if (!stop.signal.aborted) setState((old) => ({ ...old, phase: 'broken', error }));
-    });
+    const update = (change: (old: LogState) => LogState) => setState((old) => change(old));
+    open(client, stop.signal)
+      .then((response) => follow(response, stop.signal, update))
+      .catch((error: unknown) => {
+        if (!stop.signal.aborted) setState((old) => ({ ...old, phase: 'broken', error }));
+      });
     return () => stop.abort();
-  }, [client, run, step, attempt]);
+  }, [client, key]);
   return state;
 }
 
-async function follow(
-  client: Client,
-  run: string,
-  step: string | undefined,
-  signal: AbortSignal,
-  update: (change: (old: LogState) => LogState) => void,
-): Promise<void> {
-  const query = step === undefined ? { follow: '1' as const } : { follow: '1' as const, step };
-  const response = await client.stream('getRunLog', { params: { name: run }, query, signal });
+async function follow(response: LogResponse, signal: AbortSignal, update: (change: (old: LogState) => LogState) => void): Promise<void> {
   let rest = '';
   if (response.body instanceof ReadableStream) {
     const reader: ReadableStreamDefaultReader<string> = response.body.pipeThrough(new TextDecoderStream()).getReader();
