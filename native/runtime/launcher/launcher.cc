@@ -46,11 +46,11 @@ int main(int argc, char** argv) {
   for (int i = 1; i < argc; ++i) arguments.push_back(argv[i]);
   arguments.push_back(nullptr);
   execv(loader.c_str(), const_cast<char* const*>(arguments.data()));
-  // A foreign executable in a user-mode emulator: the kernel cannot start the loader by itself.
+  // A foreign executable in a user-mode emulator, a path or a name: the kernel cannot start the loader by itself.
   const char* emulator = std::getenv("SELVEDGE_EMULATOR");
   if (errno == ENOEXEC && emulator != nullptr) {
     arguments.insert(arguments.begin(), emulator);
-    execv(emulator, const_cast<char* const*>(arguments.data()));
+    execvp(emulator, const_cast<char* const*>(arguments.data()));
   }
   std::fprintf(stderr, "run: %s could not be started: %s\n", loader.c_str(), std::strerror(errno));
   if (errno == ENOEXEC) std::fputs("hint: in an emulator, name it in SELVEDGE_EMULATOR\n", stderr);

@@ -1,4 +1,4 @@
-import { readdir } from 'node:fs/promises';
+import { readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { AgentRig, inferAt } from './testing/agent-rig.ts';
@@ -95,4 +95,18 @@ it('falls back to the model server when the executable does not start, and to th
     'serves 2 natively',
     (workload) => workload.runtime?.startsWith('colours.2') === true && workload.nativeError === null,
   );
+});
+
+it('tells a package of another architecture which emulator it runs in', async () => {
+  // The executable is a script, so a shell does for it what an emulator does for a foreign one.
+  const [target, emulator] = ['linux-armv7', '/bin/sh'];
+  await writeFile(join(rig.dir, 'agent.json'), JSON.stringify({ target, emulator }));
+  const native = await makeNativePackage(pack, await rig.server.packageSigner(), { target, emulator });
+  await desire(native);
+  rig.run();
+  const report = await rig.server.reported('serves', (workload) => workload.state === 'serving');
+  expect(report).toMatchObject({ runtime: native.reference.package, nativeError: null });
+  const expiresAt = new Date(Date.now() + 30_000).toISOString();
+  const command = { id: 'b1', type: 'bench' as const, native: native.reference, seconds: 1, threads: 1, expiresAt };
+  expect((await rig.server.command(DEVICE, command)).outcome).toEqual({ ok: true, bench: TEST_BENCH });
 });

@@ -27,7 +27,7 @@ export type BuildPrecision = 'fp32' | 'int8';
 
 const NETWORKS: Readonly<Record<string, () => TestNetwork | Promise<TestNetwork>>> = {
   digits: digitNetwork,
-  mobilenet: () => normaliseLayers(mobileNetwork(), [], []),
+  mobilenet: mobileNetwork,
   detector: () => normaliseLayers(detectorNetwork(), HEAD_BIAS, HEAD_DEVIATION),
 };
 export const NETWORK_NAMES = Object.keys(NETWORKS);
@@ -48,7 +48,8 @@ class Once<T> {
 export class BenchContext {
   readonly flags: Flags;
   readonly networks: readonly TestNetwork[];
-  readonly folder = join(BENCH_CACHE_DIR, 'work');
+  /** Of this run alone. */
+  readonly folder = join(BENCH_CACHE_DIR, `work-${process.pid}`);
   readonly #packages = new Once<BuiltPackage>();
   readonly #peers = new Once<string>();
   readonly #files = new Once<string>();

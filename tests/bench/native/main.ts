@@ -1,6 +1,7 @@
 // `npm run bench:native [-- --only digits,detector --subjects pipeline,size --rounds 7 --requests 1000000 --json FILE --quick]`:
 // native packages against ONNX Runtime in C++ and the Python script that users write, all in one run.
-import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { rmSync } from 'node:fs';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { BenchContext, NETWORK_NAMES } from './bench-context.ts';
 import { describeMachine, formatTable, isMet, QUICK_SLACK, type Table } from './report.ts';
@@ -64,7 +65,7 @@ const machine = describeMachine();
 process.stdout.write(
   `${machine.cpu}, ${machine.cores} cores, ${machine.memoryGiB} GiB, Linux ${machine.kernel}, Node ${machine.node}, ${machine.commit}, load ${machine.load.join(' ')}\n`,
 );
-await rm(context.folder, { recursive: true, force: true });
+process.once('exit', () => rmSync(context.folder, { recursive: true, force: true }));
 await mkdir(context.folder, { recursive: true });
 const tables: Table[] = [];
 let missed = 0;

@@ -25,18 +25,22 @@ export const TEST_BENCH = {
 const MODEL_SERVER = fileURLToPath(new URL('../model-server/main.ts', import.meta.url));
 
 /** An executable that does what a native one does: it serves by the agent's protocol, or measures itself. */
-function executable(broken: boolean): string {
+function executable(broken: boolean, emulator: string | undefined): string {
   const serve = `exec "${process.execPath}" --import "${import.meta.resolve('tsx')}" "${MODEL_SERVER}" --package "$d/inner" --port 0`;
-  return ['#!/bin/sh', 'd=$(dirname "$0")', 'if [ "$1" = --bench ]; then exec cat "$d/bench.json"; fi', broken ? 'exit 7' : serve, ''].join(
-    '\n',
-  );
+  const check = emulator === undefined ? [] : [`[ "$SELVEDGE_EMULATOR" = "${emulator}" ] || exit 8`];
+  const bench = 'if [ "$1" = --bench ]; then exec cat "$d/bench.json"; fi';
+  return ['#!/bin/sh', ...check, 'd=$(dirname "$0")', bench, broken ? 'exit 7' : serve, ''].join('\n');
 }
 
-/** The native package of a version, signed; inside is the model server with the files of `pack`. */
+/**
+ * The native package of a version, signed; inside is the model server with the files of `pack`.
+ *
+ * @param options.emulator - what the executable expects to be told of the emulator that it runs in; default: it does not ask.
+ */
 export async function makeNativePackage(
   pack: TestPackage,
   signer: PackageSigner,
-  options: { broken?: boolean; target?: string } = {},
+  options: { broken?: boolean; target?: string; emulator?: string } = {},
 ): Promise<TestNativePackage> {
   const { model, version, files: inner } = pack.manifest;
   const target = options.target ?? 'linux-amd64';
@@ -45,7 +49,7 @@ export async function makeNativePackage(
     { path: 'inner/manifest.json', content: pack.manifestBytes },
     ...inner.map(({ path, sha256 }) => ({ path: `inner/${path}`, content: pack.blobs.get(sha256) ?? Buffer.alloc(0) })),
     { path: 'model.bin', content: Buffer.from('weights') },
-    { path: 'run', content: Buffer.from(executable(options.broken ?? false)), executable: true },
+    { path: 'run', content: Buffer.from(executable(options.broken ?? false, options.emulator)), executable: true },
     { path: 'sbom.json', content: Buffer.from('{}') },
   ];
   const manifest: NativeManifest = testManifest(files, { model, version, target });

@@ -38,6 +38,12 @@ bool xnn_experimental_check_build_identifier(const void* data, size_t size) {
 }
 `;
 
+const C_FLAGS = ['-std=gnu11'];
+const CXX_FLAGS = ['-std=c++14', '-fno-exceptions', '-fno-rtti'];
+
+/** What prepares a computation, and runs once, is made small. */
+const optimisation = (path: string): string => (/^src\/(?:configs|operators|subgraph)\//.test(path) ? '-Os' : '-O2');
+
 /**
  * Builds libXNNPACK.a (everything but the micro-kernels, which Debian has as a static library) and libpthreadpool.a into
  * the target's lib folder.
@@ -66,7 +72,7 @@ export async function buildXnnpack(target: BuildTarget, build: XnnpackBuild): Pr
   const objects = await compileSources(target, {
     sources: sources.map((path) => ({
       path,
-      flags: path.endsWith('.c') ? ['-std=gnu11'] : ['-std=c++14', '-fno-exceptions', '-fno-rtti'],
+      flags: [optimisation(path.slice(xnnpack.length + 1)), ...(path.endsWith('.c') ? C_FLAGS : CXX_FLAGS)],
     })),
     includeDirs: [join(xnnpack, 'include'), join(xnnpack, 'src'), join(pthreadpool, 'include'), join(pthreadpool, 'src')],
     flags: ['-w', '-fno-math-errno', '-D_GNU_SOURCE', ...definitions.map(([name, value]) => `-D${name}=${value}`)],

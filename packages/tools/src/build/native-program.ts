@@ -5,7 +5,6 @@ import { compileSources, type InstalledTarget, linkExecutable, nativeDir, type S
 import type { EnginePlan } from './choose-engine.ts';
 import { bundleLibraries } from './library-bundle/bundle-libraries.ts';
 import { GENERATED_FLAGS, includeFolder, isDynamic, linkedLibraries, runtimeParts } from './runtime-parts.ts';
-import { unusedKernelFlags, unusedKernels } from './unused-kernels.ts';
 import { explainUserError, writeUserSources } from './user-sources.ts';
 
 export interface ProgramRequest {
@@ -34,24 +33,25 @@ export interface NativeProgram {
   readonly libraries: readonly string[];
 }
 
-/** Writes the model as the engine takes it. @returns its file and what has to be compiled for it. */
-async function writeModelFile({
-  plan,
-  precision,
-  model,
-  folder,
-  scratch,
-}: ProgramRequest): Promise<{ modelFile: string; sources: SourceToCompile[] }> {
+interface ModelFile {
+  readonly modelFile: string;
+  /** What has to be compiled for it. */
+  readonly sources: readonly SourceToCompile[];
+  readonly linkerFlags: readonly string[];
+}
+
+/** Writes the model as the engine takes it. */
+async function writeModelFile({ plan, precision, model, folder, scratch }: ProgramRequest): Promise<ModelFile> {
   if (plan.engine === 'onnxruntime') {
     await writeFile(join(folder, 'model.onnx'), model);
-    return { modelFile: 'model.onnx', sources: [] };
+    return { modelFile: 'model.onnx', sources: [], linkerFlags: [] };
   }
   const { generateXnnpack } = await import('./xnnpack/index.ts');
   const code = generateXnnpack(plan.graph, { precision: precision === 'fp16' ? 'fp16' : 'fp32' });
   const source = join(scratch, 'model.cc');
   await writeFile(source, code.source);
   await writeFile(join(folder, 'weights.bin'), code.weights);
-  return { modelFile: 'weights.bin', sources: [{ path: source, flags: GENERATED_FLAGS }] };
+  return { modelFile: 'weights.bin', sources: [{ path: source, flags: GENERATED_FLAGS }], linkerFlags: code.linkerFlags };
 }
 
 async function compileAll(request: ProgramRequest, own: readonly SourceToCompile[]): Promise<{ runtime: string[]; user: string[] }> {
@@ -84,21 +84,25 @@ async function compileAll(request: ProgramRequest, own: readonly SourceToCompile
 /** Without tables for unwinding, which take a tenth of an executable in which nothing is thrown. */
 const WITHOUT_UNWINDING = 'SECTIONS { /DISCARD/ : { *(.eh_frame) *(.eh_frame_hdr) *(.gcc_except_table*) } } INSERT AFTER .comment;\n';
 
-async function linkFlags({ plan, precision, build, scratch }: ProgramRequest, dynamic: boolean): Promise<string[]> {
-  const flags = plan.engine === 'xnnpack' ? unusedKernelFlags(unusedKernels(plan.graph, precision)) : [];
-  if (dynamic || (build.sources ?? []).length > 0) return flags;
+async function unwindingFlags({ build, scratch }: ProgramRequest, dynamic: boolean): Promise<string[]> {
+  if (dynamic || (build.sources ?? []).length > 0) return [];
   const script = join(scratch, 'without-unwinding.ld');
   await writeFile(script, WITHOUT_UNWINDING);
-  return [...flags, '-Wl,--no-eh-frame-hdr', `-Wl,-T,${script}`];
+  return ['-Wl,--no-eh-frame-hdr', `-Wl,-T,${script}`];
 }
 
 /** A program that is static: `run` is the executable itself. One that is not: `run` is the launcher. */
-async function linkAll(request: ProgramRequest, objects: readonly string[], dynamic: boolean): Promise<string[]> {
+async function linkAll(
+  request: ProgramRequest,
+  { objects, linkerFlags }: { objects: readonly string[]; linkerFlags: readonly string[] },
+  dynamic: boolean,
+): Promise<string[]> {
   const { target, plan, build, folder, cacheDir, signal, log, progress } = request;
   progress(0.9, 'linking');
   const libraries = linkedLibraries(target, plan.engine, build.libraries);
   const output = join(folder, dynamic ? 'lib/selvedge-run' : 'run');
-  await linkExecutable(target, { objects, libraries, output, isStatic: !dynamic, flags: await linkFlags(request, dynamic), signal });
+  const flags = [...linkerFlags, ...(await unwindingFlags(request, dynamic))];
+  await linkExecutable(target, { objects, libraries, output, isStatic: !dynamic, flags, signal });
   if (!dynamic) return [];
   const { loader, files } = await bundleLibraries({ target, engine: plan.engine, program: output, folder: join(folder, 'lib') });
   const launcher = await compileSources(target, {
@@ -132,8 +136,9 @@ export async function buildProgram(request: ProgramRequest): Promise<NativeProgr
   const extras: readonly string[] = [...(plan.engine === 'onnxruntime' ? ['onnxruntime'] : []), ...(build.libraries ?? [])];
   for (const extra of extras) requireExtra(target, extra);
   const dynamic = isDynamic(plan.engine, build.libraries);
-  const { modelFile, sources } = await writeModelFile(request);
-  const { runtime, user } = await compileAll(request, [...(await runtimeParts(plan.engine, dynamic)), ...sources]);
-  const libraries = await linkAll(request, [...runtime, ...user], dynamic);
+  const { modelFile, sources, linkerFlags } = await writeModelFile(request);
+  const parts = await runtimeParts(plan.engine, dynamic, (build.sources ?? []).length > 0);
+  const { runtime, user } = await compileAll(request, [...parts, ...sources]);
+  const libraries = await linkAll(request, { objects: [...runtime, ...user], linkerFlags }, dynamic);
   return { modelFile, libraries };
 }

@@ -3,6 +3,7 @@ import { delimiter, join } from 'node:path';
 import { AppError, type EngineName } from '@selvedge/contract';
 import { type InstalledTarget, type ProgramResult, runProgram } from '@selvedge/toolchain';
 import * as z from 'zod';
+import { canReplaceCpuinfo, isDescribedCore, withCpuinfo } from './emulated-core.ts';
 
 const TIMEOUT_MS = 120_000;
 const MAX_SHOWN = 1000;
@@ -27,16 +28,20 @@ interface Runner {
   readonly prefix: readonly string[];
   /** Core that is emulated; undefined on the real one. */
   readonly cpu: string | undefined;
+  /** Whether /proc/cpuinfo is that of the core. */
+  readonly hasCpuinfo: boolean;
 }
 
-/** How programs of the target run on this machine; undefined when they do not. */
-function runnerFor({ recipe }: InstalledTarget): Runner | undefined {
-  if (recipe.machine === process.arch) return { prefix: [], cpu: undefined };
+/** How the package runs on this machine; undefined when it does not. */
+async function runnerFor({ target: { recipe }, engine, signal }: CheckRequest): Promise<Runner | undefined> {
+  if (recipe.machine === process.arch) return { prefix: [], cpu: undefined, hasCpuinfo: true };
   const emulator = findProgram(recipe.emulator.program);
   const cpu = recipe.emulator.cpus[0];
   if (emulator === undefined || cpu === undefined) return undefined;
   // The launcher of a bundled package starts the loader by the emulator again.
-  return { prefix: [ENV, `SELVEDGE_EMULATOR=${emulator}`, `QEMU_CPU=${cpu}`, emulator], cpu };
+  const cpuinfo = engine === 'onnxruntime' && isDescribedCore(cpu) && (await canReplaceCpuinfo(signal)) ? withCpuinfo(cpu) : [];
+  const prefix = [ENV, `SELVEDGE_EMULATOR=${emulator}`, `QEMU_CPU=${cpu}`, ...cpuinfo, emulator];
+  return { prefix, cpu, hasCpuinfo: cpuinfo.length > 0 };
 }
 
 const descriptionSchema = z.looseObject({ engine: z.string() });
@@ -51,8 +56,9 @@ function lastLines(result: ProgramResult): string {
  * @returns what was found, for the notes.
  * @throws AppError SELF_TEST_FAILED when its output is not the golden one; BUILD_FAILED when it does not even start.
  */
-export async function checkPackage({ target, engine, folder, hasGolden, signal }: CheckRequest): Promise<string> {
-  const runner = runnerFor(target);
+export async function checkPackage(request: CheckRequest): Promise<string> {
+  const { target, engine, folder, hasGolden, signal } = request;
+  const runner = await runnerFor(request);
   if (runner === undefined) return `not run: this machine has no ${target.recipe.emulator.program} for ${target.name}`;
   const where = runner.cpu === undefined ? 'on this machine' : `on an emulated ${runner.cpu}`;
   const run = async (...args: string[]) => {
@@ -62,9 +68,9 @@ export async function checkPackage({ target, engine, folder, hasGolden, signal }
   const described = await run('--describe', '--json');
   const description = descriptionSchema.safeParse(parseJson(described.stdout));
   if (described.exitCode !== 0 || !description.success) {
-    // ONNX Runtime asks /proc/cpuinfo, which is this machine's under an emulator: a crash there says nothing of the package.
+    // Where /proc/cpuinfo is this machine's under the emulator, a crash of ONNX Runtime says nothing of the package.
     const crashed = described.exitCode < 0 || described.exitCode > 128;
-    if (crashed && engine === 'onnxruntime' && runner.cpu !== undefined) return `not run: ONNX Runtime does not start ${where}`;
+    if (crashed && engine === 'onnxruntime' && !runner.hasCpuinfo) return `not run: ONNX Runtime does not start ${where}`;
     throw new AppError('BUILD_FAILED', {
       message: `The executable does not start ${where} (exit code ${described.exitCode}): ${lastLines(described)}`,
     });

@@ -25,6 +25,8 @@ double nowMs() {
   return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
+constexpr double kAwakeMs = 0.2;
+
 struct Connection {
   int socket = -1;
   bool busy = false;
@@ -98,9 +100,11 @@ Outcome load(std::vector<Connection>* connections, const std::string& request, l
     double waitMs = 1000;
     for (Connection& connection : *connections) {
       if (connection.busy || begun == requests) continue;
-      const double due = rate > 0 ? start + static_cast<double>(begun) * 1000 / rate : nowMs();
-      if (due > nowMs()) {
-        waitMs = due - nowMs();
+      const double now = nowMs();
+      const double due = rate > 0 ? start + static_cast<double>(begun) * 1000 / rate : now;
+      if (due > now) {
+        // A wake-up is late by what the kernel takes for timers: the last part is waited for awake.
+        waitMs = std::max(0.0, due - now - kAwakeMs);
         break;
       }
       connection = {connection.socket, true, due, 0, {}};

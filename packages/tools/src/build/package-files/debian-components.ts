@@ -28,7 +28,9 @@ const LINKED_ALWAYS = [
   'libturbojpeg0-dev',
   'libpng-dev',
   'zlib1g-dev',
+  'libstb-dev',
   'libevent-dev',
+  'libllhttp-dev',
   'rapidjson-dev',
 ];
 const LINKED_XNNPACK = ['libxnnpack-dev', 'libpthreadpool-dev', 'libfxdiv-dev', 'libfp16-dev'];
