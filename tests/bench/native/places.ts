@@ -6,4 +6,5 @@ export const BENCH_CACHE_DIR = join(TEST_TARGETS_DIR, '../selvedge-bench');
 
 /** Objects of the runtime and of the peers: not the tests' ones, which another installation may clear meanwhile. */
 export const OBJECTS_DIR = join(BENCH_CACHE_DIR, 'objects');
+/** The programs of the peers: sources in C++ and Python. */
 export const PEERS_DIR = join(import.meta.dirname, 'peers');

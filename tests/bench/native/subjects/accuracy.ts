@@ -1,5 +1,5 @@
 // What int8 costs: the packages themselves, fp32 against int8, on pictures that calibration never saw.
-import { readdir, readFile, rm } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { preprocSchema } from '@selvedge/contract';
 import { decodeImage } from '@selvedge/graph/image';
@@ -88,12 +88,10 @@ async function scoreOf(packageFolder: string, folder: string): Promise<number> {
 async function trainedDigits(context: BenchContext): Promise<Row[]> {
   const folder = join(context.folder, 'digits');
   await rm(folder, { recursive: true, force: true });
-  const quick = context.flags.quick;
-  await makeDigits({ outDir: folder, train: quick ? 600 : 3000, test: quick ? 200 : 1000, seed: 1 });
+  await makeDigits({ outDir: folder, train: 3000, test: 1000, seed: 1 });
   const digits = await readDigits(join(folder, 'train'));
-  const network = await trainDigits(digits, quick ? 2 : 6);
+  const network = await trainDigits(digits, 6);
   const setFolder = join(folder, 'set');
-  const { mkdir } = await import('node:fs/promises');
   await mkdir(setFolder);
   const writer = new TensorSetWriter(setFolder, { labels: network.labels, sampleShape: [1, SIDE, SIDE], layout: 'CHW' });
   await writer.writeSplit('train', digits.y.length, (add) => add(digits.x, BigInt64Array.from(digits.y, BigInt)));
@@ -140,7 +138,7 @@ export async function accuracy(context: BenchContext): Promise<Table> {
     const note = boxes > 0 ? `F1 of boxes with IoU >= 0.5 and the same class; ${boxes} boxes in fp32` : 'same best class';
     rows.push({ what: `${network.name} (random weights), fp32 and int8 agree`, measured: share * 100, unit: '%', note });
   }
-  rows.push(...(await trainedDigits(context)));
+  if (!context.flags.quick) rows.push(...(await trainedDigits(context)));
   return {
     subject: 'int8 against fp32',
     how: `real packages on ${count} pictures of 640x480 that calibration did not see; random weights are the hardest case`,

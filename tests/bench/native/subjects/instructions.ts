@@ -44,16 +44,7 @@ class Counter {
     await writeFile(info, cpuinfoOf(cpu));
     await rm(out, { force: true });
     const [loader = '', ...rest] = this.#emulator;
-    const qemu = [
-      loader,
-      ...rest,
-      `${process.env.SELVEDGE_BENCH_QEMU_DIR ?? ''}${emulator}`,
-      '-cpu',
-      cpu,
-      '-plugin',
-      `${this.#plugin},out=${out}`,
-      ...words,
-    ];
+    const qemu = [loader, ...rest, emulator, '-cpu', cpu, '-plugin', `${this.#plugin},out=${out}`, ...words];
     // What asks /proc/cpuinfo would find this machine's.
     const script = 'mount --bind "$0" /proc/cpuinfo && exec "$@"';
     await run('unshare', ['--mount', '--map-root-user', 'sh', '-c', script, info, ...qemu], { timeout: TIMEOUT_MS, maxBuffer: 1 << 24 });

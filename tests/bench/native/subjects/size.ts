@@ -40,6 +40,7 @@ export async function sizes(context: BenchContext): Promise<Table> {
         measured: needed(built) / 1e6,
         unit: 'MB',
         bar: { is: '<=', value: mb },
+        isExact: true,
         note: sizeNote(built, all, packed),
       });
     }
