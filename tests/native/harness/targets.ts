@@ -10,11 +10,19 @@ export const TEST_TARGETS_DIR = process.env.SELVEDGE_TARGETS_DIR ?? join(ROOT, '
 /** Objects that tests compile. */
 export const TEST_OBJECTS_DIR = join(TEST_TARGETS_DIR, 'cache/objects');
 
+/** All that any test needs of a target, installed at once: another package in the sysroot makes every compiled object stale. */
+const TEST_EXTRAS: Readonly<Record<string, readonly string[]>> = {
+  'linux-amd64': ['onnxruntime', 'opencv', 'sanitizers'],
+  'linux-arm64': ['onnxruntime'],
+  'linux-armv7': ['onnxruntime', 'opencv'],
+};
+
 /**
  * A target to build for, installed where it is missing or out of date. Test files that run at the same time wait for each
  * other.
  */
-export async function testTarget(name: string, extras: readonly string[] = []): Promise<InstalledTarget> {
+export async function testTarget(name: string, wanted: readonly string[] = []): Promise<InstalledTarget> {
+  const extras = [...new Set([...(TEST_EXTRAS[name] ?? []), ...wanted])];
   const present = await openTarget(TEST_TARGETS_DIR, name);
   if (present?.isUpToDate === true && extras.every((extra) => present.extras.includes(extra))) return present;
   const { target } = await installTarget(name, { targetsDir: TEST_TARGETS_DIR, extras, waitMs: 600_000 });

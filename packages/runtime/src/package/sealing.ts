@@ -72,5 +72,5 @@ export async function* sealedArchive(
     hash.update(chunk);
     yield chunk;
   }
-  yield sealFrame(signSeal(hash.digest('hex'), signer));
+  yield sealFrame(signSeal(hash.digest('hex'), signer), signer.certificatePem);
 }

@@ -46,18 +46,28 @@ export function isSealOf(archiveSha256: string, signature: Uint8Array, key: KeyO
   return verify(null, preAuthEncoding(SEAL_TYPE, Buffer.from(archiveSha256)), key, signature);
 }
 
+function readAuthority(ca: string): X509Certificate {
+  try {
+    return new X509Certificate(ca);
+  } catch (cause) {
+    throw new AppError('INPUT_INVALID', { message: 'The certificate of the authority cannot be read; it must be PEM.' }, { cause });
+  }
+}
+
 /**
  * The certificate of whoever made a signature, if the authority says that it may sign packages.
  *
  * The times in the certificate are not looked at: a device without a battery starts in 1970, and a package must still run
  * after its signer's certificate was renewed. What takes a signer's power away is another authority.
  *
- * @throws AppError SIGNATURE_INVALID (user).
+ * @param encoded - PEM or DER. @param ca - PEM.
+ * @throws AppError SIGNATURE_INVALID (user); INPUT_INVALID (user) when `ca` is not a certificate.
  */
-function trustedSigner(pem: string, authority: X509Certificate): X509Certificate {
+export function trustedSigner(encoded: string | Buffer, ca: string): X509Certificate {
+  const authority = readAuthority(ca);
   let certificate: X509Certificate;
   try {
-    certificate = new X509Certificate(pem);
+    certificate = new X509Certificate(encoded);
   } catch (cause) {
     throw signatureInvalid("The signer's certificate cannot be read.", cause);
   }
@@ -76,16 +86,10 @@ function trustedSigner(pem: string, authority: X509Certificate): X509Certificate
  * @throws AppError SIGNATURE_INVALID (user); INPUT_INVALID (user) when `ca` is not a certificate.
  */
 export function verifyEnvelope(envelope: DsseEnvelope, ca: string): { payload: Buffer; signer: X509Certificate } {
-  let authority: X509Certificate;
-  try {
-    authority = new X509Certificate(ca);
-  } catch (cause) {
-    throw new AppError('INPUT_INVALID', { message: 'The certificate of the authority cannot be read; it must be PEM.' }, { cause });
-  }
   const payload = Buffer.from(envelope.payload, 'base64');
   const signed = preAuthEncoding(envelope.payloadType, payload);
   const signers = envelope.signatures.map(({ sig, certificate }) => {
-    const signer = trustedSigner(certificate, authority);
+    const signer = trustedSigner(certificate, ca);
     if (!verify(null, signed, signer.publicKey, Buffer.from(sig, 'base64')))
       throw signatureInvalid('The signature does not belong to the content of the package.');
     return signer;

@@ -4,12 +4,14 @@ import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promise
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
 import { ExtendedKeyUsage } from '@peculiar/x509';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { TEST_FILES, type TestAuthority, testArchive, testAuthority, type testFrames } from '../testing/package-rig.ts';
 import { runCommand } from '../testing/run-command.ts';
 import { verifyPackageArchive } from './verify-archive.ts';
+import { decompressZstd } from './zstd-stream.ts';
 
 const tarred = TEST_FILES.map(({ path, content }) => ({ name: path, content }));
 
@@ -140,8 +142,14 @@ describe('a package archive', () => {
 
   it('is refused when it is no archive at all', async () => {
     await refused(Buffer.alloc(0), 'SIGNATURE_INVALID');
-    await refused(randomBytes(5000), 'ARCHIVE_UNSAFE');
-    await refused(Buffer.from(`${'28b52ffd'}c0${'ff'.repeat(8)}00`.padEnd(400, '0'), 'hex'), 'ARCHIVE_UNSAFE', /window/);
+    await refused(randomBytes(5000), 'SIGNATURE_INVALID');
+  });
+
+  it('is not decompressed when a frame asks for a huge window', async () => {
+    const greedy = Buffer.from(`${'28b52ffd'}c0${'ff'.repeat(8)}00`.padEnd(400, '0'), 'hex');
+    await refused(greedy, 'SIGNATURE_INVALID');
+    const unpacking = buffer(Readable.from(decompressZstd(Readable.from([greedy]))));
+    await expect(unpacking).rejects.toMatchObject({ code: 'ARCHIVE_UNSAFE', message: expect.stringMatching(/window/) });
   });
 
   it('stays verifiable with files larger than a window', async () => {

@@ -1,5 +1,8 @@
 import { createHash, type X509Certificate } from 'node:crypto';
-import { createReadStream } from 'node:fs';
+import { createReadStream, createWriteStream } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import {
@@ -20,8 +23,8 @@ import type * as z from 'zod';
 import { sha256Hex } from '../digest.ts';
 import { explainDiskError } from '../system-error.ts';
 import { PackageFolder } from './package-folder.ts';
-import { SealReader } from './seal.ts';
-import { isSealOf, signatureInvalid, verifyEnvelope } from './signature.ts';
+import { checkSeal, type SealedFile } from './seal.ts';
+import { signatureInvalid, verifyEnvelope } from './signature.ts';
 import { decompressZstd } from './zstd-stream.ts';
 
 export interface VerifyPackageOptions {
@@ -53,25 +56,44 @@ const ENTRY_OVERHEAD_BYTES = 4096;
 const END_OVERHEAD_BYTES = 64 * 1024;
 
 /**
- * Checks a package's archive as it streams by, and unpacks it when asked to.
+ * Checks a package's archive, and unpacks it when asked to. A stream is kept in a temporary file first: the seal at its end
+ * is checked before anything is decompressed.
  *
- * Promises: no byte of the content is written before the manifest's signature held; only files that the manifest names are
- * written, each with the size and sha256 that it says; the folder appears when everything held, the seal over the whole
- * archive included, and nothing is left behind otherwise. Memory stays flat: a zstd window and one block.
+ * Promises: no byte is decompressed before the seal over the whole archive held, and none of the content is written before
+ * the manifest's signature did; only files that the manifest names are written, each with the size and sha256 that it says;
+ * the folder appears when everything held, and nothing is left behind otherwise. Memory stays flat: a zstd window and one block.
  *
  * @throws AppError SIGNATURE_INVALID (user); DIGEST_MISMATCH (operational); ARCHIVE_UNSAFE (user) naming the entry;
  * FILE_UNREADABLE (user) when `source` is a path that cannot be read; CONFLICT (user) when `destination` is not empty; DISK_FULL.
  */
 export async function verifyPackageArchive(options: VerifyPackageOptions): Promise<VerifiedPackage> {
-  const folder = options.destination === undefined ? undefined : await PackageFolder.begin(options.destination);
+  const { source, ca, destination, signal, expected } = options;
+  const spool = typeof source === 'string' ? undefined : await mkdtemp(join(tmpdir(), 'selvedge-package-'));
+  let folder: PackageFolder | undefined;
   try {
-    const verified = await new Verification(options, folder).run();
+    const path = typeof source === 'string' ? source : await keep(source, join(spool ?? '', 'archive'), signal);
+    const sealed = await checkSeal(path, ca, signal);
+    const wanted = expected?.archiveSha256;
+    if (wanted !== undefined && wanted !== sealed.archive.sha256) throw mismatch('the archive', wanted, sealed.archive.sha256);
+    if (destination !== undefined) folder = await PackageFolder.begin(destination);
+    const verified = await new Verification(options, path, sealed, folder).run();
     await folder?.commit();
     return verified;
   } catch (error) {
     await folder?.abandon();
     throw error;
+  } finally {
+    if (spool !== undefined) await rm(spool, { recursive: true, force: true });
   }
+}
+
+async function keep(source: AsyncIterable<Uint8Array>, path: string, signal: AbortSignal | undefined): Promise<string> {
+  try {
+    await pipeline(source, createWriteStream(path), signal === undefined ? {} : { signal });
+  } catch (error) {
+    throw explainDiskError(error, path);
+  }
+  return path;
 }
 
 interface Head {
@@ -83,13 +105,18 @@ interface Head {
 
 class Verification {
   readonly #options: VerifyPackageOptions;
+  readonly #path: string;
+  readonly #sealed: SealedFile;
   readonly #folder: PackageFolder | undefined;
-  readonly #seal = new SealReader();
+  /** Of what is read now, to be compared with what the seal was checked on. */
+  readonly #content = createHash('sha256');
   /** Most that the archive may decompress to; known exactly once the manifest is. */
   #limitBytes = MAX_MANIFEST_BYTES + MAX_PROVENANCE_BYTES + END_OVERHEAD_BYTES;
 
-  constructor(options: VerifyPackageOptions, folder: PackageFolder | undefined) {
+  constructor(options: VerifyPackageOptions, path: string, sealed: SealedFile, folder: PackageFolder | undefined) {
     this.#options = options;
+    this.#path = path;
+    this.#sealed = sealed;
     this.#folder = folder;
   }
 
@@ -115,10 +142,18 @@ class Verification {
 
   async *#decompressed(): AsyncGenerator<Uint8Array> {
     let total = 0;
-    for await (const chunk of decompressZstd(this.#seal.withoutSeal(openSource(this.#options.source)))) {
+    for await (const chunk of decompressZstd(this.#sealedBytes())) {
       total += chunk.length;
       if (total > this.#limitBytes) throw unsafe('The archive unpacks to more than its manifest says.');
       yield chunk;
+    }
+  }
+
+  async *#sealedBytes(): AsyncGenerator<Uint8Array> {
+    for await (const chunk of createReadStream(this.#path, { end: this.#sealed.contentBytes - 1 })) {
+      const bytes: Uint8Array = chunk;
+      this.#content.update(bytes);
+      yield bytes;
     }
   }
 
@@ -180,34 +215,19 @@ class Verification {
   }
 
   #finish({ manifest, provenance, manifestSha256, certificate }: Head): VerifiedPackage {
-    const { archiveSha256, sealedSha256, signature } = this.#seal.finish();
-    const expected = this.#options.expected?.archiveSha256;
-    if (expected !== undefined && expected !== archiveSha256) throw mismatch('the archive', expected, archiveSha256);
-    if (!isSealOf(sealedSha256, signature, certificate.publicKey))
-      throw signatureInvalid('The seal does not belong to the archive: it was changed after it was signed.');
+    if (this.#content.digest('hex') !== this.#sealed.contentSha256) throw signatureInvalid('The archive was changed while it was read.');
+    if (certificate.fingerprint256 !== this.#sealed.certificate.fingerprint256)
+      throw signatureInvalid('The archive was sealed by another signer than its manifest.');
     return {
       manifest,
       provenance,
-      archive: { sha256: archiveSha256, sizeBytes: this.#seal.sizeBytes },
+      archive: this.#sealed.archive,
       manifestSha256,
       signer: { subject: certificate.subject, fingerprint256: certificate.fingerprint256.replaceAll(':', '').toLowerCase() },
     };
   }
 }
 
-async function* openSource(source: VerifyPackageOptions['source']): AsyncGenerator<Uint8Array> {
-  if (typeof source !== 'string') {
-    yield* source;
-    return;
-  }
-  try {
-    yield* createReadStream(source);
-  } catch (cause) {
-    throw new AppError('FILE_UNREADABLE', { message: `${source} cannot be read.` }, { cause });
-  }
-}
-
-/** The reader gives bytes, though its types do not say so. */
 async function* contentOf(entry: Entry): AsyncGenerator<Uint8Array> {
   for await (const chunk of entry) {
     if (chunk instanceof Uint8Array) yield chunk;
