@@ -24,7 +24,8 @@ export default defineConfig({
           name: 'e2e',
           include: ['tests/e2e/**/*.test.ts'],
           testTimeout: 240_000,
-          hookTimeout: 240_000,
+          // as above: whoever comes first waits for toolchains
+          hookTimeout: 900_000,
           fileParallelism: false,
           globalSetup: ['tests/e2e/global-setup.ts'],
         },
