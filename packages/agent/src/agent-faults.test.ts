@@ -2,7 +2,7 @@ import { chmod, readdir, readFile, writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import type { WorkloadReport } from '@selvedge/contract';
-import { waitUntil } from '@selvedge/runtime';
+import { sha256Hex, waitUntil } from '@selvedge/runtime';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { AgentRig, exited, inferAt } from './testing/agent-rig.ts';
 import { makePackage } from './testing/make-package.ts';
@@ -23,6 +23,19 @@ async function takePort(): Promise<{ squatter: Server; port: number }> {
 }
 
 describe('agent run, when something fails', () => {
+  it('goes on when another version is desired before the server has answered a download', async () => {
+    await rig.join();
+    const [silent, next] = [makePackage({ version: '1' }), makePackage({ version: '2' })];
+    for (const pack of [silent, next]) rig.server.addPackage(pack);
+    const held = rig.server.workload(silent).manifest.sha256;
+    rig.server.blobFault = (_response, content) => sha256Hex(content) === held;
+    await rig.server.desire(DEVICE, [rig.server.workload(silent)]);
+    rig.run();
+    await waitUntil(() => rig.server.blobRequests.some(({ sha256 }) => sha256 === held), { timeoutMs: 20_000, what: 'the request' });
+    await rig.server.desire(DEVICE, [rig.server.workload(next)]);
+    await rig.server.reported('serves 2', (workload) => workload.servingVersion === '2');
+  });
+
   it('serves again after kill -9 with the server gone, and its children go with it', async () => {
     await rig.join();
     const pack = makePackage();

@@ -180,7 +180,11 @@ export class Product {
     );
     running.child.stdout?.resume();
     this.#agents.set(dir, running);
-    if (options.wait !== false) await this.waitForDevice(name, (device) => device.status.online, 'online');
+    if (options.wait !== false) {
+      await this.waitForDevice(name, (device) => device.status.online, 'online').catch((error: unknown) => {
+        throw new Error(`${name} does not come online; its log ends with:\n${running.log.slice(-2000)}`, { cause: error });
+      });
+    }
     return running;
   }
 

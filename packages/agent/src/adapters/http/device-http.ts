@@ -33,7 +33,8 @@ async function open(access: ServerAccess, options: RequestOptions, body?: string
     );
     call.setTimeout(IDLE_TIMEOUT_MS, () => call.destroy(new Error(`no answer for ${IDLE_TIMEOUT_MS / 1000} s`)));
     call.on('error', (cause) => {
-      signal?.throwIfAborted();
+      // Nobody catches what an event's listener throws: the reason of an abort has to go through the promise as well.
+      if (signal?.aborted === true) return reject(signal.reason);
       reject(
         new AppError(
           'SERVER_UNREACHABLE',
