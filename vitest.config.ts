@@ -14,9 +14,10 @@ export default defineConfig({
         test: {
           name: 'native',
           include: ['tests/native/**/*.test.ts'],
-          // the first run downloads and unpacks toolchains
+          // the first run compiles everything
           testTimeout: 240_000,
           hookTimeout: 900_000,
+          globalSetup: ['tests/native/global-setup.ts'],
         },
       },
       {
@@ -24,10 +25,9 @@ export default defineConfig({
           name: 'e2e',
           include: ['tests/e2e/**/*.test.ts'],
           testTimeout: 240_000,
-          // as above: whoever comes first waits for toolchains
           hookTimeout: 900_000,
           fileParallelism: false,
-          globalSetup: ['tests/e2e/global-setup.ts'],
+          globalSetup: ['tests/native/global-setup.ts', 'tests/e2e/global-setup.ts'],
         },
       },
     ],
