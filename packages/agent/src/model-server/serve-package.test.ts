@@ -22,14 +22,6 @@ const tensor = (data: unknown, shape = [1, 3, 4, 4]) => ({ inputs: [{ name: 'inp
 const post = (path: string, body: string | Uint8Array<ArrayBuffer>, type = 'application/json') =>
   fetch(`${url}${path}`, { method: 'POST', body, headers: { 'content-type': type } });
 
-/** The binary tensor extension: JSON, then the bytes of the tensors. */
-function postBinary(json: unknown, tensors: Buffer, length?: string): Promise<Response> {
-  const header = Buffer.from(JSON.stringify(json));
-  const body = new Uint8Array(Buffer.concat([header, tensors]));
-  const headers = { 'inference-header-content-length': length ?? String(header.length) };
-  return fetch(`${url}/v2/models/colours/infer`, { method: 'POST', body, headers });
-}
-
 /** Sends raw bytes and returns what comes back until the server closes. */
 function raw(text: string): Promise<string> {
   return new Promise((resolve, reject) => {
@@ -105,51 +97,6 @@ describe('Open Inference Protocol v2', () => {
     for (const path of ['/v2/models/other', '/v2/models/colours/versions/2', '/nothing', '/v2/models/../../etc/passwd'])
       expect((await fetch(url + path)).status, path).toBe(404);
     expect((await fetch(`${url}/v2/models/colours/infer`)).headers.get('allow')).toBe('POST');
-  });
-
-  it('takes and gives tensors in binary', async () => {
-    const values = Float32Array.from({ length: 48 }, (_, index) => (index < 16 ? 0.5 : 0.25));
-    const input = { name: 'input', shape: [1, 3, 4, 4], datatype: 'FP32', parameters: { binary_data_size: values.byteLength } };
-    const answer = await postBinary({ id: 'x2', inputs: [input] }, Buffer.from(values.buffer));
-    expect(await answer.json()).toMatchObject({ id: 'x2', outputs: [{ name: 'scores', data: [0.5, 0.25, 0.25] }] });
-
-    const asked = [
-      { inputs: [input], outputs: [{ name: 'scores', parameters: { binary_data: true } }] },
-      { inputs: [input], parameters: { binary_data_output: true } },
-    ];
-    for (const request of asked) {
-      const response = await postBinary(request, Buffer.from(values.buffer));
-      const body = Buffer.from(await response.arrayBuffer());
-      const length = Number(response.headers.get('inference-header-content-length'));
-      expect(response.headers.get('content-type')).toBe('application/octet-stream');
-      expect(JSON.parse(body.subarray(0, length).toString())).toEqual({
-        model_name: 'colours',
-        model_version: '1',
-        outputs: [{ name: 'scores', datatype: 'FP32', shape: [1, 3], parameters: { binary_data_size: 12 } }],
-      });
-      expect([0, 4, 8].map((at) => body.readFloatLE(length + at))).toEqual([0.5, 0.25, 0.25]);
-    }
-  });
-
-  it('answers a bad binary request with 400 and the reason', async () => {
-    const input = (size?: number, more = {}) => ({
-      inputs: [{ name: 'input', shape: [1, 3, 4, 4], datatype: 'FP32', parameters: { binary_data_size: size }, ...more }],
-    });
-    const bad: [unknown, number, RegExp, string?][] = [
-      [input(192), 100, /body ends before the 192 bytes/],
-      [input(191), 191, /needs 192 bytes and has 191/],
-      [input(192), 193, /1 bytes behind the JSON belong to no input/],
-      [input(192, { data: [1] }), 192, /either in JSON or behind it/],
-      [input(), 192, /either in JSON or behind it/],
-      [input(192), 192, /not a length within the body/, '999999'],
-      [input(192), 192, /not a length within the body/, '-1'],
-      [input(192), 192, /not valid JSON/, '3'],
-    ];
-    for (const [json, bytes, reason, length] of bad) {
-      const response = await postBinary(json, Buffer.alloc(bytes), length);
-      expect(response.status, String(reason)).toBe(400);
-      expect(((await response.json()) as { error: string }).error).toMatch(reason);
-    }
   });
 
   it('survives any division of a binary body', async () => {
