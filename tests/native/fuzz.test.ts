@@ -65,7 +65,7 @@ describe.skipIf(process.arch !== 'x64' || process.platform !== 'linux')('parsers
 
   it.each([
     { name: 'decode_image', components: ['image'], writeCorpus: pictureCorpus, maxLength: 65_536 },
-    { name: 'preproc_spec', components: ['ops'], writeCorpus: chainCorpus, maxLength: 4096 },
+    { name: 'preproc_spec', components: ['base', 'ops'], writeCorpus: chainCorpus, maxLength: 4096 },
   ])(
     '$name neither crashes nor hangs nor leaks',
     async ({ name, components, writeCorpus, maxLength }) => {

@@ -23,7 +23,8 @@ struct GoldenSample {
   double tolerance = 0;
 };
 
-/// @returns FILE_UNREADABLE; INPUT_INVALID when it is not a goldenSampleSchema document.
+/// Reads a safetensors file with the tensors `input/NAME` and `output/NAME` (F16 or F32) and the metadata `tolerance`.
+/// @returns FILE_UNREADABLE; INPUT_INVALID with what is wrong.
 Status readGolden(const std::string& file, GoldenSample* sample);
 
 /// Runs the sample. `largestDifference` is NaN when an output is.
