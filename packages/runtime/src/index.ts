@@ -4,6 +4,7 @@ export * from './byte-range.ts';
 export * from './confine.ts';
 export * from './digest.ts';
 export * from './download.ts';
+export * from './folder-lock.ts';
 export * from './log.ts';
 export * from './main-process.ts';
 export * from './optional-file.ts';
