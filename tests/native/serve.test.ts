@@ -2,7 +2,9 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { Agent, request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { EXIT } from '@selvedge/contract';
 import { createLogger } from '@selvedge/runtime';
+import { runProgram } from '@selvedge/toolchain';
 import sharp from 'sharp';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { servePackage } from '../../packages/agent/src/model-server/serve-package.ts';
@@ -92,6 +94,13 @@ describe('the native server', () => {
     await until('its end', () => server.child.exitCode !== null);
     expect(server.child.exitCode).toBe(2);
     expect(server.log()).toMatch(/MODEL_INVALID/);
+  });
+
+  it('ends with the exit code of a conflict when its port is taken', async () => {
+    const server = await start();
+    const { exitCode, stderr } = await runProgram(program, ['--package', server.folder, '--port', String(server.port)]);
+    expect(exitCode).toBe(EXIT.conflict);
+    expect(stderr).toMatch(/PORT_IN_USE/);
   });
 
   it('gives tensors in the order of their shape whatever the memory order of the engine', async () => {

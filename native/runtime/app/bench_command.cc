@@ -6,11 +6,12 @@
 
 #include "app/cold_start.h"
 #include "app/commands.h"
-#include "app/exit_code.h"
 #include "app/histogram.h"
+#include "app/report.h"
 #include "app/sensors.h"
 #include "app/stop_signal.h"
 #include "app/test_picture.h"
+#include "base/exit_code.h"
 #include "input/source.h"
 
 namespace selvedge {

@@ -4,7 +4,8 @@
 #include <rapidjson/stringbuffer.h>
 
 #include "app/commands.h"
-#include "app/exit_code.h"
+#include "app/report.h"
+#include "base/exit_code.h"
 #include "pipeline/manifest.h"
 #include "pipeline/user_steps.h"
 

@@ -2,8 +2,9 @@
 #include <cstdio>
 
 #include "app/commands.h"
-#include "app/exit_code.h"
+#include "app/report.h"
 #include "app/stop_signal.h"
+#include "base/exit_code.h"
 #include "input/source.h"
 #include "output/annotate.h"
 #include "output/json_lines.h"

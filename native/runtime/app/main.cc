@@ -5,8 +5,9 @@
 
 #include "app/arguments.h"
 #include "app/commands.h"
-#include "app/exit_code.h"
 #include "app/own_folder.h"
+#include "app/report.h"
+#include "base/exit_code.h"
 
 int main(int argc, char** argv) {
   using namespace selvedge;

@@ -17,6 +17,7 @@
 
 #include <event2/event.h>
 
+#include "base/exit_code.h"
 #include "serve/agent_channel.h"
 #include "serve/http_server.h"
 #include "serve/log.h"
@@ -29,12 +30,6 @@ namespace selvedge {
 
 namespace serve {
 namespace {
-
-int exitCodeOf(const Status& status) {
-  for (const char* code : {"INPUT_INVALID", "FILE_UNREADABLE", "MODEL_INVALID", "OP_UNSUPPORTED", "SHAPE_MISMATCH", "PREPROC_INVALID"})
-    if (std::strcmp(status.code(), code) == 0) return 2;
-  return std::strcmp(status.code(), "PORT_IN_USE") == 0 ? 4 : 6;
-}
 
 /// The event loop and what hangs on it. Everything here runs on the loop's thread; worker and loader only wake it.
 class ModelServer : public AgentOrders {

@@ -45,7 +45,7 @@ using PipelineFactory = std::function<Status(const PipelineOptions&, std::unique
 ///
 /// SIGHUP loads the model file again and changes over between two requests; a bad file leaves the old model serving.
 ///
-/// @returns the exit code: 0 after a drain; 4 when the port is taken; 6 when the package cannot be served.
+/// @returns the exit code: 0 after a drain; otherwise that of the error, 4 when the port is taken say.
 int runServer(const PipelineOptions& pipeline, const ServeOptions& options, const PipelineFactory& open);
 
 }  // namespace selvedge

@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
+import { mkdir, open, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { AppError, issuesOf } from '@selvedge/contract';
 import type * as z from 'zod';
-import { explainDiskError, systemErrorCode } from './system-error.ts';
+import { readTextFile } from './optional-file.ts';
+import { explainDiskError } from './system-error.ts';
 
 /** Makes a finished rename in this folder survive a power cut. */
 export async function syncFolder(path: string): Promise<void> {
@@ -53,13 +54,8 @@ export async function writeJsonAtomic(path: string, value: unknown, options: { m
  * @throws AppError INPUT_INVALID (user) when it is not JSON or does not match; the message names the file.
  */
 export async function readJsonFile<S extends z.ZodType>(path: string, schema: S): Promise<z.output<S> | undefined> {
-  let text: string;
-  try {
-    text = await readFile(path, 'utf8');
-  } catch (error) {
-    if (systemErrorCode(error) === 'ENOENT') return undefined;
-    throw error;
-  }
+  const text = await readTextFile(path);
+  if (text === undefined) return undefined;
   let value: unknown;
   try {
     value = JSON.parse(text);

@@ -21,7 +21,8 @@ export async function buildFakeServer(): Promise<string> {
   const given = process.env.SELVEDGE_TEST_SERVE_FAKE;
   if (given !== undefined) return given;
   const target = await testTarget('linux-amd64');
-  const sources = [...(await runtimeSources('serve')), join(nativeDir(), 'tests/serve_fake_main.cc')];
+  const own = ['runtime/base/exit_code.cc', 'tests/serve_fake_main.cc'].map((path) => join(nativeDir(), path));
+  const sources = [...(await runtimeSources('serve')), ...own];
   const objects = await compileSources(target, {
     sources: sources.map((path) => ({ path })),
     includeDirs: [join(nativeDir(), 'runtime')],

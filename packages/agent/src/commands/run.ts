@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { AppError, targetOf } from '@selvedge/contract';
 import { createLogger, type Logger } from '@selvedge/runtime';
 import { DiskVersionStore } from '../adapters/disk/disk-version-store.ts';
-import { lockFolder } from '../adapters/disk/folder-lock.ts';
+import { lockAgentFolder } from '../adapters/disk/folder-lock.ts';
 import { accessOf, readIdentity, renewalDueMs, type StoredIdentity } from '../adapters/disk/identity-folder.ts';
 import { FolderStateStore } from '../adapters/disk/state-folder.ts';
 import { openBlob, tlsOptions } from '../adapters/http/device-http.ts';
@@ -148,7 +148,7 @@ export async function runAgent(options: RunOptions, signal: AbortSignal): Promis
   const settings: Settings = { ...(await readSettings(options.dir)), ...options.settings };
   const { device, serverUrl } = stored.identity;
   const log = createLogger({ name: 'agent', level: settings.logLevel ?? 'info' }).child({ device });
-  const unlock = await lockFolder(options.dir);
+  const unlock = await lockAgentFolder(options.dir);
   try {
     const parts = assemble(options, device, settings, log);
     await parts.reconciler.start();

@@ -1,5 +1,5 @@
 import { AppError, type ReportedState, type WorkloadReport } from '@selvedge/contract';
-import { lockHolder } from '../adapters/disk/folder-lock.ts';
+import { runningAgent } from '../adapters/disk/folder-lock.ts';
 import { type Identity, readIdentity, renewalDueMs } from '../adapters/disk/identity-folder.ts';
 import { FolderStateStore } from '../adapters/disk/state-folder.ts';
 
@@ -24,7 +24,7 @@ export async function readStatus(dir: string): Promise<AgentStatus> {
   return {
     identity: stored.identity,
     certificateRenewalDue: new Date(renewalDueMs(stored.certPem)).toISOString(),
-    pid: (await lockHolder(dir)) ?? null,
+    pid: (await runningAgent(dir)) ?? null,
     reported: reported ?? null,
   };
 }

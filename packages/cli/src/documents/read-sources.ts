@@ -1,7 +1,7 @@
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { isAbsolute, join } from 'node:path';
 import { AppError, type Issue } from '@selvedge/contract';
-import { systemErrorCode } from '@selvedge/runtime';
+import { readBounded, systemErrorCode } from '@selvedge/runtime';
 import type { Io } from '../io.ts';
 
 /** Larger files are refused: documents are written by people. */
@@ -15,15 +15,7 @@ export interface SourceText {
 }
 
 async function readStdin(io: Io): Promise<string> {
-  const chunks: Buffer[] = [];
-  let size = 0;
-  for await (const chunk of io.stdin) {
-    const bytes = Buffer.from(chunk);
-    size += bytes.length;
-    if (size > MAX_DOCUMENT_BYTES) throw new AppError('PAYLOAD_TOO_LARGE', { message: 'The document on stdin is larger than 10 MiB.' });
-    chunks.push(bytes);
-  }
-  return Buffer.concat(chunks).toString('utf8');
+  return (await readBounded(io.stdin, MAX_DOCUMENT_BYTES, 'The document on stdin is larger than 10 MiB.')).toString('utf8');
 }
 
 async function expand(name: string, io: Io): Promise<string[]> {

@@ -1,6 +1,7 @@
-import { AppError, type Layer } from '@selvedge/contract';
+import type { Layer } from '@selvedge/contract';
 import { describe, expect, it } from 'vitest';
 import { openSession } from '../session/index.ts';
+import { codeOf } from '../testing/code-of.ts';
 import { buildNetwork } from './build-network.ts';
 import { inferShapes } from './infer-shapes.ts';
 import { inspectModel } from './inspect-model.ts';
@@ -10,15 +11,6 @@ import { writeModel } from './write-model.ts';
 
 const build = (layers: readonly Layer[] | 'small-cnn' | 'mlp', seed = 0) =>
   buildNetwork({ layers, inputShape: [3, 16, 16], classes: 5, seed });
-
-const codeOf = (layers: readonly Layer[]): string => {
-  try {
-    build(layers);
-    return 'no error';
-  } catch (error) {
-    return error instanceof AppError ? error.code : String(error);
-  }
-};
 
 const EVERY_LAYER: readonly Layer[] = [
   { conv: { filters: 4, kernel: 3 } },
@@ -67,7 +59,7 @@ describe('buildNetwork', () => {
     ['groups that do not divide', [{ conv: { filters: 4, kernel: 3, groups: 2 } }, 'classifier']],
     ['a convolution after flattening', ['flatten', { conv: { filters: 4, kernel: 3 } }, 'classifier']],
   ])('refuses %s', (_, layers) => {
-    expect(codeOf(layers)).toBe('SHAPE_MISMATCH');
+    expect(codeOf(() => build(layers))).toBe('SHAPE_MISMATCH');
   });
 });
 

@@ -1,18 +1,10 @@
-import { AppError, type PostprocSpec } from '@selvedge/contract';
+import type { PostprocSpec } from '@selvedge/contract';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { codeOf } from '../testing/code-of.ts';
 import { type Box, boxTable, nms } from './nms.ts';
 import { applyPostproc } from './postproc.ts';
 import { sigmoid, softmax, topk } from './scores.ts';
-
-function codeOf(act: () => unknown): string {
-  try {
-    act();
-  } catch (error) {
-    return error instanceof AppError ? error.code : String(error);
-  }
-  return 'no error';
-}
 
 describe('softmax and sigmoid', () => {
   it('give the known probabilities', () => {

@@ -1,18 +1,10 @@
-import { AppError, PREPROC_OPS, type PreprocSpec, preprocSchema } from '@selvedge/contract';
+import { PREPROC_OPS, type PreprocSpec, preprocSchema } from '@selvedge/contract';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { codeOf } from '../testing/code-of.ts';
 import { imageToTensor, type PixelTensor, type RawImage } from './pixel-tensor.ts';
 import { applyPreproc, preprocessImage, preprocOutputShape, splitPreproc } from './preproc.ts';
 import { hwctochw, normalize, scale } from './values.ts';
-
-function codeOf(act: () => unknown): string {
-  try {
-    act();
-  } catch (error) {
-    return error instanceof AppError ? error.code : String(error);
-  }
-  return 'no error';
-}
 
 const size = fc.tuple(fc.integer({ min: 1, max: 9 }), fc.integer({ min: 1, max: 9 }));
 

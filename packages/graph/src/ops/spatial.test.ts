@@ -1,6 +1,6 @@
-import { AppError } from '@selvedge/contract';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { codeOf } from '../testing/code-of.ts';
 import { imageToTensor, type PixelTensor } from './pixel-tensor.ts';
 import { centercrop, grayscale, letterbox, letterboxWindow, resize } from './spatial.ts';
 import { hwctochw } from './values.ts';
@@ -30,15 +30,6 @@ function sampleByTriangles(tensor: PixelTensor, y: number, x: number, c: number)
     }
   }
   return sum;
-}
-
-function codeOf(act: () => unknown): string {
-  try {
-    act();
-  } catch (error) {
-    return error instanceof AppError ? error.code : String(error);
-  }
-  return 'no error';
 }
 
 describe('resize', () => {

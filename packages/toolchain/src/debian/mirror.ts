@@ -2,7 +2,7 @@ import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { AppError } from '@selvedge/contract';
-import { type DownloadResponse, downloadResumable, type Logger, sha256File, systemErrorCode } from '@selvedge/runtime';
+import { type DownloadResponse, downloadResumable, type Logger, readBounded, sha256File, systemErrorCode } from '@selvedge/runtime';
 import type { IndexedFile } from './control-file.ts';
 
 const SILENCE_MS = 60_000;
@@ -36,22 +36,13 @@ export class Mirror {
       response.body.destroy();
       throw this.#refused(path, response.status);
     }
-    const chunks: Buffer[] = [];
-    let size = 0;
     try {
-      for await (const chunk of response.body) {
-        const bytes = Buffer.from(chunk);
-        size += bytes.length;
-        if (size > maxBytes)
-          throw new AppError('PAYLOAD_TOO_LARGE', { message: `${this.#base}/${path} is larger than ${maxBytes} bytes.` });
-        chunks.push(bytes);
-      }
+      return (await readBounded(response.body, maxBytes, `${this.#base}/${path} is larger than ${maxBytes} bytes.`)).toString('utf8');
     } catch (error) {
       if (error instanceof AppError) throw error;
       signal?.throwIfAborted();
       throw this.#unreachable(path, error);
     }
-    return Buffer.concat(chunks).toString('utf8');
   }
 
   /**

@@ -1,10 +1,9 @@
 import { createHash } from 'node:crypto';
 import { link, lstat, mkdir, open, readlink, realpath, rm, symlink } from 'node:fs/promises';
 import { dirname, join, normalize, relative, sep } from 'node:path';
-import { Readable } from 'node:stream';
 import { AppError } from '@selvedge/contract';
 import { confinePath, explainDiskError, systemErrorCode } from '@selvedge/runtime';
-import { type Extract, extract, type Header } from 'tar-stream';
+import { readTar, type TarEntry } from '@selvedge/runtime/tar';
 
 /** What was unpacked under a path (relative, with `/`). */
 export type TreeEntry = { sha256: string; sizeBytes: number } | { link: string };
@@ -46,20 +45,12 @@ export class UnpackTree {
 
   /** Unpacks one tar stream. @throws AppError ARCHIVE_UNSAFE (user), DISK_FULL. */
   async unpack(content: AsyncIterable<Uint8Array>, options: UnpackOptions): Promise<void> {
-    const tar = extract();
-    tar.on('error', ignored);
-    const feeding = feed(tar, content);
-    feeding.catch(ignored); // the loop below meets the same failure
     try {
-      for await (const entry of tar) {
+      for await (const entry of readTar(content)) {
         options.signal?.throwIfAborted();
-        entry.on('error', ignored);
-        await this.#place(entry.header, Readable.from(entry), options);
-        entry.resume(); // of an entry that was left out
+        await this.#place(entry, options);
       }
-      await feeding;
     } catch (error) {
-      tar.destroy();
       options.signal?.throwIfAborted();
       if (error instanceof AppError) throw error;
       if (systemErrorCode(error) !== undefined) throw explainDiskError(error, this.root);
@@ -68,7 +59,7 @@ export class UnpackTree {
     }
   }
 
-  async #place(header: Header, content: AsyncIterable<Uint8Array>, options: UnpackOptions): Promise<void> {
+  async #place({ header, content }: TarEntry, options: UnpackOptions): Promise<void> {
     this.#seen += 1;
     if (this.#seen > MAX_ENTRIES) throw this.#unsafe(header.name, 'is one of too many entries');
     const path = this.#pathOf(header.name, options.strip ?? 0);
@@ -78,7 +69,7 @@ export class UnpackTree {
     } else if (header.type === 'link') {
       await this.#makeHardLink(path, this.#pathOf(header.linkname ?? '', options.strip ?? 0));
     } else if (header.type === 'file' || header.type === 'contiguous-file') {
-      await this.#writeFile(path, header, content);
+      await this.#writeFile(path, { header, content });
     } else {
       throw this.#unsafe(header.name, `is a ${header.type} entry`);
     }
@@ -119,7 +110,7 @@ export class UnpackTree {
     this.entries.set(path, entry);
   }
 
-  async #writeFile(path: string, header: Header, content: AsyncIterable<Uint8Array>): Promise<void> {
+  async #writeFile(path: string, { header, content }: TarEntry): Promise<void> {
     const at = await this.#clear(path);
     const hash = createHash('sha256');
     const isProgram = ((header.mode ?? 0) & 0o111) !== 0;
@@ -174,35 +165,7 @@ export class UnpackTree {
   }
 }
 
-function ignored(): void {}
-
 function absent(error: unknown): undefined {
   if (['ENOENT', 'EINVAL', 'ENOTDIR', 'ELOOP'].includes(systemErrorCode(error) ?? '')) return undefined;
   throw error;
-}
-
-/** Writes into the tar reader by hand: it is not one of Node's own streams. */
-async function feed(tar: Extract, content: AsyncIterable<Uint8Array>): Promise<void> {
-  try {
-    for await (const chunk of content) {
-      if (tar.destroyed) return;
-      if (!tar.write(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength))) await drained(tar);
-    }
-    tar.end(null);
-  } catch (error) {
-    tar.destroy(error instanceof Error ? error : new Error(String(error)));
-    throw error;
-  }
-}
-
-function drained(tar: Extract): Promise<void> {
-  return new Promise((resolve) => {
-    const done = () => {
-      tar.off('drain', done);
-      tar.off('close', done);
-      resolve();
-    };
-    tar.on('drain', done);
-    tar.on('close', done);
-  });
 }

@@ -1,8 +1,8 @@
 import { appendFileSync, mkdirSync, readFileSync, rmSync, truncateSync } from 'node:fs';
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type MetricPoint, metricPointSchema } from '@selvedge/contract';
-import { systemErrorCode } from '@selvedge/runtime';
+import { readTextFile, systemErrorCode } from '@selvedge/runtime';
 
 /** No "." in a name, so that "/" can be written as "." in file names and URLs and be read back. */
 const METRIC_NAME = /^[a-z0-9][a-z0-9_-]*(\/[a-z0-9][a-z0-9_-]*)*$/;
@@ -103,10 +103,6 @@ export async function listMetrics(folder: string): Promise<string[]> {
 /** The points of one metric; undefined when there is no such metric. */
 export async function readPoints(folder: string, metric: string): Promise<MetricPoint[] | undefined> {
   if (!isMetricName(metric)) return undefined;
-  try {
-    return parsePoints(await readFile(join(folder, `${metricFileName(metric)}.jsonl`), 'utf8'));
-  } catch (error) {
-    if (systemErrorCode(error) === 'ENOENT') return undefined;
-    throw error;
-  }
+  const text = await readTextFile(join(folder, `${metricFileName(metric)}.jsonl`));
+  return text === undefined ? undefined : parsePoints(text);
 }

@@ -1,15 +1,17 @@
 import { join } from 'node:path';
 import { AppError, type ToolDescription } from '@selvedge/contract';
-import { type Logger, listenOrExplain } from '@selvedge/runtime';
+import { type Logger, listenOrExplain, lockFolder } from '@selvedge/runtime';
 import * as z from 'zod';
 import type { Artifact } from './artifact.ts';
 import { ArtifactRunner } from './artifact-runner.ts';
 import { ArtifactStore } from './artifact-store.ts';
-import { lockDataFolder } from './data-folder-lock.ts';
 import { describeInput, type Tool } from './define-tool.ts';
 import { DEFAULT_FETCH_POLICY, type FetchPolicy } from './fetch-input.ts';
 import { buildToolApi } from './http/tool-api.ts';
 import { makeArtifact } from './make-artifact.ts';
+
+/** How long a predecessor that is about to end may keep the data folder. */
+const HANDOVER_MS = 10_000;
 
 export interface ServeToolOptions {
   /** Folder of this tool alone; made when it is not there. */
@@ -48,7 +50,7 @@ export interface ServedTool {
 export async function serveTool(tool: Tool, options: ServeToolOptions): Promise<ServedTool> {
   if (options.token.length < 16) throw new AppError('INPUT_INVALID', { message: 'The tool token must have at least 16 characters.' });
   const { logger, host = '127.0.0.1', port = 0 } = options;
-  const unlock = await lockDataFolder(options.dataDir, options.signal);
+  const unlock = await lockDataFolder(options);
   try {
     const store = new ArtifactStore(options.dataDir, logger);
     await store.load();
@@ -85,6 +87,16 @@ export async function serveTool(tool: Tool, options: ServeToolOptions): Promise<
     await unlock();
     throw error;
   }
+}
+
+/** Two queues over the same artifacts would undo each other's work. */
+function lockDataFolder({ dataDir, signal }: ServeToolOptions): Promise<() => Promise<void>> {
+  const path = join(dataDir, 'lock');
+  return lockFolder(path, {
+    waitMs: HANDOVER_MS,
+    ...(signal === undefined ? {} : { signal }),
+    refusal: () => ({ message: `Another process works in ${dataDir}.`, hint: `Stop it, or choose another folder. Its pid is in ${path}.` }),
+  });
 }
 
 function describeTool(tool: Tool, { version, codeDigest }: ServeToolOptions): ToolDescription {

@@ -324,3 +324,14 @@ describe('a failed artifact', () => {
     expect((await tool.client.make({ name: 'empty' })).error).toMatchObject({ code: 'INTERNAL' });
   });
 });
+
+describe('a data folder', () => {
+  it('is for one tool at a time: another one waits until it is given free', async () => {
+    const first = await harness.serve(writerTool);
+    const again = (signal: AbortSignal) => harness.serve(writerTool, { dataDir: first.dataDir, signal });
+    await expect(again(AbortSignal.abort(new Error('not waited for')))).rejects.toThrow('not waited for');
+    const waiting = again(new AbortController().signal);
+    await first.stop();
+    expect(await (await waiting).client.json('/health')).toMatchObject({ status: 'ok' });
+  });
+});

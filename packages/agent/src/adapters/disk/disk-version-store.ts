@@ -7,6 +7,7 @@ import {
   downloadResumable,
   explainDiskError,
   type Logger,
+  pathExists,
   sha256File,
   sha256Hex,
   syncFolder,
@@ -28,16 +29,6 @@ export interface DiskVersionStoreOptions {
   /** The CA that signed this device's and the package signer's certificates, PEM. */
   caPem: () => Promise<string>;
   log: Logger;
-}
-
-async function exists(path: string): Promise<boolean> {
-  try {
-    await stat(path);
-    return true;
-  } catch (error) {
-    if (systemErrorCode(error) === 'ENOENT') return false;
-    throw error;
-  }
 }
 
 function mismatch(path: string, found: string): AppError {
@@ -99,7 +90,7 @@ export class DiskVersionStore implements VersionStore {
     signal: AbortSignal,
   ): Promise<void> {
     const target = this.folder(workload, record.key);
-    if (await exists(target)) return;
+    if (await pathExists(target)) return;
     const { native } = record;
     const partial = `${target}${PARTIAL}`;
     try {
@@ -189,7 +180,7 @@ export class DiskVersionStore implements VersionStore {
     signal: AbortSignal,
   ): Promise<void> {
     // Left by an earlier try: it was verified then, and every file is verified again before it is used.
-    if (await exists(destination)) return;
+    if (await pathExists(destination)) return;
     if (file.sizeBytes === 0) {
       await writeFileAtomic(destination, '');
       return;

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { RequestOptions } from 'node:https';
 import { AppError, fromProblem, problemSchema, SERVER_TLS_NAME } from '@selvedge/contract';
-import type { DownloadResponse } from '@selvedge/runtime';
+import { type DownloadResponse, readBounded } from '@selvedge/runtime';
 import type { ServerAccess } from '../../domain/server-access.ts';
 
 /** Silence after which a call is given up. */
@@ -48,15 +48,7 @@ async function open(access: ServerAccess, options: RequestOptions, body?: string
 }
 
 async function readText(response: IncomingMessage): Promise<string> {
-  const chunks: Buffer[] = [];
-  let size = 0;
-  for await (const chunk of response) {
-    const bytes = Buffer.from(chunk);
-    size += bytes.length;
-    if (size > MAX_ANSWER_BYTES) throw new AppError('PAYLOAD_TOO_LARGE', { message: 'The answer of the server is too large.' });
-    chunks.push(bytes);
-  }
-  return Buffer.concat(chunks).toString('utf8');
+  return (await readBounded(response, MAX_ANSWER_BYTES, 'The answer of the server is too large.')).toString('utf8');
 }
 
 /**

@@ -1,7 +1,7 @@
-import { mkdir, readFile, rmdir, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rmdir, writeFile } from 'node:fs/promises';
 import { totalmem } from 'node:os';
 import { join } from 'node:path';
-import { systemErrorCode } from '@selvedge/runtime';
+import { pathExists, systemErrorCode } from '@selvedge/runtime';
 
 /** What one workload may use at most. */
 export interface ResourceLimits {
@@ -27,16 +27,6 @@ const PERIOD_US = 100_000;
 export function resourceLimits(settings: { memoryLimitMiB?: number | undefined; cpuLimit?: number | undefined }): ResourceLimits {
   const memoryBytes = settings.memoryLimitMiB === undefined ? Math.floor(totalmem() * 0.75) : settings.memoryLimitMiB * MIB;
   return { memoryBytes, cpus: settings.cpuLimit ?? null };
-}
-
-async function exists(path: string): Promise<boolean> {
-  try {
-    await stat(path);
-    return true;
-  } catch (error) {
-    if (systemErrorCode(error) === 'ENOENT') return false;
-    throw error;
-  }
 }
 
 function groupOf(folders: readonly string[]): ControlGroup {
@@ -92,11 +82,11 @@ async function makeLegacy(name: string, limits: ResourceLimits, root: string): P
 export async function makeControlGroup(name: string, limits: ResourceLimits, root = ROOT): Promise<ControlGroup | undefined> {
   const safe = name.replace(/[^A-Za-z0-9_.-]+/g, '_').slice(0, 120);
   try {
-    if (await exists(join(root, 'cgroup.controllers'))) {
+    if (await pathExists(join(root, 'cgroup.controllers'))) {
       const controllers = await readFile(join(root, 'cgroup.controllers'), 'utf8');
       return controllers.includes('memory') ? await makeUnified(safe, limits, root) : undefined;
     }
-    return (await exists(join(root, 'memory', 'memory.limit_in_bytes'))) ? await makeLegacy(safe, limits, root) : undefined;
+    return (await pathExists(join(root, 'memory', 'memory.limit_in_bytes'))) ? await makeLegacy(safe, limits, root) : undefined;
   } catch {
     // EACCES, EROFS, EBUSY ("no internal processes"): each means that this machine does not let us. rlimits take over.
     return undefined;

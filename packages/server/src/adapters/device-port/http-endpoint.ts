@@ -13,7 +13,7 @@ import {
   toAppError,
   toProblem,
 } from '@selvedge/contract';
-import { describeError, type Logger, parseByteRange } from '@selvedge/runtime';
+import { describeError, type Logger, parseByteRange, readBounded } from '@selvedge/runtime';
 import type * as z from 'zod';
 import type { PresentedCertificate } from '../../domain/device-identity.ts';
 
@@ -140,18 +140,10 @@ export class HttpEndpoint {
 }
 
 async function readBody<S extends z.ZodType>(request: IncomingMessage, schema: S): Promise<z.output<S>> {
-  const chunks: Uint8Array[] = [];
-  let sizeBytes = 0;
-  for await (const chunk of request) {
-    const bytes: Uint8Array = Buffer.from(chunk);
-    sizeBytes += bytes.byteLength;
-    if (sizeBytes > MAX_BODY_BYTES)
-      throw new AppError('PAYLOAD_TOO_LARGE', { message: `The body is larger than ${MAX_BODY_BYTES} bytes.` });
-    chunks.push(bytes);
-  }
+  const body = await readBounded(request, MAX_BODY_BYTES, `The body is larger than ${MAX_BODY_BYTES} bytes.`);
   let value: unknown;
   try {
-    value = JSON.parse(Buffer.concat(chunks).toString('utf8'));
+    value = JSON.parse(body.toString('utf8'));
   } catch (cause) {
     throw new AppError('DOCUMENT_SYNTAX', { message: 'The body is not JSON.' }, { cause });
   }

@@ -1,9 +1,7 @@
 import { X509Certificate } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
 import { isIP } from 'node:net';
 import { join } from 'node:path';
 import { AppError, SERVER_TLS_NAME } from '@selvedge/contract';
-import { systemErrorCode, writeFileAtomic } from '@selvedge/runtime';
 import type { PackageSigner } from '@selvedge/runtime/package-sealing';
 import type { IssuedCertificate } from '../../domain/device-identity.ts';
 import {
@@ -16,6 +14,7 @@ import {
   privateKeyPem,
   readKeyAndCertificate,
 } from './certificates.ts';
+import { readKeyFile, writeKeyFile } from './key-file.ts';
 import { loadPackageSigner } from './package-signer.ts';
 
 const AUTHORITY_DAYS = 20 * 365;
@@ -48,7 +47,7 @@ export class CertificateAuthority {
   /** Reads the authority, or makes it at the first start. @throws AppError FILE_UNREADABLE (user) when the file is damaged. */
   async start(): Promise<void> {
     const path = join(this.#folder, 'authority.pem');
-    const known = await readPair(path);
+    const known = await readKeyFile(path, readKeyAndCertificate, 'Restore it from a backup. Without it, every device must join again.');
     if (known !== undefined) {
       this.#authority = known;
       return;
@@ -79,7 +78,7 @@ export class CertificateAuthority {
   async serverCredentials(advertise: readonly string[]): Promise<ServerCredentials> {
     const names: [string, ...string[]] = [SERVER_TLS_NAME, ...new Set(['localhost', '127.0.0.1', ...advertise])];
     const path = join(this.#folder, 'server.pem');
-    let pair = await readPair(path);
+    let pair = await readKeyFile(path, readKeyAndCertificate, 'Remove it: a new one is made.');
     if (pair === undefined || !this.#usable(pair, names)) {
       const keys = await generateKeys();
       pair = { keys, certificate: await issueServerCertificate(this.#started, keys, names, this.#clock(), SERVER_DAYS) };
@@ -116,22 +115,6 @@ export class CertificateAuthority {
   }
 }
 
-async function readPair(path: string): Promise<Authority | undefined> {
-  let pem: string;
-  try {
-    pem = await readFile(path, 'utf8');
-  } catch (error) {
-    if (systemErrorCode(error) === 'ENOENT') return undefined;
-    throw error;
-  }
-  try {
-    return await readKeyAndCertificate(pem);
-  } catch (cause) {
-    const hint = 'Restore it from a backup. Without it, every device must join again.';
-    throw new AppError('FILE_UNREADABLE', { message: `${path} does not hold a private key and its certificate.`, hint }, { cause });
-  }
-}
-
 async function writePair(path: string, pair: Authority): Promise<void> {
-  await writeFileAtomic(path, `${await privateKeyPem(pair.keys)}\n${pair.certificate.toString('pem')}\n`, { mode: 0o600 });
+  await writeKeyFile(path, { key: `${await privateKeyPem(pair.keys)}\n`, certificate: `${pair.certificate.toString('pem')}\n` });
 }

@@ -1,13 +1,12 @@
 import { createPrivateKey, generateKeyPairSync, webcrypto, X509Certificate } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
-import { AppError } from '@selvedge/contract';
-import { systemErrorCode, writeFileAtomic } from '@selvedge/runtime';
 import type { PackageSigner } from '@selvedge/runtime/package-sealing';
 import { type Authority, issueSignerCertificate } from './certificates.ts';
+import { readKeyFile, writeKeyFile } from './key-file.ts';
 
 const COMMON_NAME = 'selvedge package signer';
 const SIGNER_DAYS = 5 * 365;
 const RENEW_BEFORE_MS = 365 * 86_400_000;
+const DAMAGED_HINT = 'Remove it: a new key is made, and packages that are signed already stay valid.';
 
 /**
  * The Ed25519 key that signs packages and its certificate, in one file of mode 0600. Made at the first use, and anew a year
@@ -16,14 +15,14 @@ const RENEW_BEFORE_MS = 365 * 86_400_000;
  * @throws AppError FILE_UNREADABLE (user) when the file is damaged.
  */
 export async function loadPackageSigner(path: string, authority: Authority, now: Date): Promise<PackageSigner> {
-  const known = await readSigner(path);
+  const known = await readKeyFile(path, parseSigner, DAMAGED_HINT);
   if (known !== undefined && isUsable(known, authority, now)) return known;
   const { privateKey, publicKey } = generateKeyPairSync('ed25519');
   const spki = publicKey.export({ format: 'der', type: 'spki' });
   const key = await webcrypto.subtle.importKey('spki', spki, { name: 'Ed25519' }, true, ['verify']);
   const certificate = await issueSignerCertificate(authority, key, COMMON_NAME, now, SIGNER_DAYS);
   const signer = { privateKey, certificatePem: `${certificate.toString('pem')}\n` };
-  await writeFileAtomic(path, `${privateKey.export({ format: 'pem', type: 'pkcs8' })}${signer.certificatePem}`, { mode: 0o600 });
+  await writeKeyFile(path, { key: privateKey.export({ format: 'pem', type: 'pkcs8' }).toString(), certificate: signer.certificatePem });
   return signer;
 }
 
@@ -33,21 +32,9 @@ function isUsable({ certificatePem }: PackageSigner, authority: Authority, now: 
   return certificate.verify(issuer.publicKey) && Date.parse(certificate.validTo) - now.getTime() > RENEW_BEFORE_MS;
 }
 
-async function readSigner(path: string): Promise<PackageSigner | undefined> {
-  let pem: string;
-  try {
-    pem = await readFile(path, 'utf8');
-  } catch (error) {
-    if (systemErrorCode(error) === 'ENOENT') return undefined;
-    throw error;
-  }
-  try {
-    const privateKey = createPrivateKey(pem);
-    const certificatePem = pem.slice(pem.indexOf('-----BEGIN CERTIFICATE-----'));
-    if (!new X509Certificate(certificatePem).checkPrivateKey(privateKey)) throw new Error('the certificate is not for this key');
-    return { privateKey, certificatePem };
-  } catch (cause) {
-    const hint = 'Remove it: a new key is made, and packages that are signed already stay valid.';
-    throw new AppError('FILE_UNREADABLE', { message: `${path} does not hold a key and its certificate.`, hint }, { cause });
-  }
+function parseSigner(pem: string): PackageSigner {
+  const privateKey = createPrivateKey(pem);
+  const certificatePem = pem.slice(pem.indexOf('-----BEGIN CERTIFICATE-----'));
+  if (!new X509Certificate(certificatePem).checkPrivateKey(privateKey)) throw new Error('the certificate is not for this key');
+  return { privateKey, certificatePem };
 }

@@ -1,6 +1,6 @@
 import { type Agent, request as httpRequest, type IncomingMessage } from 'node:http';
-import type { Readable } from 'node:stream';
 import { AppError, fromProblem, problemSchema } from '@selvedge/contract';
+import { readBounded } from '@selvedge/runtime';
 
 /** JSON answers of a tool are lists and statuses; more than this is a fault. */
 const MAX_JSON_BYTES = 32 * 1024 * 1024;
@@ -42,29 +42,10 @@ export function sendToTool(agent: Agent, tool: string, request: ToolRequest): Pr
   });
 }
 
-/**
- * Collects a stream that must be small.
- * @throws AppError PAYLOAD_TOO_LARGE (user) beyond `maxBytes`.
- */
-async function readText(stream: Readable, maxBytes: number): Promise<string> {
-  const chunks: Buffer[] = [];
-  let size = 0;
-  for await (const chunk of stream) {
-    const bytes = Buffer.from(chunk);
-    size += bytes.length;
-    if (size > maxBytes) {
-      stream.destroy();
-      throw new AppError('PAYLOAD_TOO_LARGE', { message: `The content is larger than ${maxBytes} bytes.` });
-    }
-    chunks.push(bytes);
-  }
-  return Buffer.concat(chunks).toString('utf8');
-}
-
 /** The whole body as text; a tool that dies in the middle counts as unavailable. */
 export async function bodyOf(tool: string, response: IncomingMessage): Promise<string> {
   try {
-    return await readText(response, MAX_JSON_BYTES);
+    return (await readBounded(response, MAX_JSON_BYTES, `The content is larger than ${MAX_JSON_BYTES} bytes.`)).toString('utf8');
   } catch (error) {
     if (error instanceof AppError) throw error;
     throw unavailable(tool, error);

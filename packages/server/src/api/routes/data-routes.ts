@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
 import { AppError } from '@selvedge/contract';
+import { readBounded } from '@selvedge/runtime';
 import type { FastifyRequest } from 'fastify';
-import { readSmall } from '../../services/read-small-json.ts';
 import type { Handlers } from '../implement.ts';
 import { sendBlob } from '../send-blob.ts';
 import type { ApiServices } from '../services.ts';
@@ -40,7 +40,9 @@ export function dataRoutes({ datasets, registry, devices, blobs }: ApiServices) 
       devices.infer({
         name: params.name,
         ...(query.device === undefined ? {} : { device: query.device }),
-        body: await withBody(request, (body) => readSmall(body, MAX_PICTURE_BYTES)),
+        body: await withBody(request, (body) =>
+          readBounded(body, MAX_PICTURE_BYTES, `The body is larger than the limit of ${MAX_PICTURE_BYTES} bytes.`),
+        ),
         contentType: request.headers['content-type'] ?? 'application/octet-stream',
         signal,
       }),

@@ -1,6 +1,5 @@
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { systemErrorCode } from '@selvedge/runtime';
+import { readTextFile } from '@selvedge/runtime';
 import type { InstalledTarget } from '@selvedge/toolchain';
 
 /** A part of a package that was not made here. */
@@ -61,15 +60,6 @@ export function packageOfLibrary(file: string, packages: readonly string[]): str
   return undefined;
 }
 
-async function readOptional(path: string): Promise<string | undefined> {
-  try {
-    return await readFile(path, 'utf8');
-  } catch (error) {
-    if (systemErrorCode(error) === 'ENOENT') return undefined;
-    throw error;
-  }
-}
-
 export interface LinkedParts {
   readonly engine: 'xnnpack' | 'onnxruntime';
   /** Shared libraries in the package, by file name, with their sha256. */
@@ -79,7 +69,7 @@ export interface LinkedParts {
 async function debianComponent(target: InstalledTarget, name: string): Promise<Component | undefined> {
   const locked = target.lock.packages.find((one) => one.name === name);
   if (locked === undefined) return undefined;
-  const licenceText = await readOptional(join(target.sysroot, 'usr/share/doc', name, 'copyright'));
+  const licenceText = await readTextFile(join(target.sysroot, 'usr/share/doc', name, 'copyright'));
   const { version, sha256, source, architecture } = locked;
   const purl = `pkg:deb/debian/${encodeURIComponent(name)}@${encodeURIComponent(version)}?arch=${encodeURIComponent(architecture)}`;
   return { name, version, sha256, purl, source, licences: licenceNames(licenceText ?? ''), licenceText };

@@ -1,9 +1,9 @@
 import { createReadStream } from 'node:fs';
 import { mkdir, stat } from 'node:fs/promises';
-import { Readable } from 'node:stream';
+import type { Readable } from 'node:stream';
 import { createGunzip } from 'node:zlib';
 import { AppError } from '@selvedge/contract';
-import { type Extract, extract, type Header } from 'tar-stream';
+import { readTar, type TarEntry } from '@selvedge/runtime/tar';
 import { ArchiveGuard, type ArchiveLimits, DEFAULT_ARCHIVE_LIMITS, isFileSystemError } from './archive-guard.ts';
 import { writeEntry } from './write-entry.ts';
 
@@ -21,20 +21,12 @@ export async function unpackTar(
   const { signal } = options;
   await mkdir(folder, { recursive: true });
   const guard = new ArchiveGuard(folder, (await stat(tarPath)).size, options.limits ?? DEFAULT_ARCHIVE_LIMITS);
-  const tar = extract();
-  tar.on('error', ignored);
-  const feeding = feed(tar, tarPath, options.gzip);
-  // The reader below meets the same failure; without a handler of its own this one would be reported as unhandled.
-  feeding.catch(() => undefined);
   try {
-    for await (const entry of tar) {
+    for await (const entry of readTar(bytesOf(tarPath, options.gzip))) {
       signal.throwIfAborted();
-      entry.on('error', ignored);
-      await unpackEntry(entry.header, Readable.from(entry), guard, signal);
+      await unpackEntry(entry, guard, signal);
     }
-    await feeding;
   } catch (error) {
-    tar.destroy();
     signal.throwIfAborted();
     if (error instanceof AppError || isFileSystemError(error)) throw error;
     const reason = error instanceof Error ? error.message : String(error);
@@ -42,44 +34,21 @@ export async function unpackTar(
   }
 }
 
-/** Errors reach the loop that reads; as events without a listener they would end the process. */
-function ignored(): void {}
-
-/** Writes the file into the tar reader by hand: the reader is not one of Node's own streams. */
-async function feed(tar: Extract, tarPath: string, gzip: boolean): Promise<void> {
+async function* bytesOf(tarPath: string, gzip: boolean): AsyncGenerator<Uint8Array> {
   const file = createReadStream(tarPath);
   const source: Readable = gzip ? file.pipe(createGunzip()) : file;
   file.on('error', (error) => source.destroy(error));
   try {
-    for await (const chunk of source) {
-      if (tar.destroyed) return;
-      if (!tar.write(chunk)) await drained(tar);
-    }
-    tar.end(null);
-  } catch (error) {
-    tar.destroy(error instanceof Error ? error : new Error(String(error)));
-    throw error;
+    yield* source;
   } finally {
     file.destroy();
   }
 }
 
-function drained(tar: Extract): Promise<void> {
-  return new Promise((resolve) => {
-    const done = () => {
-      tar.off('drain', done);
-      tar.off('close', done);
-      resolve();
-    };
-    tar.on('drain', done);
-    tar.on('close', done);
-  });
-}
-
-async function unpackEntry({ name, type, size }: Header, content: Readable, guard: ArchiveGuard, signal: AbortSignal): Promise<void> {
+async function unpackEntry({ header, content }: TarEntry, guard: ArchiveGuard, signal: AbortSignal): Promise<void> {
+  const { name, type, size } = header;
   if (type === 'directory') {
     await mkdir(await guard.place(name), { recursive: true });
-    content.resume();
     return;
   }
   if (type !== 'file' && type !== 'contiguous-file') throw guard.refuse(name, `a ${type} entry`);

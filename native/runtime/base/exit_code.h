@@ -1,6 +1,6 @@
-// Exit codes and the one line that goes with a failure.
-#ifndef SELVEDGE_APP_EXIT_CODE_H
-#define SELVEDGE_APP_EXIT_CODE_H
+// What the executable exits with, whatever it was asked to do.
+#ifndef SELVEDGE_BASE_EXIT_CODE_H
+#define SELVEDGE_BASE_EXIT_CODE_H
 
 #include "base/status.h"
 
@@ -17,9 +17,6 @@ constexpr int kExitInterrupted = 130;
 
 /// As the error table of the contract has it.
 int exitCodeOf(const Status& status);
-
-/// Prints "run: MESSAGE [CODE]" on stderr, on one line whatever the message is. @returns the exit code.
-int report(const Status& status);
 
 }  // namespace selvedge
 

@@ -1,8 +1,6 @@
-#include "app/exit_code.h"
+#include "base/exit_code.h"
 
-#include <cstdio>
 #include <cstring>
-#include <string>
 
 namespace selvedge {
 
@@ -23,16 +21,6 @@ int exitCodeOf(const Status& status) {
     if (std::strcmp(code, status.code()) == 0) return exitCode;
   }
   return kExitFailed;
-}
-
-int report(const Status& status) {
-  std::string line = status.message();
-  for (char& character : line) {
-    // A control character of a hostile file name must not reach the terminal.
-    if (static_cast<unsigned char>(character) < 0x20 || character == 0x7f) character = ' ';
-  }
-  std::fprintf(stderr, "run: %s [%s]\n", line.c_str(), status.code());
-  return exitCodeOf(status);
 }
 
 }  // namespace selvedge
