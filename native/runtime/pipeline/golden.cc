@@ -157,6 +157,10 @@ size_t memoryIndex(const TensorInfo& tensor, size_t index) {
 Status readGolden(const std::string& file, GoldenSample* sample) {
   std::vector<uint8_t> bytes;
   if (Status status = readFile(file, kMaxGoldenBytes, &bytes); !status.isOk()) return status;
+  return parseGolden(file, bytes, sample);
+}
+
+Status parseGolden(const std::string& file, const std::vector<uint8_t>& bytes, GoldenSample* sample) {
   *sample = {};
   return GoldenReader(file, bytes).read(sample);
 }

@@ -27,6 +27,9 @@ struct GoldenSample {
 /// @returns FILE_UNREADABLE; INPUT_INVALID with what is wrong.
 Status readGolden(const std::string& file, GoldenSample* sample);
 
+/// Reads the contents of such a file; `file` is for the message.
+Status parseGolden(const std::string& file, const std::vector<uint8_t>& bytes, GoldenSample* sample);
+
 /// Runs the sample. `largestDifference` is NaN when an output is.
 /// @returns SHAPE_MISMATCH when the sample belongs to another model, INFERENCE_FAILED, SELF_TEST_FAILED.
 Status runGolden(const GoldenSample& sample, Engine* engine, double* largestDifference);
