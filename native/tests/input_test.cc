@@ -3,6 +3,8 @@
 
 #include <cmath>
 #include <cstdio>
+#include <cstring>
+#include <string>
 #include <vector>
 
 #include "app/arguments.h"
@@ -145,12 +147,12 @@ void keepsQuantiles() {
   CHECK(Histogram().quantile(0.5) == 0);
 }
 
-void writeText(const std::string& path, const char* text) {
+void writeText(const std::string& path, const std::string& text) {
   for (size_t slash = path.find('/', 1); slash != std::string::npos; slash = path.find('/', slash + 1)) mkdir(path.substr(0, slash).c_str(), 0755);
   FILE* file = std::fopen(path.c_str(), "w");
   CHECK(file != nullptr);
   if (file == nullptr) return;
-  std::fputs(text, file);
+  std::fwrite(text.data(), 1, text.size(), file);
   std::fclose(file);
 }
 
@@ -206,19 +208,55 @@ void checksManifests() {
   CHECK_CODE(parsed(good.substr(0, good.size() - 1)), "INPUT_INVALID");
 }
 
+std::string safetensors(const std::string& header, const std::string& values) {
+  std::string file(8, '\0');
+  const uint64_t length = header.size();
+  std::memcpy(file.data(), &length, sizeof length);
+  return file + header + values;
+}
+
 void readsGoldenSamples(const std::string& folder) {
-  const std::string file = folder + "/golden.json";
-  const std::string good =
-      R"({"input":{"name":"x","shape":[1,2],"data":[1,-2.5e-1]},"output":{"name":"y","shape":[1],"data":[3]},"tolerance":0.5})";
+  const std::string file = folder + "/golden.safetensors";
+  // y: 3 in float32; x: 1, -0.25, the smallest and the largest number of half precision.
+  const std::string values("\x00\x00\x40\x40\x00\x3c\x00\xb4\x01\x00\xff\x7b", 12);
+  const std::string y = R"("output/y":{"dtype":"F32","shape":[1],"data_offsets":[0,4]})";
+  const std::string x = R"("input/x/1":{"dtype":"F16","shape":[1,4],"data_offsets":[4,12]})";
+  const std::string rest = R"("__metadata__":{"tolerance":"5e-1"})";
   GoldenSample sample;
-  writeText(file, good.c_str());
+  writeText(file, safetensors("{" + y + "," + x + "," + rest + "}  ", values));
   CHECK_CODE(readGolden(file, &sample), "");
-  CHECK(sample.input.data == std::vector<float>({1, -0.25F}) && sample.output.name == "y" && sample.tolerance == 0.5);
-  for (const char* bad : {"{}", "[]", R"({"input":{"name":"x","shape":[1],"data":[[1]]}})", R"({"extra":1})", R"({"input":{"shape":[0]}})",
-                          R"({"input":{"data":["1"]}})", R"({"tolerance":{"a":1}})", R"({"input":{"name":"x","data":[1]},"tolerance":1)"}) {
-    writeText(file, bad);
+  CHECK(sample.input.data == std::vector<float>({1, -0.25F, 5.9604645e-8F, 65504}) && sample.input.shape == std::vector<int64_t>({1, 4}));
+  CHECK(sample.input.name == "x/1" && sample.output.data == std::vector<float>({3}) && sample.tolerance == 0.5);
+  const auto refuses = [&](const std::string& content) {
+    writeText(file, content);
     CHECK_CODE(readGolden(file, &sample), "INPUT_INVALID");
-  }
+  };
+  const auto changed = [&](const std::string& from, const std::string& to) {
+    std::string header = "{" + y + "," + x + "," + rest + "}";
+    return safetensors(header.replace(header.find(from), from.size(), to), values);
+  };
+  refuses("");
+  refuses("short");
+  refuses(std::string(8, '\xff') + "{}");
+  refuses(safetensors("{}", values));
+  refuses(safetensors("[]", values));
+  refuses(safetensors("{", values));
+  refuses(safetensors("{" + y + "," + x + "}", values));
+  refuses(safetensors("{" + y + "," + rest + "}", values));
+  refuses(safetensors("{" + y + "," + x + "," + rest + "}", values.substr(0, 11)));
+  refuses(changed("F16", "I8"));
+  refuses(changed("[1,4]", "[1,5]"));
+  refuses(changed("[1,4]", "[0]"));
+  refuses(changed("[1,4]", "[1e9,1e9,1e9]"));
+  refuses(changed("[1,4]", "4"));
+  refuses(changed("[4,12]", "[-4,4]"));
+  refuses(changed("[4,12]", "[8,16]"));
+  refuses(changed("[4,12]", "[4]"));
+  refuses(changed("input/x/1", "x"));
+  refuses(changed("input/x/1", "output/x"));
+  refuses(changed("\"5e-1\"", "0.5"));
+  refuses(changed("5e-1", "0.5x"));
+  refuses(changed("5e-1", "0"));
   CHECK_CODE(readGolden(folder + "/missing", &sample), "FILE_UNREADABLE");
   TensorInfo nhwc{"x", DataType::float32, {2, 3, 1, 2}, MemoryOrder::nhwc};
   const size_t expected[] = {0, 3, 1, 4, 2, 5, 6, 9, 7, 10, 8, 11};

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { type InstalledTarget, nativeDir, runProgram } from '@selvedge/toolchain';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import * as z from 'zod';
+import { writeGoldenFile } from '../../packages/tools/src/build/golden-file.ts';
 import { buildNativeProgram } from './harness/native-program.ts';
 import { writeReferencePictures } from './harness/reference-pictures.ts';
 import { testTarget } from './harness/targets.ts';
@@ -13,7 +14,7 @@ const SECONDS = z.coerce
   .number()
   .int()
   .min(1)
-  .parse(process.env.SELVEDGE_FUZZ_SECONDS ?? 15);
+  .parse(process.env.SELVEDGE_FUZZ_SECONDS ?? 10);
 
 const GOLDEN = join(nativeDir(), '../packages/graph/golden');
 const RUNTIME_LIBRARIES = 'usr/lib/llvm-19/lib/clang/19/lib/linux';
@@ -53,6 +54,88 @@ async function chainCorpus(folder: string): Promise<void> {
   }
 }
 
+/** Requests with tensors in JSON, and with one behind the JSON; see native/fuzz/infer_request_fuzz.cc for the first byte. */
+async function requestCorpus(folder: string): Promise<void> {
+  const tensor = (data: number[]) => ({ name: 'a', shape: [2], datatype: 'INT64', data });
+  const whole = { id: '1', inputs: [tensor([1, 2])], outputs: [{ name: 'input', parameters: { binary_data: true } }] };
+  const nested = {
+    inputs: [
+      {
+        name: 'c',
+        shape: [1, 2, 2, 2],
+        datatype: 'UINT8',
+        data: [
+          [
+            [
+              [1, 2],
+              [3, 4],
+            ],
+            [
+              [5, 6],
+              [7, 8],
+            ],
+          ],
+        ],
+      },
+    ],
+  };
+  for (const [name, body] of Object.entries({ whole, nested })) {
+    await writeFile(join(folder, name), Buffer.concat([Buffer.of(0), Buffer.from(JSON.stringify(body))]));
+  }
+  const { data: _, ...entry } = tensor([]);
+  const head = Buffer.from(JSON.stringify({ inputs: [{ ...entry, parameters: { binary_data_size: 16 } }] }));
+  // As many spaces that the head is 80 % of the body.
+  const padded = Buffer.concat([head, Buffer.alloc((100 - (head.length % 4)) % 4, ' ')]);
+  const rest = Buffer.alloc(padded.length / 4);
+  await writeFile(join(folder, 'binary'), Buffer.concat([Buffer.of(81), padded, rest]));
+}
+
+async function goldenCorpus(folder: string): Promise<void> {
+  const input = { name: 'x', shape: [1, 4], data: Float32Array.of(0, 1, -0.5, 2) };
+  const output = { name: 'y', shape: [2], data: Float32Array.of(1, 2) };
+  for (const isHalf of [true, false]) {
+    await writeFile(join(folder, String(isHalf)), writeGoldenFile({ input: { ...input, isHalf }, output, tolerance: 1e-3 }));
+  }
+}
+
+const REQUEST_FILES = [
+  'fill_inputs',
+  'http_message',
+  'infer_reader',
+  'infer_request',
+  'infer_response',
+  'json_document',
+  'problem',
+  'tensor_order',
+];
+
+interface Fuzzed {
+  name: string;
+  components: string[];
+  files?: string[];
+  writeCorpus: (folder: string) => Promise<void>;
+  maxLength: number;
+}
+
+const FUZZED: Fuzzed[] = [
+  { name: 'decode_image', components: ['image'], writeCorpus: pictureCorpus, maxLength: 65_536 },
+  { name: 'preproc_spec', components: ['base', 'ops'], writeCorpus: chainCorpus, maxLength: 4096 },
+  {
+    name: 'infer_request',
+    components: ['base'],
+    files: REQUEST_FILES.map((file) => `serve/${file}.cc`),
+    writeCorpus: requestCorpus,
+    maxLength: 4096,
+  },
+  {
+    name: 'golden_file',
+    components: ['base'],
+    files: ['pipeline/golden.cc', 'input/read_file.cc'],
+    writeCorpus: goldenCorpus,
+    maxLength: 1024,
+  },
+];
+
 // The runtime of the sanitizers exists for the machine's own architecture only.
 describe.skipIf(process.arch !== 'x64' || process.platform !== 'linux')('parsers of the native runtime under random input', () => {
   let folder: string;
@@ -63,18 +146,16 @@ describe.skipIf(process.arch !== 'x64' || process.platform !== 'linux')('parsers
   });
   afterAll(() => rm(folder, { recursive: true, force: true }));
 
-  it.each([
-    { name: 'decode_image', components: ['image'], writeCorpus: pictureCorpus, maxLength: 65_536 },
-    { name: 'preproc_spec', components: ['ops'], writeCorpus: chainCorpus, maxLength: 4096 },
-  ])(
+  it.each(FUZZED)(
     '$name neither crashes nor hangs nor leaks',
-    async ({ name, components, writeCorpus, maxLength }) => {
+    async ({ name, components, files = [], writeCorpus, maxLength }) => {
       const corpus = join(folder, name);
       await mkdir(corpus);
       await writeCorpus(corpus);
       const program = await buildNativeProgram(target, {
         source: `fuzz/${name}_fuzz.cc`,
         components,
+        files,
         libraries: ['jpeg', 'png16', 'z', 'pthread', 'dl', 'm', 'rt', 'resolv'],
         folder,
         compilerFlags: SANITIZERS,

@@ -55,7 +55,7 @@ describe.each(['linux-amd64', 'linux-armv7', 'linux-arm64'])('native ops and dec
   let target: InstalledTarget;
   let golden: string;
   const build = (test: string) =>
-    buildNativeProgram(target, { source: `tests/${test}.cc`, components: ['ops', 'image'], libraries: LIBRARIES, folder });
+    buildNativeProgram(target, { source: `tests/${test}.cc`, components: ['base', 'ops', 'image'], libraries: LIBRARIES, folder });
 
   beforeAll(async () => {
     target = await testTarget(name);

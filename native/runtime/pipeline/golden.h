@@ -23,8 +23,12 @@ struct GoldenSample {
   double tolerance = 0;
 };
 
-/// @returns FILE_UNREADABLE; INPUT_INVALID when it is not a goldenSampleSchema document.
+/// Reads a safetensors file with the tensors `input/NAME` and `output/NAME` (F16 or F32) and the metadata `tolerance`.
+/// @returns FILE_UNREADABLE; INPUT_INVALID with what is wrong.
 Status readGolden(const std::string& file, GoldenSample* sample);
+
+/// Reads the contents of such a file; `file` is for the message.
+Status parseGolden(const std::string& file, const std::vector<uint8_t>& bytes, GoldenSample* sample);
 
 /// Runs the sample. `largestDifference` is NaN when an output is.
 /// @returns SHAPE_MISMATCH when the sample belongs to another model, INFERENCE_FAILED, SELF_TEST_FAILED.

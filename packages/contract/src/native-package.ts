@@ -29,7 +29,7 @@ export const nativeManifestSchema = z.strictObject({
   entrypoint: packagePathSchema,
   /** Weights (xnnpack) or ONNX file (onnxruntime). */
   modelFile: packagePathSchema,
-  /** goldenSampleSchema: the self-test before traffic moves to it. */
+  /** A safetensors file with `input/NAME`, `output/NAME` and the metadata `tolerance`: the self-test before traffic moves to it. */
   goldenFile: packagePathSchema.nullable(),
   /** CycloneDX 1.6 JSON. */
   sbomFile: packagePathSchema,

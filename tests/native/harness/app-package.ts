@@ -4,6 +4,7 @@ import { copyFile, mkdtemp, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { compileSources, type InstalledTarget, linkExecutable, nativeDir, runtimeSources } from '@selvedge/toolchain';
+import { writeGoldenFile } from '../../../packages/tools/src/build/golden-file.ts';
 import { TEST_OBJECTS_DIR } from './targets.ts';
 
 const COMPONENTS = ['base', 'image', 'ops', 'pipeline', 'input', 'output', 'serve', 'app'];
@@ -61,7 +62,7 @@ export async function makeAppPackage(program: string, options: AppPackageOptions
     engine: 'xnnpack',
     precision: 'fp32',
     modelFile: 'model.bin',
-    goldenFile: 'golden.json',
+    goldenFile: 'golden.safetensors',
     labels: ['red', 'green', 'blue'],
     preproc: { pipeline: ['resize', 'hwctochw', 'scale'], params: { resize: [8, 8], scale: [0, 1] } },
     postproc: boxes
@@ -71,13 +72,13 @@ export async function makeAppPackage(program: string, options: AppPackageOptions
     ...options.manifest,
   };
   const output = [0.05, 0.1, 0.15].map((value) => value + (options.goldenError ?? 0));
-  const golden = {
-    input: { name: 'picture', shape: [1, 3, 8, 8], data: GOLDEN_INPUT },
-    output: { name: 'scores', shape: [1, 3], data: output },
+  const golden = writeGoldenFile({
+    input: { name: 'picture', shape: [1, 3, 8, 8], data: Float32Array.from(GOLDEN_INPUT), isHalf: false },
+    output: { name: 'scores', shape: [1, 3], data: Float32Array.from(output) },
     tolerance: 1e-5,
-  };
+  });
   await writeFile(join(folder, 'manifest.json'), JSON.stringify(manifest));
-  await writeFile(join(folder, 'golden.json'), JSON.stringify(golden));
+  await writeFile(join(folder, 'golden.safetensors'), golden);
   await writeFile(join(folder, 'model.bin'), options.model ?? 'classes');
   return folder;
 }

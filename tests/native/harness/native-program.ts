@@ -22,6 +22,8 @@ export interface NativeProgram {
   source: string;
   /** Folders below native/runtime that are compiled with it. */
   components: readonly string[];
+  /** Single sources below native/runtime that are compiled with it, of folders that would bring too much along. */
+  files?: readonly string[];
   libraries: readonly string[];
   /** Where the executable is put. */
   folder: string;
@@ -34,6 +36,7 @@ export interface NativeProgram {
 export async function buildNativeProgram(target: InstalledTarget, program: NativeProgram): Promise<string> {
   const native = nativeDir();
   const sources = [join(native, program.source), ...(await Promise.all(program.components.map(runtimeSources))).flat()];
+  sources.push(...(program.files ?? []).map((path) => join(native, 'runtime', path)));
   const objects = await compileSources(target, {
     sources: sources.map((path) => ({ path })),
     includeDirs: [join(native, 'runtime'), native],

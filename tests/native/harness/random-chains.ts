@@ -14,9 +14,12 @@ const image: fc.Arbitrary<RawImage> = fc
     return fc.uint8Array({ minLength: length, maxLength: length }).map((data) => ({ ...form, data }));
   });
 
+/** Never so small that denormal numbers come out, which NEON of ARMv7 takes for zero. */
+const fill = fc.oneof(fc.constant(0), fc.double({ min: 2 ** -20, max: 255, noNaN: true }));
+
 const params = fc.record({
   resize: size,
-  letterbox: fc.record({ size, fill: fc.double({ min: 0, max: 255, noNaN: true }) }),
+  letterbox: fc.record({ size, fill }),
   centercrop: size,
   scale: fc.constantFrom<[number, number]>([0, 1], [-1, 1], [-2.1, 2.64]),
   normalize: fc.constantFrom(

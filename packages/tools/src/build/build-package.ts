@@ -7,6 +7,7 @@ import { type InstalledTarget, nativeDir } from '@selvedge/toolchain';
 import { listFilePaths } from '../kit/index.ts';
 import { type BuildChoice, chooseBuild } from './choose-build.ts';
 import { makeGolden } from './golden.ts';
+import { writeGoldenFile } from './golden-file.ts';
 import { countMacs } from './macs.ts';
 import { buildProgram, type NativeProgram } from './native-program.ts';
 import { listComponents } from './package-files/debian-components.ts';
@@ -38,14 +39,14 @@ export interface PackageRequest {
   progress(fraction: number, message: string): void;
 }
 
-const GOLDEN_FILE = 'golden.json';
+const GOLDEN_FILE = 'golden.safetensors';
 
 /** Writes the golden sample. @returns its path in the package, null when there is no input to make one from. */
 async function writeGolden(request: PackageRequest, choice: BuildChoice, folder: string): Promise<string | null> {
   const input = request.goldenInput ?? (await request.samples?.firstSample());
   if (input === undefined) return null;
   const golden = await makeGolden({ precision: choice.precision, trained: request.bytes, built: choice.bytes, input });
-  await writeFile(join(folder, GOLDEN_FILE), `${JSON.stringify(golden)}\n`);
+  await writeFile(join(folder, GOLDEN_FILE), writeGoldenFile(golden));
   return GOLDEN_FILE;
 }
 

@@ -1,7 +1,7 @@
 import { float32Tensor, type Model, makeNode } from '@selvedge/graph/onnx';
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { roundToHalf, withHalfWeights } from './half-precision.ts';
+import { halfBits, roundToHalf, withHalfWeights } from './half-precision.ts';
 
 describe('roundToHalf', () => {
   it('gives the values of worked examples', () => {
@@ -22,6 +22,25 @@ describe('roundToHalf', () => {
         expect(Math.abs(rounded - value)).toBeLessThanOrEqual(Math.max(Math.abs(value) * 2 ** -11, 2 ** -25));
         expect(roundToHalf(rounded)).toBe(rounded);
       }),
+    );
+  });
+});
+
+describe('halfBits', () => {
+  it('gives the bits of worked examples', () => {
+    expect([0, -0, 1, -2, 65_504, 2 ** -14, 2 ** -24].map(halfBits)).toEqual([0, 0x8000, 0x3c00, 0xc000, 0x7bff, 0x0400, 1]);
+  });
+
+  it('is read back as the same number', () => {
+    const read = (bits: number) => {
+      const [exponent, fraction] = [(bits >> 10) & 0x1f, bits & 0x3ff];
+      const size = exponent === 0 ? fraction * 2 ** -24 : (1 + fraction / 1024) * 2 ** (exponent - 15);
+      return (bits & 0x8000) === 0 ? size : -size;
+    };
+    fc.assert(
+      fc.property(fc.float({ min: -60_000, max: 60_000, noNaN: true }).map(roundToHalf), (value) =>
+        Object.is(read(halfBits(value)), value),
+      ),
     );
   });
 });

@@ -1,6 +1,8 @@
 import type { Model, TensorData } from '@selvedge/graph/onnx';
 
 const buffer = new DataView(new ArrayBuffer(4));
+/** The largest number of half precision. */
+const HALF_MOST = 65_504;
 
 /** The nearest number that IEEE half precision can hold (ties to even), as float32. */
 export function roundToHalf(value: number): number {
@@ -15,6 +17,20 @@ export function roundToHalf(value: number): number {
   const rest = steps - below;
   const up = rest > 0.5 || (rest === 0.5 && below % 2 === 1);
   return Math.sign(value) * (up ? below + 1 : below) * unit;
+}
+
+/** The bits of a number that half precision holds exactly (see roundToHalf). */
+export function halfBits(value: number): number {
+  const sign = value < 0 || Object.is(value, -0) ? 0x8000 : 0;
+  const size = Math.abs(value);
+  if (size < 2 ** -14) return sign | (size * 2 ** 24);
+  const exponent = Math.floor(Math.log2(size));
+  return sign | ((exponent + 15) << 10) | ((size / 2 ** exponent - 1) * 1024);
+}
+
+/** Whether no value is too large for half precision. */
+export function fitsHalf(data: Float32Array): boolean {
+  return data.every((value) => Math.abs(value) <= HALF_MOST);
 }
 
 /** The model with weights as half precision holds them: what an fp16 engine computes with, in a model that any engine runs. */

@@ -12,7 +12,7 @@ import { pythonWords } from './speed.ts';
 
 const run = promisify(execFile);
 const RUNS = 15;
-const startSchema = z.object({ ok: z.literal(true), ms: z.number(), rssKib: z.number() });
+const startSchema = z.object({ ok: z.literal(true), ms: z.number(), rssKib: z.number(), faults: z.number(), faultUs: z.number() });
 /** Of the detector. */
 const BARS: Readonly<Record<BuildPrecision, { ms: number; mb: number }>> = { fp32: { ms: 30, mb: 40 }, int8: { ms: 15, mb: 18 } };
 
@@ -30,7 +30,10 @@ export async function startUp(context: BenchContext): Promise<Table> {
       .split('\n')
       .map((line) => startSchema.parse(JSON.parse(line)));
     const times = starts.map(({ ms }) => ms);
-    const note = `${Math.min(...times).toFixed(1)} to ${Math.max(...times).toFixed(1)}`;
+    const faults = median(starts.map((start) => start.faults));
+    const faultMs = (faults * (starts[0]?.faultUs ?? 0)) / 1000;
+    const range = `${Math.min(...times).toFixed(1)} to ${Math.max(...times).toFixed(1)}`;
+    const note = `${range}; ${faults} page faults, which take ${faultMs.toFixed(1)} ms here`;
     rows.push({
       what: `${what}, first result`,
       measured: median(times),
