@@ -38,7 +38,7 @@ export function goldenTolerance(precision: Precision, expected: Float32Array, tr
   return Math.min(INT8_MOST_SHARE * size, Math.max(2 * distance, INT8_LEAST_SHARE * size));
 }
 
-export interface GoldenInput {
+interface GoldenInput {
   readonly shape: readonly number[];
   readonly data: Float32Array;
 }
