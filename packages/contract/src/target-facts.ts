@@ -17,4 +17,9 @@ export const TARGET_FACTS: readonly { readonly name: string; readonly descriptio
     description: '32-bit ARM with hard float and NEON: Raspberry Pi 2 and later with a 32-bit system, i.MX 6/7, Zynq-7000, AM335x',
     machine: 'arm',
   },
+  {
+    name: 'linux-riscv64',
+    description: '64-bit RISC-V from RV64GC on: VisionFive 2, HiFive Unleashed and Unmatched, PolarFire SoC, Milk-V',
+    machine: 'riscv64',
+  },
 ];
