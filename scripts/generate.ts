@@ -1,9 +1,10 @@
-// Writes the reference files that are made from code; with --check, says which ones are out of date instead.
+// Writes the files that are made from code and declarations; with --check, says which ones are out of date instead.
 import { mkdir, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import * as contract from '@selvedge/contract';
 import { writeFileAtomic } from '@selvedge/runtime';
+import { listRecipes } from '@selvedge/toolchain';
 import * as z from 'zod';
 import { cliReferenceMarkdown } from '../packages/cli/src/reference.ts';
 import { openApiDocument } from '../packages/server/src/api/openapi-document.ts';
@@ -36,7 +37,26 @@ function errorReference(): string {
   ].join('\n');
 }
 
-async function generatedFiles(): Promise<Map<string, string>> {
+/** What devices, server and UI have to know of the files in native/targets, which they do not bring along. */
+async function targetFacts(): Promise<string> {
+  const quoted = (text: string): string => (text.includes("'") ? JSON.stringify(text) : `'${JSON.stringify(text).slice(1, -1)}'`);
+  const entries = (await listRecipes()).map(({ name, description, machine }) => {
+    const fields = Object.entries({ name, description, machine }).map(([key, value]) => `    ${key}: ${quoted(value)},`);
+    return ['  {', ...fields, '  },'].join('\n');
+  });
+  return [
+    `// ${BANNER}`,
+    '',
+    '/** Every platform of native/targets, sorted by name; `machine` is the `process.arch` of its devices. */',
+    'export const TARGET_FACTS: readonly { readonly name: string; readonly description: string; readonly machine: string }[] = [',
+    ...entries,
+    '];',
+    '',
+  ].join('\n');
+}
+
+/** Files of docs/reference, by name. */
+async function referenceFiles(): Promise<Map<string, string>> {
   const files = new Map<string, string>();
   for (const kind of contract.KIND_NAMES) {
     const { document } = contract.KINDS[kind];
@@ -59,12 +79,15 @@ async function current(path: string): Promise<string | undefined> {
   return readFile(path, 'utf8').catch(() => undefined);
 }
 
+const files = new Map([['packages/contract/src/target-facts.ts', await targetFacts()]]);
+for (const [name, text] of await referenceFiles()) files.set(join(REFERENCE, name), text);
+
 const isCheck = process.argv.includes('--check');
 const outdated: string[] = [];
-for (const [name, text] of await generatedFiles()) {
-  const path = join(ROOT, REFERENCE, name);
+for (const [name, text] of files) {
+  const path = join(ROOT, name);
   if ((await current(path)) === text) continue;
-  outdated.push(join(REFERENCE, name));
+  outdated.push(name);
   if (isCheck) continue;
   await mkdir(dirname(path), { recursive: true });
   await writeFileAtomic(path, text);

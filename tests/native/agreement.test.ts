@@ -4,15 +4,14 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { DescribedCore } from '../../packages/tools/src/build/emulated-core.ts';
 import { type AgreementBench, type AgreementCase, agreementBench } from './harness/agreement/agreement-bench.ts';
 import type { BuiltPackage } from './harness/agreement/built-package.ts';
 import { compareBoxes, compareScores } from './harness/agreement/compare.ts';
 import { digitModel } from './harness/agreement/digit-cnn.ts';
 import { detectorModel } from './harness/agreement/small-detector.ts';
 
-const [AMD64, ARMV7, ARM64] = ['linux-amd64', 'linux-armv7', 'linux-arm64'];
-const OLD_CORES: readonly { target: string; core: DescribedCore | undefined }[] = [
+const [AMD64, ARMV7, ARM64, RISCV64] = ['linux-amd64', 'linux-armv7', 'linux-arm64', 'linux-riscv64'];
+const OLD_CORES: readonly { target: string; core: string | undefined }[] = [
   { target: AMD64, core: undefined },
   { target: ARMV7, core: 'cortex-a7' },
   { target: ARM64, core: 'cortex-a53' },
@@ -28,6 +27,9 @@ const CASES: readonly AgreementCase[] = [
   // On a core that has no half precision the package computes in fp32.
   { target: ARM64, engine: 'xnnpack', precision: 'fp16', core: 'cortex-a53' },
   { target: ARM64, engine: 'xnnpack', precision: 'fp16', core: 'cortex-a76' },
+  { target: RISCV64, engine: 'xnnpack', precision: 'fp32', core: 'sifive-u54' },
+  { target: RISCV64, engine: 'xnnpack', precision: 'int8', core: 'sifive-u54' },
+  { target: RISCV64, engine: 'onnxruntime', precision: 'fp32', core: 'sifive-u54' },
 ];
 const titleOf = ({ target, engine, precision, core }: AgreementCase): string =>
   `${engine} ${precision} on ${target}, ${core ?? 'this machine'}`;

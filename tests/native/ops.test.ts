@@ -51,7 +51,7 @@ async function run(target: InstalledTarget, program: string, args: readonly stri
   return result.stdout;
 }
 
-describe.each(['linux-amd64', 'linux-armv7', 'linux-arm64'])('native ops and decoders for %s', (name) => {
+describe.each(['linux-amd64', 'linux-armv7', 'linux-arm64', 'linux-riscv64'])('native ops and decoders for %s', (name) => {
   let target: InstalledTarget;
   let golden: string;
   const build = (test: string) =>

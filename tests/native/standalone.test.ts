@@ -14,7 +14,7 @@ import { startApp } from './harness/app-package.ts';
 import { ready } from './harness/fake-server.ts';
 import { testTarget } from './harness/targets.ts';
 
-const TARGETS = ['linux-amd64', 'linux-armv7', 'linux-arm64'];
+const TARGETS = ['linux-amd64', 'linux-armv7', 'linux-arm64', 'linux-riscv64'];
 const listeningSchema = z.object({ event: z.literal('listening'), port: z.int() });
 /** What a line says besides how long it took and what the picture is called. */
 const lineSchema = z.object({ model: z.string(), version: z.string(), result: z.unknown() });

@@ -60,6 +60,7 @@ describe('xnnpack engine', () => {
     ['linux-arm64', 'cortex-a53'],
     // Dot products and half precision: other kernels.
     ['linux-arm64', 'cortex-a76'],
+    ['linux-riscv64', 'sifive-u54'],
   ] as const)('computes what ONNX Runtime computes, for every operator: %s %s', async ([name, cpu], context) => {
     const program = await programFor(name, cpu, context);
     await Promise.all(prepared.map((_, i) => rm(join(folder, `${i}.out`), { force: true })));
@@ -120,7 +121,7 @@ describe('xnnpack engine', () => {
 
 describe('an executable with the kernels of one model alone', () => {
   /** The engine with nothing around it; the budget of a package with a small float32 network is 2.5 MB. */
-  const MAX_BYTES = { 'linux-amd64': 1_600_000, 'linux-arm64': 1_200_000, 'linux-armv7': 900_000 } as const;
+  const MAX_BYTES = { 'linux-amd64': 1_600_000, 'linux-arm64': 1_200_000, 'linux-armv7': 900_000, 'linux-riscv64': 1_200_000 } as const;
 
   it.for([
     ['linux-amd64', 'MobileNet'],
@@ -132,6 +133,8 @@ describe('an executable with the kernels of one model alone', () => {
     ['linux-arm64', 'MobileNet'],
     ['linux-arm64', 'MobileNet in half precision'],
     ['linux-arm64', 'detector in int8'],
+    ['linux-riscv64', 'MobileNet'],
+    ['linux-riscv64', 'detector in int8'],
   ] as const)('is small and computes the same: %s %s', async ([name, network], context) => {
     const target = await testTarget(name);
     const runner = runnerOf(target);

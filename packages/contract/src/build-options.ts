@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { packagePathSchema } from './common.ts';
+import { TARGET_FACTS } from './target-facts.ts';
 
 /** A platform that packages are built for: operating system and architecture, e.g. `linux-armv7`. */
 export const targetNameSchema = z
@@ -9,8 +10,7 @@ export const targetNameSchema = z
 
 /** The target whose packages run on a device of this `process.arch` and `process.platform`; undefined when none is known. */
 export function targetOf(arch: string, platform: string): string | undefined {
-  const names: Record<string, string> = { x64: 'linux-amd64', arm64: 'linux-arm64', arm: 'linux-armv7' };
-  return platform === 'linux' ? names[arch] : undefined;
+  return TARGET_FACTS.find(({ name, machine }) => machine === arch && name.startsWith(`${platform}-`))?.name;
 }
 
 export const ENGINES = ['xnnpack', 'onnxruntime'] as const;

@@ -20,8 +20,9 @@ async function changed(change: (value: Record<string, unknown>) => void): Promis
 }
 
 describe('listRecipes', () => {
-  it('has the three targets of the product, each file one target', async () => {
-    expect((await listRecipes()).map(({ name }) => name)).toEqual(expect.arrayContaining(['linux-amd64', 'linux-arm64', 'linux-armv7']));
+  it('has the targets of the product, each file one target', async () => {
+    const names = ['linux-amd64', 'linux-arm64', 'linux-armv7', 'linux-riscv64'];
+    expect((await listRecipes()).map(({ name }) => name)).toEqual(names);
     await writeFile(
       join(folder, 'linux-other.json'),
       (await readFile(join(folder, 'linux-armv7.json'), 'utf8')).replace('linux-armv7', 'linux-other'),
@@ -47,6 +48,7 @@ describe('listRecipes', () => {
   it.each<[string, (value: Record<string, unknown>) => void]>([
     ['a field that it does not know', (value) => Object.assign(value, { sysroots: [] })],
     ['a flag that is none', (value) => Object.assign(value, { compilerFlags: ['@file'] })],
+    ['a flag of the linker that is none', (value) => Object.assign(value, { linkerFlags: ['/lib/other.a'] })],
     ['a name that is not that of the file', (value) => Object.assign(value, { name: 'linux-other' })],
     [
       'a library outside its npm package',

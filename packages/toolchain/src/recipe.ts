@@ -18,6 +18,7 @@ const linkPath = z
   .string()
   .max(200)
   .regex(/^(?!.*\.\.)[\w{][\w.+/{}-]*$/, 'must be a path below the sysroot');
+const flag = z.string().regex(/^-[\w=+.,-]+$/);
 const definitions = z.record(z.string().regex(/^[A-Z][A-Z0-9_]*$/), z.string().max(100));
 
 const unpackRule = {
@@ -78,7 +79,7 @@ const xnnpackSettingsSchema = z.strictObject({
 });
 type XnnpackSettings = z.infer<typeof xnnpackSettingsSchema>;
 
-/** A target as its file in native/targets declares it; adding one is one such file. */
+/** A target as its file in native/targets declares it; adding one is one such file, and `npm run generate`. */
 const targetFileSchema = z.strictObject({
   name: targetNameSchema,
   description: z.string().min(1).max(300),
@@ -86,15 +87,19 @@ const targetFileSchema = z.strictObject({
   debianArch: z.string().regex(/^[a-z0-9]+$/),
   /** The compiler's --target, which is Debian's multiarch name too: `arm-linux-gnueabihf`. */
   triple: z.string().regex(/^[a-z0-9_]+(-[a-z0-9_]+)+$/),
-  /** `process.arch` of machines that run its programs without an emulator. */
+  /** `process.arch` of machines that run its programs without an emulator; of several such targets, theirs is the first by name. */
   machine: z.string().regex(/^[a-z0-9]+$/),
-  compilerFlags: z.array(z.string().regex(/^-[\w=+.,-]+$/)),
+  compilerFlags: z.array(flag),
+  /** After the driver's own: `-Wl,--icf=none` where lld 19 crashes on Debian's objects (libllhttp.a of armhf) when it folds. */
+  linkerFlags: z.array(flag).optional(),
   /** For tests: qemu-user and the cores that are emulated, oldest first. */
   emulator: z.strictObject({ program: z.string().regex(/^[\w.+-]+$/), cpus: z.array(z.string().regex(/^[\w.+-]+$/)).min(1) }),
   /** Packages that this target needs besides those of every target. */
   packages: packageList.optional(),
   /** Over those of native/targets/shared/xnnpack.json. */
   xnnpackDefinitions: definitions,
+  /** What the engine onnxruntime computes in for int8; default `int8`, but its fast kernels for x86 take `uint8`. */
+  onnxruntimeActivations: z.enum(['int8', 'uint8']).optional(),
   extras: z.record(z.string().regex(/^[a-z0-9-]+$/), extraSchema),
 });
 type TargetFile = z.infer<typeof targetFileSchema>;

@@ -15,6 +15,7 @@ const TEST_EXTRAS: Readonly<Record<string, readonly string[]>> = {
   'linux-amd64': ['onnxruntime', 'opencv', 'sanitizers'],
   'linux-arm64': ['onnxruntime'],
   'linux-armv7': ['onnxruntime', 'opencv'],
+  'linux-riscv64': ['onnxruntime'],
 };
 
 /**

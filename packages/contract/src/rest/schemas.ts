@@ -13,6 +13,7 @@ import {
   packageBenchmarkSchema,
   runSchema,
 } from '../resources/index.ts';
+import { TARGET_FACTS } from '../target-facts.ts';
 import { artifactStatusSchema } from '../tool-api.ts';
 
 /** The one line that the server prints on stdout, once it takes requests. `loginUrl` signs one browser in, once. */
@@ -95,11 +96,9 @@ export const targetSchema = z.object({
 });
 export type Target = z.infer<typeof targetSchema>;
 /** What is known without any toolchain: what the server shows when `targets.json` is not there. */
-export const KNOWN_TARGETS: readonly Target[] = [
-  { name: 'linux-amd64', description: '64-bit PC (x86-64)' },
-  { name: 'linux-arm64', description: '64-bit ARM: Raspberry Pi 3 and later, Jetson, i.MX 8' },
-  { name: 'linux-armv7', description: '32-bit ARM with hard float and NEON: Raspberry Pi 2 and later, i.MX 6, STM32MP1' },
-].map((target) => ({ ...target, installed: false, extras: [], sizeBytes: null, compiler: null }));
+export const KNOWN_TARGETS: readonly Target[] = TARGET_FACTS.map(({ name, description }) => {
+  return { name, description, installed: false, extras: [], sizeBytes: null, compiler: null };
+});
 /** `targets.json` in the targets folder, written by `selvedge target`: what the server shows. */
 export const targetsFileSchema = z.object({ formatVersion: z.literal(1), targets: z.array(targetSchema) });
 

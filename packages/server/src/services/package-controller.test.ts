@@ -119,6 +119,7 @@ describe('packages', () => {
       ['linux-amd64', false],
       ['linux-arm64', false],
       ['linux-armv7', false],
+      ['linux-riscv64', false],
     ]);
   });
 

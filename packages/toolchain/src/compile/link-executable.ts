@@ -40,9 +40,9 @@ export async function linkExecutable(target: BuildTarget, options: LinkOptions):
     `--ld-path=${target.compiler.linker}`,
     '-s',
     '-Wl,--gc-sections',
-    // lld 19 crashes on some 32-bit ARM objects of Debian (libllhttp.a) when it folds; it gains a kilobyte there.
-    ...(target.recipe.machine === 'arm' ? [] : ['-Wl,--icf=all']),
+    '-Wl,--icf=all',
     '-Wl,--build-id=none',
+    ...(target.recipe.linkerFlags ?? []),
     `-L${target.libDir}`,
     ...(options.flags ?? []),
     ...options.objects.map((object) => resolve(object)),

@@ -105,7 +105,7 @@ function choose(request: PackageRequest): Promise<BuildChoice> {
     build: parameters.build,
     target: target.name,
     hasHalf: target.recipe.xnnpackDefinitions.XNN_ENABLE_ARM_FP16_VECTOR === '1',
-    architecture: target.recipe.debianArch,
+    onnxruntimeActivations: target.recipe.onnxruntimeActivations ?? 'int8',
     samples,
     signal,
     log,

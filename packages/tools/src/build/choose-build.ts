@@ -27,8 +27,8 @@ export interface ChoiceRequest {
   readonly target: string;
   /** Some cores of the target compute in half precision. */
   readonly hasHalf: boolean;
-  /** Architecture by Debian's name. */
-  readonly architecture: string;
+  /** What ONNX Runtime computes in for int8 there. */
+  readonly onnxruntimeActivations: 'int8' | 'uint8';
   readonly samples: BuildSamples | undefined;
   readonly signal: AbortSignal;
   log(text: string): void;
@@ -70,7 +70,7 @@ async function asInt8(base: Base): Promise<BuildChoice> {
   const { model, samples, build, trained, signal, log } = base;
   if (model === undefined || samples === undefined)
     throw new AppError('INTERNAL', { message: 'int8 was not checked before it was built.' });
-  const activationType = base.plan.engine === 'onnxruntime' && base.architecture === 'amd64' ? 'uint8' : 'int8';
+  const activationType = base.plan.engine === 'onnxruntime' ? base.onnxruntimeActivations : 'int8';
   const request: QuantiseRequest = { model, samples, calibration: build.calibration, activationType, signal, log };
   const quantised: QuantisedBuild = await quantiseForBuild(request);
   if (quantised.nodes === 0) {

@@ -2,7 +2,6 @@ import { join } from 'node:path';
 import type { EngineName, Precision } from '@selvedge/contract';
 import { writeModel } from '@selvedge/graph/onnx';
 import { expect } from 'vitest';
-import type { DescribedCore } from '../../../../packages/tools/src/build/emulated-core.ts';
 import { testTarget } from '../targets.ts';
 import { type AgreementModel, writeSampleSet, writeTestPictures } from './agreement-model.ts';
 import { type BuiltPackage, buildTestPackage, withModel } from './built-package.ts';
@@ -15,7 +14,7 @@ export interface AgreementCase {
   readonly engine: EngineName;
   readonly precision: Exclude<Precision, 'auto'>;
   /** Undefined: this machine. */
-  readonly core: DescribedCore | undefined;
+  readonly core: string | undefined;
 }
 
 /** Files and answers of one precision; packages in half precision are compared with the model as trained. */

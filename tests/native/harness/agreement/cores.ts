@@ -2,7 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { type InstalledTarget, type ProgramResult, runProgram } from '@selvedge/toolchain';
-import { canReplaceCpuinfo, type DescribedCore, withCpuinfo } from '../../../../packages/tools/src/build/emulated-core.ts';
+import { canReplaceCpuinfo, isDescribedCore, withCpuinfo } from '../../../../packages/tools/src/build/emulated-core.ts';
 
 /** Path of the target's emulator; undefined where it is not installed. */
 export function emulatorOf(target: InstalledTarget): string | undefined {
@@ -21,19 +21,19 @@ export async function obstacleToOwnMounts(): Promise<string | undefined> {
 /**
  * Why a package cannot be run on a core here; undefined when it can.
  *
- * ONNX Runtime finds out about its core from /proc/cpuinfo, which under an emulator is that of the machine: it then computes
+ * ONNX Runtime finds out about an ARM core from /proc/cpuinfo, which under an emulator is that of the machine: it then computes
  * with instructions that the core does not have, or ends in a segmentation fault.
  */
-export async function obstacleTo(target: InstalledTarget, core: DescribedCore | undefined, engine: string): Promise<string | undefined> {
+export async function obstacleTo(target: InstalledTarget, core: string | undefined, engine: string): Promise<string | undefined> {
   if (core === undefined) return target.recipe.machine === process.arch ? undefined : `this machine is not ${target.name}`;
   if (emulatorOf(target) === undefined) return `there is no ${target.recipe.emulator.program}`;
-  return engine === 'onnxruntime' ? await obstacleToOwnMounts() : undefined;
+  return engine === 'onnxruntime' && isDescribedCore(core) ? await obstacleToOwnMounts() : undefined;
 }
 
 export interface RunOnCore {
   readonly target: InstalledTarget;
   /** Undefined: this machine. */
-  readonly core: DescribedCore | undefined;
+  readonly core: string | undefined;
   readonly engine: string;
   /** Folder of the package. */
   readonly files: string;
@@ -42,7 +42,7 @@ export interface RunOnCore {
 /** Runs a package to its end; `obstacleTo` has said that it can. */
 export function runOnCore({ target, core, engine, files }: RunOnCore, args: readonly string[]): Promise<ProgramResult> {
   const emulator = core === undefined ? [] : [emulatorOf(target) ?? ''];
-  const place = core !== undefined && engine === 'onnxruntime' ? withCpuinfo(core) : [];
+  const place = core !== undefined && engine === 'onnxruntime' && isDescribedCore(core) ? withCpuinfo(core) : [];
   // The launcher of a bundled package starts its loader by the emulator again, on the same core.
   const env = core === undefined ? [] : [`SELVEDGE_EMULATOR=${emulator[0]}`, `QEMU_CPU=${core}`];
   return runProgram('/usr/bin/env', [...env, ...place, ...emulator, join(files, 'run'), ...args], { cwd: '/', timeoutMs: 100_000 });

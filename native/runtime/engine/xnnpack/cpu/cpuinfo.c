@@ -1,5 +1,6 @@
 // What XNNPACK asks libcpuinfo, answered without it: the library reads /proc/cpuinfo and /sys, which a package must not
 // need, and gives up on contents that it does not know. Here the CPU (x86) or the kernel's auxiliary vector (ARM) is asked.
+// On other architectures XNNPACK asks the kernel itself, or nobody.
 //
 // Only the symbols that XNNPACK uses are here, and of cpuinfo_isa only the fields that it reads.
 #include <cpuinfo.h>
@@ -21,9 +22,9 @@ static struct cpuinfo_core everyCore = {.vendor = cpuinfo_vendor_unknown, .uarch
 bool cpuinfo_initialize(void) {
 #if defined(__x86_64__) || defined(__arm__) || defined(__aarch64__)
   selvedgeReadFeatures(&cpuinfo_isa);
-#endif
   everyUarch.uarch = selvedgeMicroarchitecture();
   everyCore.uarch = everyUarch.uarch;
+#endif
   return true;
 }
 
