@@ -130,6 +130,7 @@ void readsSizesAndAddresses() {
   CHECK_EQ(withoutCredentials("rtsp://user:p@ss@host:554/a@b"), std::string("rtsp://host:554/a@b"));
   CHECK_EQ(withoutCredentials("rtsp://host/a?x=b@c"), std::string("rtsp://host/a?x=b@c"));
   CHECK_EQ(withoutCredentials("rtsp://user@host"), std::string("rtsp://host"));
+  CHECK_EQ(withoutCredentials("tcp://a:b@host: refused; rtsp://host: by me@home"), std::string("tcp://host: refused; rtsp://host: by me@home"));
 }
 
 void keepsQuantiles() {

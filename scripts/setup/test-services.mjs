@@ -1,5 +1,5 @@
 // The real services that the tests use beside the product: a browser, a PostgreSQL server, a Docker engine, emulators of
-// ARM. On Debian as root they are installed; elsewhere it is said what is missing, and the tests that need it are skipped.
+// ARM, ffmpeg and an RTSP server. On Debian as root they are installed; elsewhere it is said what is missing, and the tests that need it are skipped.
 import { spawn } from 'node:child_process';
 import { chownSync, existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
@@ -38,18 +38,25 @@ export async function ensureChromium() {
   return find();
 }
 
-/** Program, what it is for, and the Debian package that has it. */
+const LIBRARIES = `/usr/lib/${process.arch === 'arm64' ? 'aarch64' : 'x86_64'}-linux-gnu`;
+
+/** Program or library, what it is for, and the Debian package that has it. */
 const NATIVE_PROGRAMS = [
   ['/usr/bin/qemu-arm-static', 'emulated ARM', 'qemu-user-static'],
   ['/usr/sbin/dockerd', 'the image of the build tool', 'docker.io'],
   ['/bin/busybox', 'the image of the build tool', 'busybox-static'],
+  ['/usr/bin/ffmpeg', 'videos and network cameras', 'ffmpeg'],
+  // An RTSP server that sends over TCP, as the executable asks for first: of those in Debian only GStreamer's does.
+  [`${LIBRARIES}/girepository-1.0/GstRtspServer-1.0.typelib`, 'a network camera', 'gir1.2-gst-rtsp-server-1.0'],
+  [`${LIBRARIES}/gstreamer-1.0/libgstrtpmanager.so`, 'a network camera', 'gstreamer1.0-plugins-good'],
+  ['/usr/lib/python3/dist-packages/gi/__init__.py', 'a network camera', 'python3-gi'],
 ];
 
 /** What the tests of native packages run besides the toolchains, which they install themselves. */
 export async function ensureNativePrograms() {
   const missing = () => NATIVE_PROGRAMS.filter(([path]) => !existsSync(path));
   const packages = missing().map(([, , name]) => name);
-  if (packages.length > 0) await aptInstall('emulators and a Docker engine', packages);
+  if (packages.length > 0) await aptInstall('emulators, a Docker engine and video programs', packages);
   for (const [path, purpose, name] of missing()) {
     const text = `Missing: ${path} (${purpose}). Install the package ${name}.`;
     // On a build machine this is a failure, not a reason to test less.

@@ -35,20 +35,29 @@ for (const name of APP_TARGETS) {
       const { env } = await fakeFfmpeg(`${cat('red')}; echo "noise" >&2; echo "https://me:secret@host/v: 403 Forbidden" >&2; exit 1`);
       const done = await run(await pack(), ['--input', 'https://me:secret@host/v', '--input', pictures.path('green.jpg')], { env });
       expect([done.code, answers(done.stdout)]).toEqual([6, ['red', 'INPUT_INVALID', 'green']]);
-      expect(done.stderr).toContain('https://host/v: 403 Forbidden');
+      expect(done.stderr).toContain('https://host/v: noise; 403 Forbidden');
       expect(done.stdout + done.stderr).not.toContain('secret');
     });
 
     it('keeps up with a live stream that is faster than the model, and connects again when it breaks off', async () => {
-      const early = `for i in $(seq 60); do ${cat('red')}; done`;
+      const early = join(await emptyFolder(), 'early');
+      await writeFile(early, await pictures.bytes(...Array.from({ length: 60 }, () => 'red.jpg')));
       const { bin, env } = await fakeFfmpeg(
-        `if [ $(wc -l < $(dirname $0)/arguments) = 1 ]; then ${cat('blue')}; exit 1; fi; ${early}; while ${cat('green')}; do sleep 0.05; done`,
+        `if [ $(wc -l < $(dirname $0)/arguments) = 1 ]; then ${cat('blue')}; exit 1; fi; cat ${early}; while ${cat('green')}; do sleep 0.05; done`,
       );
       const done = await run(await pack({ model: 'classes 200' }), ['--input', 'rtsp://host/stream', '--limit', '4'], { env });
       expect([done.code, answers(done.stdout)[0], answers(done.stdout)[3]]).toEqual([0, 'blue', 'green']);
       expect(done.stderr).toMatch(/broke off .*connecting again in 1 s/);
       expect(done.stderr).toMatch(/\d+ frames were passed over/);
-      expect(await readFile(join(bin, 'arguments'), 'utf8')).toContain('-rtsp_transport tcp -i rtsp://host/stream');
+      expect(await readFile(join(bin, 'arguments'), 'utf8')).toContain('-rtsp_flags prefer_tcp -i rtsp://host/stream');
+    });
+
+    it('speaks to an older ffmpeg in its words', async () => {
+      const refuses = `case "$*" in *-fps_mode*) echo "Unrecognized option 'fps_mode'." >&2; exit 1; esac`;
+      const { bin, env } = await fakeFfmpeg(`${refuses}; ${cat('green')}`);
+      const done = await run(await pack(), ['--input', 'https://host/v'], { env });
+      expect([done.code, done.stderr, answers(done.stdout)]).toEqual([0, '', ['green']]);
+      expect(await readFile(join(bin, 'arguments'), 'utf8')).toContain(' -vsync vfr ');
     });
 
     it('says when there is none', async () => {

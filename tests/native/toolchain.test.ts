@@ -7,8 +7,10 @@ import {
   type InstalledTarget,
   linkExecutable,
   nativeDir,
+  objectCacheBytes,
   runProgram,
   runtimeSources,
+  usingObjects,
   verifyTarget,
   XNNPACK_LIBRARIES,
 } from '@selvedge/toolchain';
@@ -153,5 +155,18 @@ describe('compileSources', () => {
     const one = await compile(1);
     expect(await compile(2)).not.toEqual(one);
     expect(await compile(1)).toEqual(one);
+  });
+
+  it('compiles anew what was deleted from the cache', async () => {
+    const target = await testTarget('linux-armv7');
+    const [path, cacheDir] = [join(folder, 'value.cc'), join(folder, 'small-cache')];
+    await writeFile(path, 'int value() { return 1; }\n');
+    const compile = async () => {
+      const objects = await compileSources(target, { sources: [{ path }], cacheDir });
+      return { objects, bytes: await readFile(objects[0] ?? '') };
+    };
+    const first = await usingObjects(cacheDir, compile, { limitBytes: 0 });
+    expect(await objectCacheBytes(cacheDir)).toBe(0);
+    expect(await compile()).toEqual(first);
   });
 });

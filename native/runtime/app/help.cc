@@ -17,9 +17,9 @@ INPUT (several are read one after the other):
   -                                stdin: one picture, or JPEGs and PNGs one behind the other
   raw:WIDTHxHEIGHT                 stdin: frames of 3 bytes per pixel, R G B
   camera:/dev/video0[@1280x720]    a camera of this machine (V4L2; MJPEG or YUYV)
-  video.mp4, https://HOST/video    any video, read by the program ffmpeg
+  video.mp4, https://HOST/video    any video, each frame once, read by the program ffmpeg
   rtsp://HOST/stream               a network camera (also rtsps, rtmp, rtp, udp, srt), read by ffmpeg; when it
-                                   breaks off it is connected to again
+                                   breaks off or sends nothing for 20 s it is connected to again
   From a camera or a network camera the newest frame is taken each time: when the model is slower than the
   camera, frames are passed over and the results stay current. Such an input, or a watched folder, never ends:
   it can only be the last one. Ctrl-C ends it.
@@ -30,6 +30,7 @@ With --input:
   --watch                          watch the folder that is given as input
   --limit N                        stop after N pictures
 A picture that cannot be read gives a line with "error" instead of "result"; the others go on, and the exit code is 6.
+A video of which parts cannot be read has such a line behind the frames that could be.
 
 With --bench:
   --input INPUT                    measure on these (up to 64) instead of a made-up picture of 640x480

@@ -22,7 +22,12 @@ namespace {
 constexpr int kFirstPauseMs = 1000;
 constexpr int kLongestPauseMs = 30'000;
 constexpr int kLongestEndMs = 2000;
+/// A camera that sends nothing for so long is gone: no packet tells of a cable that was pulled.
+constexpr int kLongestSilenceMs = 20'000;
 constexpr size_t kMaxComplaintBytes = 4096;
+/// Hands over each frame once, instead of as many as a constant rate would have. Two names: since 5.1, and until 8.
+constexpr const char* kFrameOption = "-fps_mode";
+constexpr const char* kOldFrameOption = "-vsync";
 
 struct Pipe {
   int read = -1, write = -1;
@@ -78,23 +83,37 @@ int spawnFfmpeg(const std::vector<std::string>& words, int output, int complaint
   return error;
 }
 
-std::vector<std::string> ffmpegWords(const std::string& program, const std::string& address) {
+bool startsWith(const std::string& text, const char* start) { return text.rfind(start, 0) == 0; }
+
+std::vector<std::string> ffmpegWords(const std::string& program, const std::string& address, const char* frameOption) {
   std::vector<std::string> words = {program, "-nostdin", "-loglevel", "error"};
-  // Over UDP a lost packet is a grey picture.
-  if (address.rfind("rtsp", 0) == 0) words.insert(words.end(), {"-rtsp_transport", "tcp"});
-  words.insert(words.end(), {"-i", address, "-an", "-f", "image2pipe", "-c:v", "mjpeg", "-q:v", "3", "-"});
+  // Over UDP a lost packet is a grey picture; some cameras have nothing else.
+  if (startsWith(address, "rtsp")) words.insert(words.end(), {"-rtsp_flags", "prefer_tcp"});
+  words.insert(words.end(), {"-i", address, "-an", "-f", "image2pipe", frameOption, "vfr"});
+  // In the encoder's own unit, a frame at the guessed rate, two that follow each other closely would have one time, and it fails.
+  words.insert(words.end(), {"-enc_time_base", "1/1000000", "-c:v", "mjpeg", "-q:v", "3", "-"});
   return words;
 }
 
+/// One line of ffmpeg without the part of it that speaks: "[mov,mp4 @ 0x55d0] moov atom not found".
+std::string withoutSpeaker(const std::string& line) {
+  const size_t end = startsWith(line, "[") ? line.find("] ") : std::string::npos;
+  return end == std::string::npos ? line : line.substr(end + 2);
+}
+
+/// For datagrams there is no connection that could break off.
+bool hasConnection(const std::string& address) { return !startsWith(address, "udp:") && !startsWith(address, "rtp:"); }
+
 }  // namespace
 
-std::string withoutCredentials(const std::string& address) {
-  const size_t scheme = address.find("://");
-  if (scheme == std::string::npos) return address;
-  const size_t start = scheme + 3;
-  const size_t end = std::min(address.find_first_of("/?#", start), address.size());
-  const size_t at = address.rfind('@', end);
-  return at == std::string::npos || at < start ? address : address.substr(0, start) + address.substr(at + 1);
+std::string withoutCredentials(std::string text) {
+  for (size_t scheme = text.find("://"); scheme != std::string::npos; scheme = text.find("://", scheme + 3)) {
+    const size_t start = scheme + 3;
+    const size_t end = std::min(text.find_first_of("/?# ", start), text.size());
+    const size_t at = text.rfind('@', end);
+    if (at != std::string::npos && at >= start) text.erase(start, at + 1 - start);
+  }
+  return text;
 }
 
 FfmpegChild::~FfmpegChild() {
@@ -106,7 +125,7 @@ FfmpegChild::~FfmpegChild() {
   }
 }
 
-Status FfmpegChild::start(const std::string& address) {
+Status FfmpegChild::start(const std::string& address, const char* frameOption) {
   const std::string program = findFfmpeg();
   if (program.empty()) {
     return Status::error("SETUP_INCOMPLETE", "Reading " + withoutCredentials(address) + " needs the program ffmpeg, which is not on PATH; install it.");
@@ -118,7 +137,7 @@ Status FfmpegChild::start(const std::string& address) {
     // ffmpeg must never wait for us to read its complaints; those that find no room are lost.
     fcntl(complaints.write, F_SETFL, O_NONBLOCK);
     fcntl(complaints.read, F_SETFL, O_NONBLOCK);
-    error = spawnFfmpeg(ffmpegWords(program, address), output.write, complaints.write, &pid_);
+    error = spawnFfmpeg(ffmpegWords(program, address, frameOption), output.write, complaints.write, &pid_);
   }
   closeFd(&output.write);
   closeFd(&complaints.write);
@@ -135,7 +154,9 @@ void FfmpegChild::readComplaints() {
     const ssize_t count = read(stderr_, text, sizeof text);
     if (count <= 0) break;
     complaints_.append(text, static_cast<size_t>(count));
-    if (complaints_.size() > kMaxComplaintBytes) complaints_.erase(0, complaints_.size() - kMaxComplaintBytes);
+    if (complaints_.size() <= kMaxComplaintBytes) continue;
+    const size_t firstLine = std::min(complaints_.find('\n') + 1, kMaxComplaintBytes / 2);
+    complaints_.erase(firstLine, complaints_.size() - kMaxComplaintBytes);
   }
 }
 
@@ -152,50 +173,85 @@ bool FfmpegChild::finish() {
   return WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
+std::string FfmpegChild::firstComplaint() const { return complaints_.substr(0, complaints_.find_first_of("\r\n")); }
+
 std::string FfmpegChild::lastComplaint() const {
   const size_t end = complaints_.find_last_not_of("\r\n ");
-  if (end == std::string::npos) return "ffmpeg failed without a word";
+  if (end == std::string::npos) return "";
   const size_t line = complaints_.find_last_of("\r\n", end);
   const size_t start = line == std::string::npos ? 0 : line + 1;
   return complaints_.substr(start, end + 1 - start);
 }
 
 VideoSource::VideoSource(std::string address, bool isLive, int stopFd)
-    : address_(std::move(address)), name_(withoutCredentials(address_)), isLive_(isLive), stopFd_(stopFd), pauseMs_(kFirstPauseMs) {
-  if (name_.rfind("file:", 0) == 0) name_.erase(0, 5);
+    : address_(std::move(address)), name_(withoutCredentials(address_)), isLive_(isLive), stopFd_(stopFd), pauseMs_(kFirstPauseMs), frameOption_(kFrameOption) {
+  if (startsWith(name_, "file:")) name_.erase(0, 5);
 }
 
 Status VideoSource::open() {
   child_ = std::make_unique<FfmpegChild>();
-  if (Status status = child_->start(address_); !status.isOk()) return status;
-  if (stream_ == nullptr) stream_ = std::make_unique<PictureStream>(child_->pictures(), stopFd_, name_);
+  if (Status status = child_->start(address_, frameOption_); !status.isOk()) return status;
+  const int silenceMs = isLive_ && hasConnection(address_) ? kLongestSilenceMs : -1;
+  if (stream_ == nullptr) stream_ = std::make_unique<PictureStream>(child_->pictures(), stopFd_, name_, silenceMs);
   else stream_->restart(child_->pictures());
   return Status::ok();
 }
 
-/// @returns `frame` when a new ffmpeg runs.
+Next VideoSource::reopen(Status* status) {
+  *status = open();
+  return status->isOk() ? Next::frame : Next::broken;
+}
+
+std::string VideoSource::complaint() const {
+  const std::string address = withoutCredentials(address_) + ": ";
+  const auto plain = [&](const std::string& line) {
+    std::string text = withoutCredentials(withoutSpeaker(line));
+    // The message begins with the name.
+    for (size_t at = text.find(address); at != std::string::npos; at = text.find(address)) text.erase(at, address.size());
+    return text;
+  };
+  const std::string last = plain(child_->lastComplaint());
+  // The first is often the cause; of a stream that ran for months it is not.
+  const std::string first = isLive_ ? "" : plain(child_->firstComplaint());
+  if (first.empty()) return last.empty() ? "ffmpeg says nothing" : last;
+  return first.find(last) != std::string::npos ? first : first + "; " + last;
+}
+
 Next VideoSource::afterEnd(Status* status) {
   if (waitReadable(-1, stopFd_, 0) == Readiness::stopped) return Next::end;
   const bool good = child_->finish();
-  if (!isLive_ && good) return Next::end;
-  std::string why = child_->lastComplaint();
-  if (const size_t at = why.find(address_); at != std::string::npos) why.replace(at, address_.size(), name_);
-  *status = Status::error("INPUT_INVALID", name_ + ": " + why);
-  if (!isLive_) return Next::broken;
-  std::fprintf(stderr, "run: %s broke off (%s); connecting again in %d s\n", name_.c_str(), good ? "the stream ended" : why.c_str(), pauseMs_ / 1000);
+  const bool isOld = !good && child_->firstComplaint().find("'fps_mode'") != std::string::npos;
+  if (isOld && frameOption_ == kFrameOption) {
+    frameOption_ = kOldFrameOption;
+    return reopen(status);
+  }
+  if (isLive_) return connectAgain(good ? "the stream ended" : complaint(), status);
+  if (good && child_->firstComplaint().empty()) return Next::end;
+  // It goes on behind what it cannot decode, and calls that a success.
+  *status = Status::error("INPUT_INVALID", name_ + (good ? ": parts of the video could not be read: " : ": ") + complaint());
+  return Next::broken;
+}
+
+Next VideoSource::afterSilence(Status* status) {
+  child_ = std::make_unique<FfmpegChild>();
+  return connectAgain(status->message(), status);
+}
+
+Next VideoSource::connectAgain(const std::string& why, Status* status) {
+  std::fprintf(stderr, "run: %s broke off (%s); connecting again in %d s\n", name_.c_str(), why.c_str(), pauseMs_ / 1000);
   if (waitReadable(-1, stopFd_, pauseMs_) == Readiness::stopped) return Next::end;
   pauseMs_ = std::min(pauseMs_ * 2, kLongestPauseMs);
-  *status = open();
-  return status->isOk() ? Next::frame : Next::broken;
+  return reopen(status);
 }
 
 Next VideoSource::next(Frame* frame, Status* status) {
   for (;;) {
     const Next outcome = stream_->next(frame, status);
     child_->readComplaints();
+    const bool isSilent = outcome == Next::broken && std::strcmp(status->code(), "TIMEOUT") == 0;
     if (outcome == Next::frame) pauseMs_ = kFirstPauseMs;
-    if (outcome != Next::end) return outcome;
-    const Next after = afterEnd(status);
+    if (outcome != Next::end && !isSilent) return outcome;
+    const Next after = isSilent ? afterSilence(status) : afterEnd(status);
     if (after != Next::frame) return after;
   }
 }

@@ -14,10 +14,15 @@ constexpr size_t kChunkBytes = 256 * 1024;
 constexpr int kMaxEdge = 16384;
 constexpr int64_t kMaxPixels = 64LL * 1000 * 1000;
 
-/// One read(). @returns bytes; 0 at the end or when stopping; -1 with errno.
-ssize_t readSome(int fd, int stopFd, uint8_t* data, size_t size) {
+/// One read(). @returns bytes; 0 at the end or when stopping; -1 with errno (ETIMEDOUT when nothing came in time).
+ssize_t readSome(int fd, int stopFd, int timeoutMs, uint8_t* data, size_t size) {
   for (;;) {
-    if (waitReadable(fd, stopFd, -1) == Readiness::stopped) return 0;
+    const Readiness readiness = waitReadable(fd, stopFd, timeoutMs);
+    if (readiness == Readiness::stopped) return 0;
+    if (readiness == Readiness::timeout) {
+      errno = ETIMEDOUT;
+      return -1;
+    }
     const ssize_t count = read(fd, data, size);
     if (count >= 0 || (errno != EINTR && errno != EAGAIN)) return count;
   }
@@ -30,8 +35,8 @@ Next broken(const std::string& name, Status* status) {
 
 }  // namespace
 
-PictureStream::PictureStream(int fd, int stopFd, std::string name)
-    : fd_(fd), stopFd_(stopFd), name_(std::move(name)), splitter_(kMaxPictureBytes) {}
+PictureStream::PictureStream(int fd, int stopFd, std::string name, int longestSilenceMs)
+    : fd_(fd), stopFd_(stopFd), name_(std::move(name)), longestSilenceMs_(longestSilenceMs), splitter_(kMaxPictureBytes) {}
 
 void PictureStream::restart(int fd) {
   fd_ = fd;
@@ -52,7 +57,11 @@ Next PictureStream::next(Frame* frame, Status* status) {
     }
     if (ended_) return Next::end;
     chunk_.resize(kChunkBytes);
-    const ssize_t count = readSome(fd_, stopFd_, chunk_.data(), chunk_.size());
+    const ssize_t count = readSome(fd_, stopFd_, longestSilenceMs_, chunk_.data(), chunk_.size());
+    if (count < 0 && errno == ETIMEDOUT) {
+      *status = Status::error("TIMEOUT", "nothing came for " + std::to_string(longestSilenceMs_ / 1000) + " s");
+      return Next::broken;
+    }
     if (count < 0) return broken(name_, status);
     splitter_.feed({chunk_.data(), static_cast<size_t>(count)});
     if (count > 0) continue;
@@ -76,7 +85,7 @@ Next RawStream::next(Frame* frame, Status* status) {
   image.rgb.resize(static_cast<size_t>(width_) * static_cast<size_t>(height_) * 3);
   size_t done = 0;
   while (done < image.rgb.size()) {
-    const ssize_t count = readSome(fd_, stopFd_, image.rgb.data() + done, image.rgb.size() - done);
+    const ssize_t count = readSome(fd_, stopFd_, -1, image.rgb.data() + done, image.rgb.size() - done);
     if (count < 0) return broken(name_, status);
     if (count == 0) break;
     done += static_cast<size_t>(count);

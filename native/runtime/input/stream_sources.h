@@ -10,9 +10,10 @@
 namespace selvedge {
 
 /// @param fd - is not closed.
+/// @param longestSilenceMs - when no byte comes for so long, the answer is `broken` with the code TIMEOUT; -1: it may last.
 class PictureStream final : public Source {
  public:
-  PictureStream(int fd, int stopFd, std::string name);
+  PictureStream(int fd, int stopFd, std::string name, int longestSilenceMs = -1);
   Next next(Frame* frame, Status* status) override;
   /// Reads on from another descriptor; what was left of the old stream is forgotten.
   void restart(int fd);
@@ -21,6 +22,7 @@ class PictureStream final : public Source {
   int fd_;
   int stopFd_;
   std::string name_;
+  int longestSilenceMs_;
   PictureSplitter splitter_;
   std::vector<uint8_t> chunk_;
   bool ended_ = false;

@@ -17,7 +17,8 @@ export const USAGE = `usage: server [flags]
   --log-level LEVEL     debug, info, warn or error (default info, env SELVEDGE_LOG_LEVEL)
 
 environment: SELVEDGE_TOOL_COMMAND, a JSON list: the command that starts a tool, without the tool's name
-             SELVEDGE_TARGETS_DIR, the folder of the toolchains that packages are built with (default DIR/targets)`;
+             SELVEDGE_TARGETS_DIR, the folder of the toolchains that packages are built with (default DIR/targets)
+             SELVEDGE_OBJECT_CACHE_MIB, what the objects that builds compiled may take there (default 1024)`;
 
 const OPTIONS = {
   data: { type: 'string' },

@@ -1,8 +1,9 @@
 export { type CompileOptions, compileSources, type SourceToCompile, targetFlags } from './compile/compile-sources.ts';
 export { type LinkOptions, linkExecutable, XNNPACK_LIBRARIES } from './compile/link-executable.ts';
+export { objectCacheBytes, objectCacheLimit, usingObjects } from './compile/object-space.ts';
 export { type ProgramOptions, type ProgramResult, runProgram } from './compile/run-program.ts';
 export { type InstallOptions, type InstallResult, installTarget } from './install/install-target.ts';
-export { targetsDirOf } from './install/layout.ts';
+export { objectsDirOf, targetsDirOf } from './install/layout.ts';
 export type { TargetLock } from './install/lock-file.ts';
 export { INSTALL_PHASES, type InstallPhase, type InstallProgress, type OnInstallProgress } from './install/progress.ts';
 export { type RemoveResult, removeTarget } from './install/remove-target.ts';

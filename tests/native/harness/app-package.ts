@@ -88,6 +88,8 @@ export interface RunningApp {
   lines: () => unknown[];
   /** Resolves with the first `count` lines. */
   waitForLines: (count: number) => Promise<unknown[]>;
+  /** Resolves when stderr has the text. */
+  waitForError: (text: string) => Promise<void>;
   stop: (signal: NodeJS.Signals) => void;
   finished: Promise<{ code: number | null; stdout: string; stderr: string }>;
 }
@@ -121,13 +123,17 @@ export function startApp(words: readonly string[], options: AppRunOptions = {}):
   const closed = once(child, 'close');
   const whole = () => stdout.split('\n').slice(0, -1);
   const lines = () => whole().map((line): unknown => JSON.parse(line));
-  const waitForLines = async (count: number) => {
-    while (whole().length < count) {
-      if (child.exitCode !== null) throw new Error(`it ended early: ${stderr}`);
-      await Promise.race([once(child.stdout, 'data'), closed]);
+  const waitUntil = async (isDone: () => boolean) => {
+    while (!isDone()) {
+      if (child.exitCode !== null || child.signalCode !== null) throw new Error(`it ended early: ${stderr}`);
+      await Promise.race([once(child.stdout, 'data'), once(child.stderr, 'data'), closed]);
     }
+  };
+  const waitForLines = async (count: number) => {
+    await waitUntil(() => whole().length >= count);
     return lines();
   };
+  const waitForError = (text: string) => waitUntil(() => stderr.includes(text));
   const finished = closed.then(([code]) => ({ code: typeof code === 'number' ? code : null, stdout, stderr }));
-  return { lines, waitForLines, stop: (signal) => void child.kill(signal), finished };
+  return { lines, waitForLines, waitForError, stop: (signal) => void child.kill(signal), finished };
 }

@@ -52,9 +52,11 @@ function registerList(command: Command, io: Io): void {
     .description('show every known target and what is installed of it')
     .action(async (_options: unknown, called: Command) => {
       const session = await openSession(called, io);
-      const { readTargets } = await toolchain();
-      const items = await Promise.all((await readTargets(await targetsDir(session, called))).map(stateValue));
-      await session.result({ items }, () =>
+      const { objectCacheBytes, objectCacheLimit, objectsDirOf, readTargets } = await toolchain();
+      const folder = await targetsDir(session, called);
+      const items = await Promise.all((await readTargets(folder)).map(stateValue));
+      const objectCache = { sizeBytes: await objectCacheBytes(objectsDirOf(folder)), limitBytes: objectCacheLimit(io.env) };
+      await session.result({ items, objectCache }, () =>
         renderTable(
           ['TARGET', 'INSTALLED', 'EXTRAS', 'SIZE', 'COMPILER', 'FOR'],
           items.map((target) => [
@@ -67,9 +69,16 @@ function registerList(command: Command, io: Io): void {
           ]),
         ),
       );
+      const { sizeBytes, limitBytes } = objectCache;
+      if (sizeBytes > 0) session.note(`Objects that builds compiled take ${formatBytes(sizeBytes)}, at most ${formatBytes(limitBytes)}.`);
       if (items.every((target) => !target.installed)) session.note('None is installed: "selvedge target install NAME" does it.');
     });
-  finishLeaf(list, { server: false, examples: ['selvedge target list', 'selvedge target list -o json'] });
+  finishLeaf(list, {
+    server: false,
+    examples: ['selvedge target list', 'selvedge target list -o json'],
+    notes:
+      'Objects that were not used for the longest time are deleted at the end of a build or an installation when all take more than SELVEDGE_OBJECT_CACHE_MIB (default 1024).',
+  });
 }
 
 interface InstallFlags {
@@ -79,7 +88,7 @@ interface InstallFlags {
 
 async function install(names: readonly string[], flags: InstallFlags, called: Command, io: Io): Promise<void> {
   const session = await openSession(called, io);
-  const { installTarget, findRecipe, installedBytes } = await toolchain();
+  const { installTarget, findRecipe, installedBytes, objectCacheLimit } = await toolchain();
   const folder = await targetsDir(session, called);
   for (const name of names) await findRecipe(name); // a misspelt last name must not be found out minutes later
   const mirror = flags.mirror ?? (io.env.SELVEDGE_DEBIAN_MIRROR || undefined);
@@ -91,6 +100,7 @@ async function install(names: readonly string[], flags: InstallFlags, called: Co
       const { target, changed } = await installTarget(name, {
         targetsDir: folder,
         extras,
+        objectCacheBytes: objectCacheLimit(io.env),
         onProgress: follow.onProgress,
         signal: io.signal,
         ...(mirror === undefined ? {} : { mirror }),

@@ -27,7 +27,7 @@ export interface CompileOptions {
   includeDirs?: readonly string[];
   /** For every source, after the driver's own; `-O2` unless another level is given. */
   flags?: readonly string[];
-  /** Where objects are kept; several builds may share it at the same time. */
+  /** Where objects are kept; several builds may share it at the same time. Who reads the objects later works in `usingObjects`. */
   cacheDir: string;
   /** Compilers at a time; default: as many as the machine has cores. */
   jobs?: number;

@@ -1,4 +1,4 @@
-import { readFile, rm, stat } from 'node:fs/promises';
+import { readFile, rm, utimes } from 'node:fs/promises';
 import { dirname, join, relative, resolve, sep } from 'node:path';
 import { AppError, sha256Schema } from '@selvedge/contract';
 import { readJsonFile, sha256Hex, systemErrorCode, writeJsonAtomic } from '@selvedge/runtime';
@@ -52,7 +52,8 @@ async function locate(path: string, { roots, fixed }: HeaderRoots, digests: File
 
 /**
  * Compiled objects by what they were compiled from. The key of a source names everything but its headers; for each key
- * there are a few variants, each with the digests of the headers that it saw.
+ * there are a few variants, each with the digests of the headers that it saw. Files may go at any time outside
+ * `usingObjects`: an index without its object is no more than a miss.
  *
  * Limit, as of every cache that trusts the compiler's list: a new header that hides one of a later include folder is not
  * noticed.
@@ -91,7 +92,9 @@ export class ObjectCache {
         variant.headers.map(async (header) => (await this.#digests.of(join(roots[header.root] ?? '/', header.path))) === header.sha256),
       );
       const path = this.objectPath(variant.object);
-      if (matches.every(Boolean) && (await exists(path))) return path;
+      if (!matches.every(Boolean) || !(await isThere(path))) continue;
+      await isThere(this.#indexPath(key));
+      return path;
     }
     return undefined;
   }
@@ -110,13 +113,19 @@ export class ObjectCache {
   }
 }
 
-async function exists(path: string): Promise<boolean> {
+/** Whether there is such a file. Its time tells from then on that it was used now: see object-space.ts. */
+async function isThere(path: string): Promise<boolean> {
+  const now = new Date();
   try {
-    return (await stat(path)).isFile();
+    await utimes(path, now, now);
   } catch (error) {
-    if (systemErrorCode(error) === 'ENOENT') return false;
-    throw error;
+    const code = systemErrorCode(error) ?? '';
+    // Of another user: it is there, and deleting it is up to that one.
+    if (['EPERM', 'EACCES', 'EROFS'].includes(code)) return true;
+    if (code !== 'ENOENT') throw error;
+    return false;
   }
+  return true;
 }
 
 /** The folder of a source, as the first place of its headers. */

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { pathToFileURL } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { objectCacheBytes } from '../compile/object-space.ts';
 import { hostArch } from '../recipe.ts';
 import { type FixtureArchive, startDebianFixture } from '../testing/debian-fixture.ts';
 import { FIXTURE_PACKAGES, FIXTURE_SOURCES, FIXTURE_TARGET, writeFixtureRecipes } from '../testing/fixture-recipes.ts';
@@ -41,6 +42,16 @@ const inSysroot = (path: string) => readFile(join(targetsDir, FIXTURE_TARGET, 's
 const DEB = 'pool/main/libtest1_1.0_armtest.deb';
 
 describe('installTarget', () => {
+  it('keeps what it compiled for the next time, up to the ceiling of the cache', async () => {
+    const objects = join(targetsDir, 'cache/objects');
+    await install();
+    expect(await objectCacheBytes(objects)).toBeGreaterThan(0);
+    await removeTarget(targetsDir, FIXTURE_TARGET, recipesDir);
+    const { target } = await install({ objectCacheBytes: 0 });
+    expect(await objectCacheBytes(objects)).toBe(0);
+    expect(await readFile(join(target.libDir, 'libXNNPACK.a'), 'utf8')).toContain('int a;');
+  });
+
   it('unpacks what the target needs, builds its libraries and writes down all of it', async () => {
     const { target, changed } = await install();
     expect(changed).toBe(true);

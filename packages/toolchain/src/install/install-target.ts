@@ -2,6 +2,7 @@ import { mkdir, readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AppError } from '@selvedge/contract';
 import { type Logger, sha256File, writeJsonAtomic } from '@selvedge/runtime';
+import { usingObjects } from '../compile/object-space.ts';
 import { type ReleaseFacts, SignedArchive } from '../debian/archive.ts';
 import { Mirror } from '../debian/mirror.ts';
 import type { DebianPackage, SourceFile } from '../debian/package-index.ts';
@@ -37,6 +38,8 @@ export interface InstallOptions {
   waitMs?: number;
   /** Folder of recipes and keyring; default: native/targets of this installation. */
   recipesDir?: string;
+  /** Ceiling of the cache of compiled objects, in bytes; default 1 GiB. */
+  objectCacheBytes?: number;
   /** Tries of a download that bring nothing; default 4. */
   maxAttempts?: number;
 }
@@ -168,12 +171,13 @@ class Installation {
     const target = await buildTargetAt(folder, recipe, all, compiler);
     const workDir = this.#layout.unfinished(`sources-${recipe.name}`);
     const at = (source: SourceFile) => ({ path: paths.get(source.sha256) ?? '', filename: source.filename });
-    await buildXnnpack(target, {
-      sources: { xnnpack: at(plan.xnnpack), pthreadpool: at(plan.pthreadpool) },
-      workDir,
-      cacheDir: this.#layout.objects,
+    const sources = { xnnpack: at(plan.xnnpack), pthreadpool: at(plan.pthreadpool) };
+    const cacheDir = this.#layout.objects;
+    const onProgress = (done: number, total: number) => this.#report('build', done, total, 'XNNPACK');
+    const { objectCacheBytes: limitBytes } = this.#options;
+    await usingObjects(cacheDir, () => buildXnnpack(target, { sources, workDir, cacheDir, ...this.#signal(), onProgress }), {
       ...this.#signal(),
-      onProgress: (done, total) => this.#report('build', done, total, 'XNNPACK'),
+      ...(limitBytes === undefined ? {} : { limitBytes }),
     });
     await rm(workDir, { recursive: true });
     this.#report('finish', 0, 1, 'lock');

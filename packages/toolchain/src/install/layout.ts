@@ -33,3 +33,8 @@ export function layoutOf(root: string): Layout {
 export function targetsDirOf(dataDir: string, env: Readonly<Record<string, string | undefined>>): string {
   return env.SELVEDGE_TARGETS_DIR || join(dataDir, 'targets');
 }
+
+/** Where the objects that builds compile are kept below the folder of targets. */
+export function objectsDirOf(targetsDir: string): string {
+  return layoutOf(targetsDir).objects;
+}

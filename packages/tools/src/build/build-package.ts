@@ -32,6 +32,8 @@ export interface PackageRequest {
   /** Folder for work in progress; emptied first. */
   readonly scratch: string;
   readonly cacheDir: string;
+  /** What the objects there may take, in bytes; default 1 GiB. */
+  readonly cacheLimitBytes?: number;
   /** Where files.tar.zst goes. */
   readonly dataDir: string;
   readonly signal: AbortSignal;
@@ -141,6 +143,7 @@ export async function buildPackage(request: PackageRequest): Promise<BuildReport
     scratch,
     folder,
     cacheDir,
+    cacheLimitBytes: request.cacheLimitBytes,
     signal,
     log,
     progress: (fraction, message) => progress(0.3 + fraction * 0.4, message),

@@ -32,8 +32,7 @@ function targetsFolder(): string {
 }
 
 /** Where compiled objects are kept: with the toolchain, so that a new data folder need not compile the runtime again. */
-async function objectsFolder(own: string): Promise<string> {
-  const shared = join(targetsFolder(), 'cache/objects');
+async function objectsFolder(shared: string, own: string): Promise<string> {
   try {
     await mkdir(shared, { recursive: true });
     await access(shared, constants.W_OK);
@@ -59,7 +58,7 @@ export const buildTool = defineTool({
   },
   async create({ parameters, inputs, dataDir, checkpointDir, cacheDir, signal, log, progress, metric }) {
     // Loaded here, so that an idle tool holds neither the graph code nor ONNX Runtime.
-    const { requireTarget } = await import('@selvedge/toolchain');
+    const { objectCacheLimit, objectsDirOf, requireTarget } = await import('@selvedge/toolchain');
     const target = await requireTarget(targetsFolder(), parameters.target);
     if (!target.isUpToDate)
       log(
@@ -76,7 +75,8 @@ export const buildTool = defineTool({
         goldenInput: await readGoldenInput(inputs.golden),
         samples,
         scratch: join(checkpointDir, 'build'),
-        cacheDir: await objectsFolder(cacheDir),
+        cacheDir: await objectsFolder(objectsDirOf(targetsFolder()), cacheDir),
+        cacheLimitBytes: objectCacheLimit(process.env),
         dataDir,
         signal,
         log,

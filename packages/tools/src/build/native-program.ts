@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AppError, type BuildOptions } from '@selvedge/contract';
-import { compileSources, type InstalledTarget, linkExecutable, nativeDir, type SourceToCompile } from '@selvedge/toolchain';
+import { compileSources, type InstalledTarget, linkExecutable, nativeDir, type SourceToCompile, usingObjects } from '@selvedge/toolchain';
 import type { EnginePlan } from './choose-engine.ts';
 import { bundleLibraries } from './library-bundle/bundle-libraries.ts';
 import { GENERATED_FLAGS, includeFolder, isDynamic, linkedLibraries, runtimeParts } from './runtime-parts.ts';
@@ -20,6 +20,8 @@ export interface ProgramRequest {
   readonly folder: string;
   /** Objects, shared by all builds. */
   readonly cacheDir: string;
+  /** What they may take, in bytes; undefined: 1 GiB. */
+  readonly cacheLimitBytes: number | undefined;
   readonly signal: AbortSignal;
   log(text: string): void;
   /** @param fraction - 0..1. */
@@ -138,7 +140,14 @@ export async function buildProgram(request: ProgramRequest): Promise<NativeProgr
   const dynamic = isDynamic(plan.engine, build.libraries);
   const { modelFile, sources, linkerFlags } = await writeModelFile(request);
   const parts = await runtimeParts(plan.engine, dynamic, (build.sources ?? []).length > 0);
-  const { runtime, user } = await compileAll(request, [...parts, ...sources]);
-  const libraries = await linkAll(request, { objects: [...runtime, ...user], linkerFlags }, dynamic);
+  const compileAndLink = async () => {
+    const { runtime, user } = await compileAll(request, [...parts, ...sources]);
+    return linkAll(request, { objects: [...runtime, ...user], linkerFlags }, dynamic);
+  };
+  const { cacheDir, cacheLimitBytes, signal } = request;
+  const libraries = await usingObjects(cacheDir, compileAndLink, {
+    signal,
+    ...(cacheLimitBytes === undefined ? {} : { limitBytes: cacheLimitBytes }),
+  });
   return { modelFile, libraries };
 }
