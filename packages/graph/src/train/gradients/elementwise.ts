@@ -1,5 +1,5 @@
+import { unbroadcast } from '../../onnx/graph-builder.ts';
 import { attribute, floatAttribute } from '../../onnx/index.ts';
-import { unbroadcast } from '../graph-builder.ts';
 import type { BackwardView, GradientRule, GradientRules } from './rule.ts';
 
 /** Gradient by the operand at `index`, given that by its broadcast form. */

@@ -16,7 +16,7 @@ import {
 } from '../../onnx/index.ts';
 import { openSession, type Session, type Tensor } from '../../session/index.ts';
 import { FEED, feedName, next, slotsLength } from '../feeds.ts';
-import type { Loss } from '../losses.ts';
+import type { LossSpec } from '../losses/index.ts';
 import { normalizeModel } from '../normalize-model.ts';
 import { buildTrainingGraph } from '../training-graph.ts';
 import { TRAINABLE_OPS } from './registry.ts';
@@ -30,7 +30,7 @@ interface OpCase {
   /** Operands after those, which are fixed. */
   readonly fixed?: readonly TensorData[];
   readonly attributes?: Readonly<Record<string, Attribute>>;
-  readonly loss?: Loss;
+  readonly loss?: LossSpec;
   /** Added to every value, to keep away from a pole. */
   readonly shift?: number;
 }
@@ -117,6 +117,12 @@ const CASES: readonly OpCase[] = [
   { op: 'MaxPool', operands: [[2, 2, 4, 4]], attributes: window([2, 2], [2, 2], [0, 0, 0, 0]) },
   { op: 'MaxPool', title: 'odd size', operands: [[2, 2, 5, 3]], attributes: window([2, 2], [2, 2], [0, 0, 0, 0]) },
   { op: 'MaxPool', title: 'windows overlap', operands: [[2, 2, 5, 6]], attributes: window([3, 3], [2, 1], [1, 1, 1, 1]) },
+  {
+    op: 'MaxPool',
+    title: 'padding and a window that reaches over the end',
+    operands: [[2, 2, 6, 5]],
+    attributes: { ...window([2, 2], [3, 2], [1, 0, 0, 0]), ceil_mode: int(1) },
+  },
   { op: 'AveragePool', operands: [[2, 2, 4, 4]], attributes: window([2, 2], [2, 2], [0, 0, 0, 0]) },
   { op: 'AveragePool', title: 'odd size', operands: [[1, 2, 5, 3]], attributes: window([2, 2], [2, 2], [0, 0, 0, 0]) },
   {
@@ -272,6 +278,13 @@ const CASES: readonly OpCase[] = [
   { op: 'Softmax', title: 'over channels', operands: [[2, 3, 2, 2]], attributes: { axis: int(1) } },
   { op: 'LogSoftmax', operands: [[3, 5]], attributes: { axis: int(-1) } },
   { op: 'Identity', title: 'cross-entropy', operands: [[4, 5]], loss: 'cross-entropy' },
+  {
+    op: 'Identity',
+    title: 'cross-entropy with class weights',
+    operands: [[4, 3]],
+    loss: { kind: 'cross-entropy', classWeights: [1, 0.2, 3], labelSmoothing: 0.1 },
+  },
+  { op: 'Identity', title: 'identities', operands: [[4, 3]], loss: { kind: 'identity', identities: 3, scale: 2 } },
   { op: 'Softmax', title: 'taken into cross-entropy', operands: [[4, 5]], loss: 'cross-entropy' },
   { op: 'Identity', title: 'bce-with-logits', operands: [[4, 5]], loss: 'bce-with-logits' },
 ];
@@ -304,7 +317,8 @@ function modelOf(test: OpCase): Model {
     graph: { name: 'g', nodes, initializers, inputs: [], outputs: [] },
     metadata: {},
   };
-  const shape = inferShapes(bare).get('result')?.shape ?? [];
+  const types = inferShapes(bare);
+  const shape = types.get(test.loss === undefined ? 'result' : 'a0')?.shape ?? [];
   const head =
     test.loss === undefined || test.op !== 'Softmax'
       ? [...nodes, makeNode('Add', ['result', 'x'], ['y'])]
@@ -335,25 +349,21 @@ interface Differentiable {
 async function differentiate(test: OpCase): Promise<Differentiable> {
   const model = normalizeModel(modelOf(test));
   const loss = test.loss ?? 'mse';
-  const batchSize = inferShapes(modelOf(test)).get('result')?.shape[0] ?? 1;
+  const batchSize = Number(modelOf(test).graph.inputs[0]?.shape?.[0]);
   const plan = buildTrainingGraph(model, { loss, optimizer: { kind: 'sgd', momentum: 0, weightDecay: 0 }, batchSize });
   const loaded = await openSession(writeModel(plan.model));
   session = loaded;
   const count = slotsLength(plan.weights);
   const weights = new Float32Array(count);
-  for (const slot of plan.weights) weights.set((model.graph.initializers.get(slot.name) as { data: Float32Array }).data, slot.offset);
+  for (const slot of plan.weights) weights.set((plan.initializers.get(slot.name) as { data: Float32Array }).data, slot.offset);
   const random = createRandom(99);
-  const size = elementCount(plan.outputDims);
+  const { labels: wanted } = plan;
   const labels: Tensor =
-    loss === 'cross-entropy'
-      ? {
-          type: 'int64',
-          dims: [batchSize],
-          data: BigInt64Array.from({ length: batchSize }, (_, i) => BigInt(i % (plan.outputDims[1] ?? 1))),
-        }
+    wanted.type === 'int64'
+      ? { type: 'int64', dims: wanted.dims, data: BigInt64Array.from({ length: batchSize }, (_, i) => BigInt(i % (wanted.classes ?? 1))) }
       : float32Tensor(
-          plan.outputDims,
-          Float32Array.from({ length: size }, () => (loss === 'mse' ? random.normal() : random.uniform())),
+          wanted.dims,
+          Float32Array.from({ length: elementCount(wanted.dims) }, () => (loss === 'mse' ? random.normal() : random.uniform())),
         );
   const statistics = slotsLength(plan.statistics);
   const fixed: Record<string, Tensor> = {

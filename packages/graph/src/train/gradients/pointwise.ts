@@ -1,5 +1,5 @@
+import { unbroadcast } from '../../onnx/graph-builder.ts';
 import { floatAttribute } from '../../onnx/index.ts';
-import { unbroadcast } from '../graph-builder.ts';
 import type { BackwardView, GradientRule, GradientRules } from './rule.ts';
 
 /** A function of each value by itself; `slope` is its derivative, given the names of input and result. */
