@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { lowerModel } from '../lower/index.ts';
 import { type DetectedBox, meanAveragePrecision, type TruthBox } from '../metrics/index.ts';
-import { createRandom, inspectModel, type Model, readModel, writeModel } from '../onnx/index.ts';
+import { buildNetwork, createRandom, float32Tensor, inspectModel, type Model, readModel, writeModel } from '../onnx/index.ts';
 import { type Box, boxTable, nms } from '../ops/index.ts';
 import { openSession } from '../session/index.ts';
 import { createTrainer, epochBatches, learningRateAt, optimizerFrom, type Trainer } from '../train/index.ts';
@@ -64,7 +64,7 @@ async function start(model: Model): Promise<Trainer> {
   return trainer;
 }
 
-async function train(trainer: Trainer, model: Model, data: readonly Scene[], epochs: number): Promise<number> {
+async function train(trainer: Trainer, model: Model, data: readonly Scene[], epochs: number, top = 0.004): Promise<number> {
   const grid = detectionGridOf(model);
   const targets = data.map(({ boxes }) => detectionTargets(boxes, grid));
   const size = targets[0]?.length ?? 0;
@@ -78,7 +78,7 @@ async function train(trainer: Trainer, model: Model, data: readonly Scene[], epo
       });
       const lr = learningRateAt(
         { type: 'cosine', warmup_epochs: 0.5 },
-        { lr: 0.004, epochs, stepsPerEpoch: data.length / BATCH, step: trainer.step },
+        { lr: top, epochs, stepsPerEpoch: data.length / BATCH, step: trainer.step },
       );
       loss = (await trainer.trainStep({ x, y }, lr)).loss;
     }
@@ -104,15 +104,64 @@ const flatten = (data: readonly Scene[]): Float32Array => {
 const truthsOf = (data: readonly Scene[]): TruthBox[] => data.flatMap(({ boxes }, image) => boxes.map((box) => ({ ...box, image })));
 
 describe('tiny-detector', () => {
+  it('gives boxes in pixels and probabilities, as nms reads them, for any batch', async () => {
+    const model = buildDetector({ inputShape: [3, 32, 64], classes: 2, seed: 1 });
+    expect(detectionGridOf(model)).toEqual({ width: 64, height: 32, strides: [8, 16], classes: 2 });
+    const session = await openSession(writeModel(model));
+    expect(session.outputs).toEqual([{ name: 'detections', dataType: 'float32', shape: [null, 6, 40] }]);
+    const result = await session.run({ input: float32Tensor([2, 3, 32, 64], new Float32Array(2 * 3 * 32 * 64)) });
+    const output = Float32Array.from(result.detections?.data ?? [], Number);
+    // Without an input all that is left are the first biases: boxes of 4 strides around each cell.
+    const rows = Array.from({ length: 6 }, (_, row) => output[row * 40 + 9] ?? 0);
+    for (const [i, value] of [12, 12, 32, 32, 0.02, 0.02].entries()) expect(rows[i]).toBeCloseTo(value, 4);
+    const last = Array.from({ length: 4 }, (_, row) => output[row * 40 + 39] ?? 0);
+    for (const [i, value] of [56, 24, 64, 64].entries()) expect(last[i]).toBeCloseTo(value, 4);
+    await session.close();
+  });
+
+  it('has the same weights for the same seed, before and after training', async () => {
+    const data = scenes(BATCH, 0);
+    const trained = async () => {
+      const trainer = await start(detector(5));
+      await train(trainer, detector(5), data, 2);
+      return writeModel(trainer.exportModel());
+    };
+    expect(writeModel(detector(5))).toEqual(writeModel(detector(5)));
+    expect(writeModel(detector(6))).not.toEqual(writeModel(detector(5)));
+    expect(await trained()).toEqual(await trained());
+  });
+
   it('learns to find shapes in scenes that it has not seen', async () => {
     const model = detector();
     const trainer = await start(model);
     await train(trainer, model, scenes(320, 0), 10);
     const unseen = scenes(64, 10_000);
     const metrics = meanAveragePrecision(readDetections(await trainer.predict(flatten(unseen)), unseen.length), truthsOf(unseen));
-    console.log(JSON.stringify(metrics));
     expect(metrics.map50).toBeGreaterThan(0.85);
     expect(metrics.map).toBeGreaterThan(0.45);
     expect(metrics.perClass.map(({ index }) => index)).toEqual([0, 1, 2]);
+  });
+
+  it('is exported without normalizations, for native engines, and can be trained further', async () => {
+    const model = detector();
+    const data = scenes(BATCH, 0);
+    const first = await start(model);
+    await train(first, model, data, 30);
+    const exported = readModel(writeModel(first.exportModel()));
+    expect(inspectModel(exported).opCounts).not.toHaveProperty('BatchNormalization');
+    expect(lowerModel(exported)).not.toHaveProperty('unsupported');
+    expect(detectionGridOf(exported)).toEqual(detectionGridOf(model));
+    const second = await start(exported);
+    const before = await train(second, exported, data, 1, 1e-6);
+    expect(await train(second, exported, data, 30, 0.001)).toBeLessThan(before * 0.8);
+  });
+
+  it('refuses pictures that are no whole number of cells, and models that are no detectors', async () => {
+    const spec = { classes: 2, seed: 1 };
+    expect(() => buildDetector({ ...spec, inputShape: [3, 40, 64] })).toThrow(expect.objectContaining({ code: 'SHAPE_MISMATCH' }));
+    expect(() => buildDetector({ ...spec, inputShape: [3, 16, 16], classes: 20 })).toThrow(/too few/);
+    const other = buildNetwork({ layers: 'mlp', inputShape: [3, 8, 8], classes: 2, seed: 1 });
+    expect(() => detectionGridOf(other)).toThrow(expect.objectContaining({ code: 'MODEL_INVALID' }));
+    await expect(start(other)).rejects.toMatchObject({ code: 'MODEL_INVALID' });
   });
 });
