@@ -285,6 +285,7 @@ const CASES: readonly OpCase[] = [
     loss: { kind: 'cross-entropy', classWeights: [1, 0.2, 3], labelSmoothing: 0.1 },
   },
   { op: 'Identity', title: 'identities', operands: [[4, 3]], loss: { kind: 'identity', identities: 3, scale: 2 } },
+  { op: 'Identity', title: 'boxes and scores', operands: [[2, 6, 3]], loss: { kind: 'detection' } },
   { op: 'Softmax', title: 'taken into cross-entropy', operands: [[4, 5]], loss: 'cross-entropy' },
   { op: 'Identity', title: 'bce-with-logits', operands: [[4, 5]], loss: 'bce-with-logits' },
 ];
@@ -319,9 +320,11 @@ function modelOf(test: OpCase): Model {
   };
   const types = inferShapes(bare);
   const shape = types.get(test.loss === undefined ? 'result' : 'a0')?.shape ?? [];
+  // The loss of detectors reads a value of this name.
+  const output = typeof test.loss === 'object' && test.loss.kind === 'detection' ? 'raw' : 'y';
   const head =
     test.loss === undefined || test.op !== 'Softmax'
-      ? [...nodes, makeNode('Add', ['result', 'x'], ['y'])]
+      ? [...nodes, makeNode('Add', ['result', 'x'], [output])]
       : [...nodes.slice(0, -1), makeNode('Add', ['a0', 'x'], ['sum']), makeNode('Softmax', ['sum'], ['y'])];
   return {
     ...bare,
@@ -329,7 +332,7 @@ function modelOf(test: OpCase): Model {
       ...bare.graph,
       nodes: head,
       inputs: [{ name: 'x', type: 'float32', shape }],
-      outputs: [{ name: 'y', type: 'float32', shape }],
+      outputs: [{ name: head.at(-1)?.outputs[0] ?? '', type: 'float32', shape }],
     },
   };
 }
