@@ -1,8 +1,8 @@
 // `npx tsx tests/bench/train-step.ts [--threads N]`: images per second of a training step alone (forward, loss, backward, optimiser), best of ten runs of ten steps; by the clock, and by CPU time, which other work on the machine disturbs less.
 import { parseArgs } from 'node:util';
+import { buildDetector, buildEmbedding, detectionGridOf, detectionTargets } from '@selvedge/graph/networks';
 import { buildNetwork, createRandom, type Model } from '@selvedge/graph/onnx';
 import { createTrainer, type LossSpec, optimizerFrom } from '@selvedge/graph/train';
-import { buildDetector, buildEmbedding, detectionGridOf, detectionTargets } from '@selvedge/graph/networks';
 
 const { values } = parseArgs({ options: { threads: { type: 'string', default: '1' } } });
 const threads = Number(values.threads);
@@ -65,6 +65,13 @@ for (const subject of SUBJECTS) {
   }
   await trainer.close();
   const rate = (ms: number) => Math.round((1000 * STEPS * batchSize) / ms);
-  const line = { name, input: inputShape.join('x'), batchSize, threads, imagesPerSecond: rate(best.clock), imagesPerCpuSecond: rate(best.cpu) };
+  const line = {
+    name,
+    input: inputShape.join('x'),
+    batchSize,
+    threads,
+    imagesPerSecond: rate(best.clock),
+    imagesPerCpuSecond: rate(best.cpu),
+  };
   process.stdout.write(`${JSON.stringify(line)}\n`);
 }

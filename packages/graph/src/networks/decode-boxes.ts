@@ -8,7 +8,8 @@ export const DETECTOR_RAW = 'raw';
 /** Distances are kept within e^-4..e^4 strides, so that no step of training can make them infinite. */
 const LOGARITHM_LIMIT = 4;
 
-const rowsOf = (graph: GraphBuilder, value: string, from: number, to: number): string =>
+/** Rows `from` to `to` of a value [N, rows, cells]. */
+export const rowsOf = (graph: GraphBuilder, value: string, from: number, to: number): string =>
   graph.op('Slice', [value, graph.ints([from]), graph.ints([to]), graph.ints([1])]);
 
 /** Left, top, right, bottom of each cell's box from its centre, in strides: [N, 4, cells]. */

@@ -1,5 +1,5 @@
 import { AppError } from '@selvedge/contract';
-import { DETECTOR_RAW, distancesOf } from '../../networks/decode-boxes.ts';
+import { DETECTOR_RAW, distancesOf, rowsOf } from '../../networks/decode-boxes.ts';
 import { extendModel } from '../../onnx/extend-model.ts';
 import type { GraphBuilder } from '../../onnx/graph-builder.ts';
 import { inferShapes, type Model } from '../../onnx/index.ts';
@@ -20,9 +20,6 @@ function rawShape(model: Model): { rows: number; cells: number } {
   }
   return { rows, cells };
 }
-
-const rowsOf = (graph: GraphBuilder, value: string, from: number, to: number): string =>
-  graph.op('Slice', [value, graph.ints([from]), graph.ints([to]), graph.ints([1])]);
 
 const total = (graph: GraphBuilder, value: string): string => graph.sum(value, [0, 1, 2]);
 
