@@ -130,7 +130,7 @@ const kernel = z.int().min(1).max(31);
 
 /** One layer of a network written by hand. `dense` without `units` gets one unit per class. */
 export const layerSchema = z.union([
-  z.enum(['relu', 'leakyrelu', 'sigmoid', 'batchnorm', 'flatten', 'globalaveragepool', 'classifier']),
+  z.enum(['relu', 'relu6', 'leakyrelu', 'sigmoid', 'batchnorm', 'flatten', 'globalaveragepool', 'classifier']),
   z.strictObject({
     conv: z.strictObject({
       filters: z.int().min(1).max(4096),
@@ -139,6 +139,14 @@ export const layerSchema = z.union([
       /** Pixels on each side; default keeps the size at stride 1 (odd kernels). */
       pad: z.int().min(0).max(16).optional(),
       groups: z.int().min(1).max(4096).optional(),
+    }),
+  }),
+  /** A convolution of each channel by itself. */
+  z.strictObject({
+    depthwise: z.strictObject({
+      kernel,
+      stride: z.int().min(1).max(16).optional(),
+      pad: z.int().min(0).max(16).optional(),
     }),
   }),
   z.strictObject({ maxpool: kernel }),
@@ -150,8 +158,8 @@ export type Layer = z.infer<typeof layerSchema>;
 
 export const trainBlockSchema = z.strictObject({
   engine: z.literal('onnx').optional(),
-  /** A preset (`small-cnn`, the default; `mlp`) or a list of layers; `classifier` is a dense layer with one unit per class. */
-  network: z.union([z.enum(['small-cnn', 'mlp']), z.array(layerSchema).min(1).max(500)]).optional(),
+  /** A preset (`small-cnn`, the default; `mlp`; `mobilenet-tiny`) or a list of layers; `classifier` is a dense layer with one unit per class. */
+  network: z.union([z.enum(['small-cnn', 'mlp', 'mobilenet-tiny']), z.array(layerSchema).min(1).max(500)]).optional(),
   loss: z.enum(['cross-entropy', 'mse', 'bce-with-logits']).optional(),
   /** Random shift (pixels of the tensor) applied to training images, 0..8; default 0. */
   augment: z.strictObject({ shift: z.int().min(0).max(8) }).optional(),

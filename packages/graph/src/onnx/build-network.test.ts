@@ -5,12 +5,12 @@ import { codeOf } from '../testing/code-of.ts';
 import { buildNetwork } from './build-network.ts';
 import { inferShapes } from './infer-shapes.ts';
 import { inspectModel } from './inspect-model.ts';
+import type { NetworkPreset } from './presets.ts';
 import { createRandom, shuffle, xoshiro128 } from './random.ts';
 import { float32Tensor } from './tensor.ts';
 import { writeModel } from './write-model.ts';
 
-const build = (layers: readonly Layer[] | 'small-cnn' | 'mlp', seed = 0) =>
-  buildNetwork({ layers, inputShape: [3, 16, 16], classes: 5, seed });
+const build = (layers: readonly Layer[] | NetworkPreset, seed = 0) => buildNetwork({ layers, inputShape: [3, 16, 16], classes: 5, seed });
 
 const EVERY_LAYER: readonly Layer[] = [
   { conv: { filters: 4, kernel: 3 } },
@@ -18,6 +18,8 @@ const EVERY_LAYER: readonly Layer[] = [
   'leakyrelu',
   { conv: { filters: 8, kernel: 3, stride: 2, groups: 2, pad: 0 } },
   'sigmoid',
+  { depthwise: { kernel: 3 } },
+  'relu6',
   { averagepool: 2 },
   { dropout: 0.1 },
   { maxpool: 1 },
@@ -29,16 +31,19 @@ const EVERY_LAYER: readonly Layer[] = [
 ];
 
 describe('buildNetwork', () => {
-  it.each([['small-cnn'], ['mlp'], [EVERY_LAYER]] as const)('builds a model that ONNX Runtime runs: %s', async (layers) => {
-    const model = build(layers);
-    const session = await openSession(writeModel(model));
-    expect(session.inputs).toEqual([{ name: 'input', dataType: 'float32', shape: [null, 3, 16, 16] }]);
-    expect(session.outputs).toEqual([{ name: 'logits', dataType: 'float32', shape: [null, 5] }]);
-    const result = await session.run({ input: float32Tensor([2, 3, 16, 16], new Float32Array(2 * 3 * 256).fill(0.5)) });
-    expect(result.logits?.data.every((value) => Number.isFinite(Number(value)))).toBe(true);
-    expect(inferShapes(model).get('logits')?.shape).toEqual([null, 5]);
-    await session.close();
-  });
+  it.each([['small-cnn'], ['mlp'], ['mobilenet-tiny'], [EVERY_LAYER]] as const)(
+    'builds a model that ONNX Runtime runs: %s',
+    async (layers) => {
+      const model = build(layers);
+      const session = await openSession(writeModel(model));
+      expect(session.inputs).toEqual([{ name: 'input', dataType: 'float32', shape: [null, 3, 16, 16] }]);
+      expect(session.outputs).toEqual([{ name: 'logits', dataType: 'float32', shape: [null, 5] }]);
+      const result = await session.run({ input: float32Tensor([2, 3, 16, 16], new Float32Array(2 * 3 * 256).fill(0.5)) });
+      expect(result.logits?.data.every((value) => Number.isFinite(Number(value)))).toBe(true);
+      expect(inferShapes(model).get('logits')?.shape).toEqual([null, 5]);
+      await session.close();
+    },
+  );
 
   it('gives the same bytes for the same seed alone', () => {
     expect(writeModel(build('small-cnn', 7))).toEqual(writeModel(build('small-cnn', 7)));

@@ -1,8 +1,10 @@
 export { buildNetwork, IR_VERSION, type NetworkSpec, OPSET } from './build-network.ts';
+export { Chain, type ChainValue } from './chain.ts';
+export { extendModel } from './extend-model.ts';
 export { constantsOf, inferNode, inferShapes, opUnsupported, SHAPED_OPS } from './infer-shapes.ts';
 export { inspectModel, type ModelInspection } from './inspect-model.ts';
 export * from './model.ts';
-export { NETWORK_PRESETS, type NetworkPreset } from './presets.ts';
+export { checkWidth, type NetworkPreset, presetLayers, widened } from './presets.ts';
 export { createRandom, type Random, shuffle } from './random.ts';
 export { readModel } from './read-model.ts';
 export type { Shape, TensorType } from './shapes/rule.ts';

@@ -1,17 +1,18 @@
 import { AppError } from '@selvedge/contract';
+import { GraphBuilder } from '../onnx/graph-builder.ts';
 import { attribute, constantsOf, elementCount, inferShapes, type Model, type Node, opUnsupported, type TensorData } from '../onnx/index.ts';
 import { type DropoutMask, FEED, feedName, RESERVED, type Slot, slotsLength } from './feeds.ts';
 import { gradientRule, TRAINABLE_OPS } from './gradients/registry.ts';
 import type { BackwardView, ForwardView, GradientRule, NodeView, Saved } from './gradients/rule.ts';
-import { GraphBuilder } from './graph-builder.ts';
-import type { Loss } from './losses.ts';
+import { noneTrainable, weightFilter } from './trainable.ts';
 
-/** The loss works on scores; a final softmax or sigmoid is part of it and stays in the exported model only. */
-const LOSS_CONTAINS: Readonly<Record<Loss, readonly string[]>> = {
-  'cross-entropy': ['Softmax', 'LogSoftmax'],
-  'bce-with-logits': ['Sigmoid'],
-  mse: [],
-};
+export interface EmitterOptions {
+  readonly batchSize: number;
+  /** Operators at the end of the model that the loss contains: they stay in the exported model only. */
+  readonly contains: readonly string[];
+  /** Patterns for names of weights, or of the nodes that use them; default: all are trained. */
+  readonly trainable?: readonly string[] | undefined;
+}
 
 /** Emits the parts of a training step for one model. Call `forward` before `backward`. */
 export class TrainingGraphEmitter {
@@ -31,14 +32,9 @@ export class TrainingGraphEmitter {
   private readonly gradients = new Map<string, string>();
   private readonly nextStatistics = new Map<string, string>();
 
-  constructor(model: Model, loss: Loss, batchSize: number) {
+  constructor(model: Model, options: EmitterOptions) {
     this.model = model;
-    for (const [name, type] of inferShapes(model, { batch: batchSize })) {
-      if (name.startsWith(RESERVED))
-        throw new AppError('MODEL_INVALID', {
-          message: `The value "${name}" has a name that training needs for itself.`,
-          hint: `Rename values that begin with "${RESERVED}".`,
-        });
+    for (const [name, type] of inferShapes(model, { batch: options.batchSize })) {
       const sizes = type.shape.filter((size) => size !== null);
       if (sizes.length < type.shape.length)
         throw new AppError('SHAPE_MISMATCH', {
@@ -48,9 +44,9 @@ export class TrainingGraphEmitter {
       this.shapes.set(name, sizes);
     }
     this.graph = new GraphBuilder(new Set(this.shapes.keys()));
-    this.output = this.lossInput(loss);
+    this.output = this.lossInput(options.contains);
     this.nodes = this.ancestors(this.output);
-    this.findWeights();
+    this.findWeights(options.trainable);
     this.constants = constantsOf({ ...model, graph: { ...model.graph, initializers: this.fixedInitializers() } });
   }
 
@@ -123,10 +119,10 @@ export class TrainingGraphEmitter {
     return node.domain === '' ? gradientRule(node.op) : undefined;
   }
 
-  private lossInput(loss: Loss): string {
+  private lossInput(contains: readonly string[]): string {
     const output = this.model.graph.outputs[0]?.name ?? '';
     const last = this.model.graph.nodes.find((node) => node.outputs.includes(output));
-    return last && LOSS_CONTAINS[loss].includes(last.op) ? (last.inputs[0] ?? output) : output;
+    return last && contains.includes(last.op) ? (last.inputs[0] ?? output) : output;
   }
 
   /** The nodes that `value` is made from, in their order. */
@@ -141,12 +137,20 @@ export class TrainingGraphEmitter {
     return kept;
   }
 
-  private findWeights(): void {
+  private findWeights(patterns: readonly string[] | undefined): void {
+    const trains = weightFilter(patterns);
+    const passedOver: string[] = [];
     for (const node of this.nodes) {
-      for (const index of this.ruleOf(node)?.weights ?? []) this.declareWeight(node.inputs[index] ?? '');
+      for (const index of this.ruleOf(node)?.weights ?? []) {
+        const name = node.inputs[index] ?? '';
+        // What the loss itself learns is not part of the model that the patterns speak of.
+        if (name.startsWith(RESERVED) || trains([name, node.name])) this.declareWeight(name);
+        else if (this.model.graph.initializers.has(name)) passedOver.push(name);
+      }
       if (!node.inputs.some((name) => this.active.has(name))) continue;
       for (const output of node.outputs) this.active.add(output);
     }
+    if (patterns && !this.weights.some(({ name }) => !name.startsWith(RESERVED))) throw noneTrainable(patterns, passedOver);
     if (this.weights.length === 0) throw new AppError('MODEL_INVALID', { message: 'The model has no weights that could be trained.' });
   }
 
@@ -177,6 +181,7 @@ export class TrainingGraphEmitter {
       input: (index) => node.inputs[index] || unsupported(`its input ${index} is missing`),
       shape: (name) => this.shapeOf(name),
       constant: (index) => this.constants.get(node.inputs[index] ?? ''),
+      needs: (index) => this.active.has(node.inputs[index] ?? ''),
       unsupported,
     };
   }
@@ -198,6 +203,6 @@ export class TrainingGraphEmitter {
   }
 
   private backwardView(node: Node, gradient: string): BackwardView {
-    return { ...this.view(node), gradient, saved: this.saved.get(node) ?? {}, needs: (index) => this.active.has(node.inputs[index] ?? '') };
+    return { ...this.view(node), gradient, saved: this.saved.get(node) ?? {} };
   }
 }

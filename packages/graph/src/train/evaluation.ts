@@ -1,7 +1,7 @@
 import { AppError } from '@selvedge/contract';
 import { elementCount } from '../onnx/index.ts';
 import type { Tensor } from '../session/index.ts';
-import type { Loss } from './losses.ts';
+import type { LabelsInfo, LossKind } from './losses/index.ts';
 
 /** Class indices for cross-entropy; for the other losses the wanted outputs, one sample after the other. */
 export type Labels = Int32Array | BigInt64Array | Float32Array;
@@ -21,19 +21,18 @@ function checkClasses(labels: ArrayLike<number | bigint>, classes: number): void
 }
 
 /** The labels of one batch as the training graph takes them. */
-export function labelsTensor(loss: Loss, labels: Labels, outputDims: readonly number[]): Tensor {
-  const [batch = 0, classes = 0] = outputDims;
-  const wanted = loss === 'cross-entropy' ? batch : elementCount(outputDims);
+export function labelsTensor(kind: LossKind, labels: Labels, { type, dims, classes = 0 }: LabelsInfo): Tensor {
+  const wanted = elementCount(dims);
   const integers = !(labels instanceof Float32Array);
-  if (labels.length !== wanted || integers !== (loss === 'cross-entropy')) {
-    const kind = loss === 'cross-entropy' ? 'class indices (Int32Array or BigInt64Array)' : 'values (Float32Array)';
+  if (labels.length !== wanted || integers !== (type === 'int64')) {
+    const what = type === 'int64' ? 'class indices (Int32Array or BigInt64Array)' : 'values (Float32Array)';
     throw new AppError('SHAPE_MISMATCH', {
-      message: `${loss} takes ${wanted} ${kind} a step, but was given ${labels.length} in a ${labels.constructor.name}.`,
+      message: `${kind} takes ${wanted} ${what} a step, but was given ${labels.length} in a ${labels.constructor.name}.`,
     });
   }
-  if (!integers) return { type: 'float32', dims: outputDims, data: labels };
+  if (!integers) return { type: 'float32', dims, data: labels };
   checkClasses(labels, classes);
-  return { type: 'int64', dims: [batch], data: labels instanceof BigInt64Array ? labels : BigInt64Array.from(labels, BigInt) };
+  return { type: 'int64', dims, data: labels instanceof BigInt64Array ? labels : BigInt64Array.from(labels, BigInt) };
 }
 
 interface RowResult {
@@ -72,7 +71,13 @@ function evaluateClasses(outputs: Float32Array, labels: Labels, count: number, p
  *
  * @param head - the operator that makes the outputs: a Softmax or Sigmoid there is not applied again.
  */
-export function evaluateOutputs(loss: Loss, outputs: Float32Array, labels: Labels, count: number, head: string): Evaluation {
+export function evaluateOutputs(loss: LossKind, outputs: Float32Array, labels: Labels, count: number, head: string): Evaluation {
+  if (loss === 'detection' || loss === 'identity') {
+    throw new AppError('INPUT_INVALID', {
+      message: `The loss ${loss} is not one of the model's outputs alone.`,
+      hint: 'Measure what `predict` gives with the metrics of the task.',
+    });
+  }
   const wanted = loss === 'cross-entropy' ? count : outputs.length;
   if (count < 1 || labels.length !== wanted)
     throw new AppError('SHAPE_MISMATCH', { message: `${count} samples need ${wanted} labels, but there are ${labels.length}.` });

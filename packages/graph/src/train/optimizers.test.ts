@@ -1,8 +1,8 @@
 import { afterEach, describe, expect, it } from 'vitest';
+import { GraphBuilder } from '../onnx/graph-builder.ts';
 import { attribute, createRandom, float32Tensor, IR_VERSION, inferShapes, type Model, makeNode, OPSET, writeModel } from '../onnx/index.ts';
 import { openSession, type Session, type Tensor } from '../session/index.ts';
 import { feedName, next } from './feeds.ts';
-import { GraphBuilder } from './graph-builder.ts';
 import { emitOptimizer, type OptimizerSpec, optimizerFrom, optimizerState, stepScalars } from './optimizers.ts';
 
 const LENGTH = 6;

@@ -1,6 +1,6 @@
 import type { Hyperparams } from '@selvedge/contract';
+import type { GraphBuilder } from '../onnx/graph-builder.ts';
 import { feedName } from './feeds.ts';
-import type { GraphBuilder } from './graph-builder.ts';
 
 /**
  * How weights follow their gradients. Weight decay reaches every weight, biases included: added to the gradient for sgd

@@ -150,7 +150,7 @@ describe('training', () => {
     expect(Number(initializers.get('var1')?.data[0])).toBeCloseTo(0.9 + 0.1 * variance, 5);
   });
 
-  it('stops with the step when the loss is no longer finite, and keeps the weights', async () => {
+  it('stops with step, batch and samples when the loss is no longer finite, and keeps the weights', async () => {
     const trainer = await start({ model: network(['flatten', 'classifier']) });
     const batch = gather(
       quarters(16, 1),
@@ -158,8 +158,11 @@ describe('training', () => {
     );
     await trainer.trainStep(batch, 0.01);
     const before = trainer.exportState();
-    const poisoned = { ...batch, x: batch.x.with(3, Number.NaN) };
-    await expect(trainer.trainStep(poisoned, 0.01)).rejects.toMatchObject({ code: 'TRAINING_DIVERGED', details: { data: { step: 1 } } });
+    const poisoned = { ...batch, x: batch.x.with(3, Number.NaN).with(5 * PIXELS, Number.POSITIVE_INFINITY), index: 7 };
+    await expect(trainer.trainStep(poisoned, 0.01)).rejects.toMatchObject({
+      code: 'TRAINING_DIVERGED',
+      details: { data: { step: 1, batch: 7, samples: [0, 5] }, message: expect.stringContaining('batch 7') },
+    });
     expect(trainer.exportState()).toEqual(before);
   });
 

@@ -5,7 +5,7 @@ import { foldBatchNormalization, removeDropout } from '../transform/index.ts';
 import { decodeCheckpoint, encodeCheckpoint } from './checkpoint.ts';
 import { type Evaluation, evaluateOutputs, type Labels, labelsTensor } from './evaluation.ts';
 import { type DropoutMask, FEED, feedName, next, type Slot, slotsLength } from './feeds.ts';
-import type { Loss } from './losses.ts';
+import { type LossSpec, lossKind } from './losses/index.ts';
 import { normalizeModel } from './normalize-model.ts';
 import { type OptimizerSpec, optimizerState, stepScalars } from './optimizers.ts';
 import { buildTrainingGraph, type TrainingGraph } from './training-graph.ts';
@@ -13,10 +13,17 @@ import { buildTrainingGraph, type TrainingGraph } from './training-graph.ts';
 export interface TrainerOptions {
   /** One float32 input [N, ...]; the first output is trained. Its initializers are the starting weights. */
   readonly model: Model;
-  readonly loss: Loss;
+  readonly loss: LossSpec;
   readonly optimizer: OptimizerSpec;
   /** Samples in every step. */
   readonly batchSize: number;
+  /**
+   * Patterns (`*`: any characters, `?`: one) for the names of weights, or of the nodes that use them: only those are trained.
+   * A normalization of which nothing is trained works as in use. Default: all weights are trained.
+   */
+  readonly trainable?: readonly string[];
+  /** The gradient by all weights together is not longer than this; above 0. Default: no bound. */
+  readonly clipNorm?: number;
   /** Seeds dropout; default 0. */
   readonly seed?: number;
   /** Threads of ONNX Runtime; default 1. */
@@ -27,6 +34,8 @@ export interface Batch {
   /** Samples one after the other. */
   readonly x: Float32Array;
   readonly y: Labels;
+  /** Number of the batch in its epoch, from 0, for the error of a loss that is not finite. */
+  readonly index?: number;
 }
 
 /** One vector and the memory for its successor: a step reads one and writes the other, then they change places. */
@@ -57,7 +66,7 @@ export class Trainer {
     this.source = source;
     this.plan = plan;
     this.session = session;
-    this.vectors = firstVectors(options.optimizer, source, plan);
+    this.vectors = firstVectors(options.optimizer, plan);
     this.masks = plan.masks.map((spec) => ({ spec, tensor: vectorTensor(spec.dims, elementCount(spec.dims)) }));
   }
 
@@ -69,11 +78,12 @@ export class Trainer {
   /**
    * Changes the weights once.
    *
-   * @param batch - exactly `batchSize` samples; labels are class indices for cross-entropy, else values of the output's size.
+   * @param batch - exactly `batchSize` samples; labels are class indices (cross-entropy, identity), targets (detection), else values of
+   *   the output's size.
    * @param lr - learning rate of this step.
    * @returns the mean loss of the batch, before the change.
-   * @throws AppError TRAINING_DIVERGED (data.step) when the loss is not finite; the weights stay as they were.
-   *   SHAPE_MISMATCH or INPUT_INVALID when the batch does not fit the model.
+   * @throws AppError TRAINING_DIVERGED (data: step, batch where it was given, samples with values that are not finite) when
+   *   the loss is not finite; the weights stay as they were. SHAPE_MISMATCH or INPUT_INVALID when the batch does not fit the model.
    */
   async trainStep(batch: Batch, lr: number): Promise<{ loss: number }> {
     const { dims } = this.plan.input;
@@ -84,7 +94,7 @@ export class Trainer {
     }
     const feeds: Record<string, Tensor> = {
       [this.plan.input.name]: { type: 'float32', dims, data: batch.x },
-      [FEED.labels]: labelsTensor(this.options.loss, batch.y, this.plan.outputDims),
+      [FEED.labels]: labelsTensor(lossKind(this.options.loss), batch.y, this.plan.labels),
     };
     const into: Record<string, Tensor> = {};
     for (const vector of this.vectors) {
@@ -98,13 +108,7 @@ export class Trainer {
       feeds[spec.name] = tensor;
     }
     const loss = Number((await this.session.run(feeds, into)).loss?.data[0]);
-    if (!Number.isFinite(loss)) {
-      throw new AppError('TRAINING_DIVERGED', {
-        message: `The loss is ${loss} at step ${this.stepsDone} (learning rate ${lr}).`,
-        hint: 'Lower the learning rate, or check the data for values that are not finite.',
-        data: { step: this.stepsDone },
-      });
-    }
+    if (!Number.isFinite(loss)) throw this.diverged(loss, batch, lr);
     for (const vector of this.vectors) [vector.current, vector.spare] = [vector.spare, vector.current];
     this.stepsDone += 1;
     this.revision += 1;
@@ -138,11 +142,19 @@ export class Trainer {
    * Measures the model as it would be exported now.
    *
    * @param data - any number of samples, at least one.
-   * @returns the mean loss, and the share of samples whose largest output is that of their label (cross-entropy only).
+   * @returns the mean loss, without class weights and smoothing, and the share of samples whose largest output is that of
+   *   their label (cross-entropy only).
+   * @throws AppError INPUT_INVALID for the losses detection and identity, which `predict` and the metrics of their task measure.
    */
   async evaluate(data: Batch): Promise<Evaluation> {
     const outputs = await this.predict(data.x);
-    return evaluateOutputs(this.options.loss, outputs, data.y, data.x.length / elementCount(this.plan.input.dims.slice(1)), this.headOp());
+    return evaluateOutputs(
+      lossKind(this.options.loss),
+      outputs,
+      data.y,
+      data.x.length / elementCount(this.plan.input.dims.slice(1)),
+      this.headOp(),
+    );
   }
 
   /** The model with its weights as they are now: without dropout, normalization folded in where possible, open batch. */
@@ -185,9 +197,24 @@ export class Trainer {
   }
 
   private layout(): string {
-    const { optimizer, loss, batchSize, seed = 0 } = this.options;
+    const { optimizer, loss, batchSize, seed = 0, trainable, clipNorm } = this.options;
     const shapes = [...this.plan.weights, ...this.plan.statistics].map(({ name, dims }) => [name, dims]);
-    return JSON.stringify({ optimizer, loss, batchSize, seed, shapes });
+    return JSON.stringify({ optimizer, loss, batchSize, seed, trainable, clipNorm, shapes });
+  }
+
+  private diverged(loss: number, { x, index }: Batch, lr: number): AppError {
+    const size = x.length / this.options.batchSize;
+    const samples = new Set<number>();
+    for (const [i, value] of x.entries()) if (!Number.isFinite(value)) samples.add(Math.floor(i / size));
+    const where = index === undefined ? `step ${this.stepsDone}` : `step ${this.stepsDone}, batch ${index} of its epoch`;
+    return new AppError('TRAINING_DIVERGED', {
+      message: `The loss is ${loss} at ${where} (learning rate ${lr}).`,
+      hint:
+        samples.size > 0
+          ? `Samples ${[...samples].join(', ')} of the batch have values that are not finite: repair or remove them.`
+          : 'Lower the learning rate, or bound the gradient.',
+      data: { step: this.stepsDone, ...(index === undefined ? {} : { batch: index }), samples: [...samples] },
+    });
   }
 
   /** The operator that makes the first output: the loss may contain it (see `evaluateOutputs`). */
@@ -221,12 +248,12 @@ function vectorTensor(dims: readonly number[], length: number): Extract<Tensor, 
   return { type: 'float32', dims, data: new Float32Array(length) };
 }
 
-function firstVectors(optimizer: OptimizerSpec, source: Model, plan: TrainingGraph): Vector[] {
+function firstVectors(optimizer: OptimizerSpec, plan: TrainingGraph): Vector[] {
   const make = (name: string, slots: readonly Slot[], filled: boolean): Vector => {
     const count = slotsLength(slots);
     const current = vectorTensor([count], count);
     for (const slot of filled ? slots : []) {
-      const tensor = source.graph.initializers.get(slot.name);
+      const tensor = plan.initializers.get(slot.name);
       if (tensor?.type === 'float32') current.data.set(tensor.data, slot.offset);
     }
     return { name, current, spare: vectorTensor([count], count) };
@@ -252,11 +279,15 @@ function concatenate(parts: readonly Float32Array[]): Float32Array {
  * Prepares the training of a model: differentiates it and loads the resulting graph.
  *
  * @throws AppError OP_UNSUPPORTED naming the node, its operator and those that can be trained; SHAPE_MISMATCH when
- *   shapes do not fit; MODEL_INVALID when there is nothing to train; INPUT_INVALID for an impossible batch size.
+ *   shapes do not fit; MODEL_INVALID when there is nothing to train; INPUT_INVALID for an impossible batch size, bound or loss parameter, or when
+ *   no weight matches `trainable`.
  */
 export async function createTrainer(options: TrainerOptions): Promise<Trainer> {
   if (!Number.isSafeInteger(options.batchSize) || options.batchSize < 1) {
     throw new AppError('INPUT_INVALID', { message: `The batch size must be a whole number from 1, not ${options.batchSize}.` });
+  }
+  if (options.clipNorm !== undefined && !(options.clipNorm > 0)) {
+    throw new AppError('INPUT_INVALID', { message: `The bound of the gradient must be above 0, not ${options.clipNorm}.` });
   }
   const source = normalizeModel(options.model);
   const plan = buildTrainingGraph(source, options);

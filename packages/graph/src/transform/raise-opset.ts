@@ -124,8 +124,11 @@ const batchNormalization: Rule = (node, rewrite) => {
   return [{ ...node, attributes: without(node, 'spatial') }];
 };
 
-const dropout: Rule = (node, rewrite) =>
-  rewrite.opset >= 12 ? [node] : [{ ...node, inputs: node.inputs.slice(0, 1), attributes: without(node, 'ratio') }];
+const dropout: Rule = (node, rewrite) => {
+  if (rewrite.opset >= 12) return [node];
+  const ratio = rewrite.constant(node, 'ratio', float32Tensor([], Float32Array.of(floatAttribute(node, 'ratio', 0.5))));
+  return [{ ...node, inputs: [node.inputs[0] ?? '', ratio], attributes: without(node, 'ratio') }];
+};
 
 const RULES: Readonly<Record<string, Rule>> = {
   Squeeze: listToInput('axes'),

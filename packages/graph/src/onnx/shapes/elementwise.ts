@@ -82,6 +82,7 @@ export const ELEMENTWISE_SHAPES: ShapeRules = {
   Exp: same,
   Log: same,
   Sqrt: same,
+  Softplus: same,
   Abs: same,
   Neg: same,
   Floor: same,

@@ -1,5 +1,5 @@
-import { floatAttribute } from '../../onnx/index.ts';
-import { unbroadcast } from '../graph-builder.ts';
+import { unbroadcast } from '../../onnx/graph-builder.ts';
+import { attribute, floatAttribute } from '../../onnx/index.ts';
 import type { BackwardView, GradientRule, GradientRules } from './rule.ts';
 
 /** Gradient by the operand at `index`, given that by its broadcast form. */
@@ -69,12 +69,10 @@ const tanh: GradientRule = {
 
 const clip: GradientRule = {
   weights: [],
+  // What clipping left as it was has slope 1.
   backward: ({ graph, node, gradient, input }) => {
-    const [, low = '', high = ''] = node.inputs;
-    let result = gradient;
-    if (low !== '') result = graph.op('Mul', [result, graph.mask('Greater', input(0), low)]);
-    if (high !== '') result = graph.op('Mul', [result, graph.mask('Less', input(0), high)]);
-    return [result];
+    const kept = graph.op('Equal', [input(0), node.outputs[0] ?? '']);
+    return [graph.op('Mul', [gradient, graph.op('Cast', [kept], { to: attribute.int(1) })])];
   },
 };
 

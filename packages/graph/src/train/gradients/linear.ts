@@ -1,5 +1,5 @@
+import { unbroadcast } from '../../onnx/graph-builder.ts';
 import { attribute, floatAttribute, intAttribute } from '../../onnx/index.ts';
-import { unbroadcast } from '../graph-builder.ts';
 import type { BackwardView, GradientRule, GradientRules } from './rule.ts';
 
 /** alpha * a' b', each transposed when asked. */

@@ -2,6 +2,7 @@ import { CONVOLUTION_GRADIENTS } from './convolution.ts';
 import { ELEMENTWISE_GRADIENTS } from './elementwise.ts';
 import { LAYOUT_GRADIENTS } from './layout.ts';
 import { LINEAR_GRADIENTS } from './linear.ts';
+import { POINTWISE_GRADIENTS } from './pointwise.ts';
 import { POOLING_GRADIENTS } from './pooling.ts';
 import { REGULARIZATION_GRADIENTS } from './regularization.ts';
 import type { GradientRule, GradientRules } from './rule.ts';
@@ -12,6 +13,7 @@ const RULES: GradientRules = {
   ...POOLING_GRADIENTS,
   ...LINEAR_GRADIENTS,
   ...ELEMENTWISE_GRADIENTS,
+  ...POINTWISE_GRADIENTS,
   ...LAYOUT_GRADIENTS,
   ...REGULARIZATION_GRADIENTS,
   ...SOFTMAX_GRADIENTS,

@@ -1,5 +1,5 @@
+import type { GraphBuilder } from '../../onnx/graph-builder.ts';
 import type { Node, TensorData } from '../../onnx/index.ts';
-import type { GraphBuilder } from '../graph-builder.ts';
 
 /** What a rule may ask about the node that it differentiates. Names are those of values in the training graph. */
 export interface NodeView {
@@ -11,6 +11,8 @@ export interface NodeView {
   readonly shape: (value: string) => readonly number[];
   /** The value of the input at `index` where it is fixed (an initializer that is not trained, or a Constant). */
   readonly constant: (index: number) => TensorData | undefined;
+  /** Whether anyone needs the gradient by this input: it is a weight that is trained, or depends on one. */
+  readonly needs: (index: number) => boolean;
   /** Throws OP_UNSUPPORTED with the node. */
   readonly unsupported: (why: string) => never;
 }
@@ -28,8 +30,6 @@ export interface BackwardView extends NodeView {
   readonly gradient: string;
   /** What `forward` returned. */
   readonly saved: Saved;
-  /** Whether anyone needs the gradient by this input. */
-  readonly needs: (index: number) => boolean;
 }
 
 /** Values of the forward pass that the backward pass uses again. */

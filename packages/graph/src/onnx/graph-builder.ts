@@ -1,4 +1,5 @@
-import { type Attributes, attribute, float32Tensor, int64Tensor, makeNode, type Node, type TensorData } from '../onnx/index.ts';
+import { type Attributes, attribute, makeNode, type Node, type TensorData } from './model.ts';
+import { float32Tensor, int64Tensor } from './tensor.ts';
 
 /** Grows a graph node by node and names the values in between. */
 export class GraphBuilder {

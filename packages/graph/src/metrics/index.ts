@@ -1,0 +1,17 @@
+export {
+  type ClassificationInput,
+  type ClassificationMetrics,
+  type ClassScores,
+  calibrationError,
+  classificationMetrics,
+  rocAuc,
+} from './classification.ts';
+export {
+  type AveragePrecision,
+  type DetectedBox,
+  type DetectionMetrics,
+  intersectionOverUnion,
+  meanAveragePrecision,
+  type TruthBox,
+} from './detection.ts';
+export { type Gallery, type RetrievalMetrics, retrievalMetrics } from './retrieval.ts';
