@@ -14,7 +14,6 @@ import {
 } from '@selvedge/contract';
 import type { FastifyInstance } from 'fastify';
 import * as z from 'zod';
-import { TOOL_STEPS } from '../domain/run-plan.ts';
 import { type Handler, implementRoute } from './implement.ts';
 import { causeOf } from './routes/run-routes.ts';
 import type { ApiServices } from './services.ts';
@@ -200,9 +199,12 @@ export function pipelineHandlers(services: ApiServices): PipelineHandlers {
     },
     listPipelineArtifacts: async ({ params }) => {
       const all = await runsOf(params.name);
-      const names = new Set(all.flatMap((run) => run.status.steps.flatMap(({ artifact }) => (artifact === null ? [] : [artifact]))));
-      const lists = await Promise.all(TOOL_STEPS.map((tool) => (modules.whyDown(tool) === undefined ? tools.listArtifacts(tool) : [])));
-      const items = lists.flat().filter((artifact) => names.has(artifact.name));
+      const wanted = new Map<string, Set<string>>();
+      for (const { name, tool = name, artifact } of all.flatMap((run) => run.status.steps))
+        if (artifact !== null) wanted.set(tool, (wanted.get(tool) ?? new Set()).add(artifact));
+      const listed = async (tool: string, names: ReadonlySet<string>) =>
+        modules.whyDown(tool) === undefined ? (await tools.listArtifacts(tool)).filter((artifact) => names.has(artifact.name)) : [];
+      const items = (await Promise.all([...wanted].map(([tool, names]) => listed(tool, names)))).flat();
       return { items: items.map((artifact) => ({ ...artifact, url: `/containers/${artifact.tool}${artifact.url}` })) };
     },
   };
