@@ -61,7 +61,7 @@ export function roundsOf(sweep: SweepSpec, epochs: number): { epochs: number; ru
   const { factor = DEFAULT_FACTOR, minEpochs = 1, runs = 1 } = sweep;
   const rounds: { epochs: number; runs: number }[] = [];
   let first = 0; // how often both runs and epochs can be divided
-  while (Math.floor(runs / factor ** (first + 1)) >= 1 && Math.round(epochs / factor ** (first + 1)) >= Math.max(1, minEpochs)) first += 1;
+  while (Math.floor(runs / factor ** (first + 1)) >= 1 && Math.floor(epochs / factor ** (first + 1)) >= Math.max(1, minEpochs)) first += 1;
   for (let round = 0; round <= first; round += 1)
     rounds.push({ epochs: Math.round(epochs / factor ** (first - round)), runs: Math.floor(runs / factor ** round) });
   return rounds;

@@ -1,4 +1,4 @@
-import { AppError, type Pipeline, type PipelineSpec, type Run, type RunCause, type RunSpec } from '@selvedge/contract';
+import { AppError, type Pipeline, type PipelineSpec, type Run, type RunCause, type RunSpec, type RunStep } from '@selvedge/contract';
 import { SerialRunner } from '@selvedge/runtime';
 import { ACTIVE_LABEL, LAST_NUMBER_ANNOTATION } from '../domain/run-markers.ts';
 import { checkRunnable } from '../domain/run-requests.ts';
@@ -97,7 +97,10 @@ export class RunService {
       return this.#create(pipeline, number, {
         labels: {},
         spec: { pipelineGeneration, pipelineSpec, dataset, cause, fresh: [...anew], rerunOf: { run: name, from: from ?? null } },
-        begin: (status) => ({ ...status, steps: status.steps.map((step) => (anew.has(step.name) ? step : takenOver(step, run))) }),
+        begin: (status) => ({
+          ...status,
+          steps: status.steps.map((step) => (anew.has(step.name) ? step : takenOver(step, run, this.#options.clock().toISOString()))),
+        }),
       });
     });
   }
@@ -162,11 +165,11 @@ function withoutSweep({ sweep: _, ...spec }: PipelineSpec): PipelineSpec {
 }
 
 /** A step as another run has completed it; one that it has not is done as usual. */
-function takenOver(step: Run['status']['steps'][number], { metadata, status }: Run): Run['status']['steps'][number] {
+function takenOver(step: RunStep, { metadata, status }: Run, nowIso: string): RunStep {
   const before = status.steps.find((known) => known.name === step.name);
   if (before?.state !== 'completed' || before.artifact === null) return step;
   const from = before.cachedFrom ?? `${metadata.name}.${before.name}`;
-  return { ...before, cachedFrom: from, message: `cached from ${from}` };
+  return { ...before, startedAt: nowIso, finishedAt: nowIso, cachedFrom: from, message: `cached from ${from}` };
 }
 
 export function runNotFound(name: string): AppError {
