@@ -49,6 +49,8 @@ export const runStepSchema = z.object({
   /** 0..1 as far as the tool tells. */
   progress: z.number().min(0).max(1),
   message: z.string(),
+  /** The address of the server that is inside the request made to the tool; absent in runs of before it was kept per step. */
+  origin: z.string().optional(),
   /** Which try this is, from 1; absent while the first has not failed. */
   try: z.int().min(1).optional(),
   /** The next try begins then. */

@@ -57,6 +57,8 @@ interface StatusContext {
   nowIso: string;
   /** Name of the artifact that is asked for in a step. */
   artifactOf: (step: RunStep) => string;
+  /** The server's address that is inside requests made now. */
+  origin: string;
 }
 
 function apply(status: RunStatus, action: RunAction, context: StatusContext): RunStatus {
@@ -69,7 +71,9 @@ function apply(status: RunStatus, action: RunAction, context: StatusContext): Ru
     }
     case 'request': {
       const step = status.steps.find((known) => known.name === action.step);
-      return step === undefined ? status : changeStep(status, step.name, { artifact: context.artifactOf(step), cachedFrom: null });
+      return step === undefined
+        ? status
+        : changeStep(status, step.name, { artifact: context.artifactOf(step), origin: context.origin, cachedFrom: null });
     }
     case 'finish':
       return finish(status, action, context.nowIso);

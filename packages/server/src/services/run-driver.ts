@@ -132,23 +132,17 @@ export class RunDriver {
    * asked for anew.
    */
   async #dropUnreachable(run: Run, open: readonly GraphStep[], observed: Observations): Promise<boolean> {
-    const origin = run.metadata.annotations[ORIGIN_ANNOTATION];
-    if (origin === undefined || origin === this.#options.origin()) return false;
     let dropped = false;
     for (const step of open) {
       const seen = observed[step.id];
-      if (seen?.kind !== 'present' || seen.status.status === 'completed' || seen.status.status === 'cancelled') continue;
+      const stored = run.status.steps.find((known) => known.name === step.id);
+      const origin = stored?.origin ?? run.metadata.annotations[ORIGIN_ANNOTATION];
+      if (origin === undefined || origin === this.#options.origin() || seen?.kind !== 'present') continue;
+      if (seen.status.status === 'completed' || seen.status.status === 'cancelled') continue;
       await this.#options.tools.removeArtifact(step.tool, this.#artifactIn(run, step));
       dropped = true;
     }
-    if (dropped) await this.#saveOrigin();
     return dropped;
-  }
-
-  async #saveOrigin(): Promise<void> {
-    await this.#options.store.update('Run', this.#name, (current) =>
-      draftOf(current, { annotations: { ...current.metadata.annotations, [ORIGIN_ANNOTATION]: this.#options.origin() } }),
-    );
   }
 
   async #copyMetrics(
@@ -181,7 +175,8 @@ export class RunDriver {
   }
 
   async #write(run: Run, actions: readonly RunAction[], extra: Extra): Promise<Run> {
-    const context = { nowIso: this.#options.clock().toISOString(), artifactOf: (step: RunStep) => this.#nameToAsk(run, step) };
+    const { clock, origin } = this.#options;
+    const context = { nowIso: clock().toISOString(), origin: origin(), artifactOf: (step: RunStep) => this.#nameToAsk(run, step) };
     const { metrics = {}, ...others } = extra;
     const updated = await this.#options.store.update('Run', this.#name, (current) => {
       const status = applyToStatus(current.status, actions, context);
@@ -214,7 +209,6 @@ export class RunDriver {
     if (step === undefined) return;
     switch (action.type) {
       case 'request':
-        await this.#saveOrigin();
         log.info('step requested', { run: this.#name, step: step.id });
         return tools.createArtifact(step.tool, await this.#requestOf(run, graph, step));
       case 'reuse': {

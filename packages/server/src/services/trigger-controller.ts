@@ -54,7 +54,8 @@ export class TriggerController {
     });
     try {
       for (let tick = 0; !signal.aborted; tick += 1) {
-        if (tick % TICKS_PER_SCAN === 0) await this.#scan();
+        if (tick % TICKS_PER_SCAN === 0)
+          await this.#scan().catch((error: unknown) => this.#options.log.error('triggers could not be listed', describeError(error)));
         await this.#tick();
         await sleep(TICK_MS, signal).catch(() => undefined); // aborted: the loop ends by its condition
       }
@@ -69,13 +70,14 @@ export class TriggerController {
   }
 
   async #scan(): Promise<void> {
+    const remembered = await this.#options.store.listTriggers(); // before the pipelines, or a new one's would seem left over
     this.#pipelines = new Map();
     for (let after: string | null | undefined; after !== null; ) {
       const page = await this.#options.store.list('Pipeline', after === undefined ? {} : { after });
       for (const pipeline of page.items) this.#keep(pipeline);
       after = page.next;
     }
-    for (const { pipeline, trigger } of await this.#options.store.listTriggers()) {
+    for (const { pipeline, trigger } of remembered) {
       const known = namedTriggers(this.#pipelines.get(pipeline)?.spec.triggers).some(({ name }) => name === trigger);
       if (!known) await this.#options.store.deleteTrigger(pipeline, trigger);
     }

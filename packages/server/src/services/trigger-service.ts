@@ -85,6 +85,7 @@ export class TriggerService {
     if (triggerKindOf(found.spec) !== 'webhook')
       throw new AppError('CONFLICT', { message: `Trigger "${trigger}" of pipeline "${pipeline}" is no webhook and needs no secret.` });
     const secret = randomBytes(32).toString('base64url');
+    await this.#options.store.updateTriggerState(pipeline, trigger, (state) => state); // by which it is found when the trigger is gone
     await this.#options.store.saveTriggerSecret(pipeline, trigger, secret);
     return secret;
   }

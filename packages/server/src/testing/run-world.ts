@@ -7,7 +7,7 @@ import { isFinishedPhase } from '../domain/run-view.ts';
 import { type GraphStep, makesArtifact, stepGraphOf } from '../domain/step-graph.ts';
 
 export const NOW = '2026-01-02T03:04:05.000Z';
-export const context = { nowIso: NOW, artifactOf: (step: RunStep) => ownArtifact('run', step) };
+export const context = { nowIso: NOW, artifactOf: (step: RunStep) => ownArtifact('run', step), origin: 'http://server' };
 
 export const PIPELINE: PipelineSpec = {
   dataset: { name: 'data', path: { train: 'train', test: 'test' } },
