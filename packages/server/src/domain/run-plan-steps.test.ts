@@ -82,7 +82,7 @@ describe('a pipeline with steps', () => {
     const spec = steps([
       { id: 'check', tool: 'one' },
       { id: 'good', tool: 'two', when: 'steps.check.metrics.accuracy >= 0.9' },
-      { id: 'bad', tool: 'two', when: '${{ steps.check.metrics.accuracy }} < 0.9' },
+      { id: 'bad', tool: 'two', when: `\${{ steps.check.metrics.accuracy }} < 0.9` },
       { id: 'last', tool: 'three', needs: ['bad'] },
     ]);
     const world = new World(spec);

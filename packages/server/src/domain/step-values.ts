@@ -64,7 +64,7 @@ function substituteText(text: string, known: KnownValues, path: string): Looked 
 }
 
 /** A value of parameters with its references replaced; the failure names the path of the one that cannot be. */
-export function substitute(value: unknown, known: KnownValues, path = 'parameters'): Looked {
+function substitute(value: unknown, known: KnownValues, path = 'parameters'): Looked {
   if (typeof value === 'string') return substituteText(value, known, path);
   if (Array.isArray(value)) {
     const items: unknown[] = [];
