@@ -60,6 +60,12 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./commands/run.ts')).registerRun,
   },
   {
+    name: 'trigger',
+    group: WORK,
+    summary: 'look at and fire what starts runs by itself',
+    load: async () => (await import('./commands/trigger.ts')).registerTrigger,
+  },
+  {
     name: 'model',
     group: WORK,
     summary: 'look at and download models',

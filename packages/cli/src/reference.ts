@@ -16,6 +16,7 @@ import { registerPipeline } from './commands/pipeline.ts';
 import { registerRun } from './commands/run.ts';
 import { registerStatus } from './commands/status.ts';
 import { registerTarget } from './commands/target.ts';
+import { registerTrigger } from './commands/trigger.ts';
 import { registerUp } from './commands/up.ts';
 import { registerVersion } from './commands/version.ts';
 import type { Io, OutputStream } from './io.ts';
@@ -30,6 +31,7 @@ const REGISTER: Readonly<Record<string, Register>> = {
   dataset: registerDataset,
   pipeline: registerPipeline,
   run: registerRun,
+  trigger: registerTrigger,
   model: registerModel,
   build: registerBuild,
   package: registerPackage,

@@ -1,6 +1,9 @@
 import * as z from 'zod';
 import { buildOptionsSchema, targetNameSchema } from './build-options.ts';
 import { nameSchema } from './common.ts';
+import { stepsSchema } from './pipeline-steps.ts';
+import { sweepSchema } from './pipeline-sweep.ts';
+import { triggersSchema } from './pipeline-triggers.ts';
 
 /**
  * The pipeline file: dataset + preproc + model + postproc. The four blocks keep the names and the nesting of the
@@ -196,5 +199,8 @@ export const pipelineSpecSchema = z.strictObject({
   train: trainBlockSchema.optional(),
   /** Native packages to build of every registered version. */
   build: buildOptionsSchema.extend({ targets: z.array(targetNameSchema).min(1).max(16) }).optional(),
+  steps: stepsSchema.optional(),
+  sweep: sweepSchema.optional(),
+  triggers: triggersSchema.optional(),
 });
 export type PipelineSpec = z.infer<typeof pipelineSpecSchema>;

@@ -29,6 +29,12 @@ import { nameSchema, timestampSchema } from './common.ts';
 export const artifactStateSchema = z.enum(['queued', 'in-progress', 'completed', 'failed', 'cancelled']);
 export type ArtifactState = z.infer<typeof artifactStateSchema>;
 
+/**
+ * A file of this name in an artifact's folder says that the artifact is cancelled although its tool did not get to writing
+ * that: who had to end the process leaves it, and the next process takes it as read.
+ */
+export const CANCEL_MARKER = 'cancel';
+
 export const artifactNameSchema = nameSchema.max(128);
 
 export const artifactStatusSchema = z.object({

@@ -27,10 +27,13 @@ import { PackageController } from './services/package-controller.ts';
 import { PackageLog } from './services/package-log.ts';
 import { ResourceService } from './services/resource-service.ts';
 import { RunCoordinator } from './services/run-coordinator.ts';
+import { runEnvironment } from './services/run-environment.ts';
 import { RunLog } from './services/run-log.ts';
 import { RunService } from './services/run-service.ts';
 import { TargetCatalog } from './services/target-catalog.ts';
 import { ToolDirectory } from './services/tool-directory.ts';
+import { TriggerController } from './services/trigger-controller.ts';
+import { TriggerService } from './services/trigger-service.ts';
 
 /** What the tools get to end in; the whole stop stays below five seconds. */
 const TOOL_GRACE_MS = 2500;
@@ -114,13 +117,15 @@ async function start(config: ServerConfig, log: Logger, ending: Endings): Promis
   const auth = new AuthService({ store, clock, toolToken, adminToken: await loadAdminToken(join(dataDir, 'admin-token')) });
   const base: Base = { config, log, clock, store, blobs, hub, devices, devicePort, toolToken, directory, tools, modules, auth };
   const registry = new ModelRegistry({ store, blobs, tools, codeDigestOf: (tool) => modules.codeDigestOf(tool) });
-  const http = createHttp(base, registry);
+  const datasets = new DatasetService({ store, blobs, tools, maxUploadBytes: config.maxUploadBytes });
+  const runs = new RunService({ store, datasets, clock, hasTool: (tool) => modules.has(tool) });
+  const http = createHttp(base, registry, { datasets, runs });
   ending.push(() => http.stop());
   const { port } = await http.start();
   const url = localUrl('http', config.host, port);
   ending.push(() => modules.stop({ graceMs: TOOL_GRACE_MS }));
   await modules.start(url);
-  const coordinator = createCoordinator(base, registry, { url, owner });
+  const coordinator = createCoordinator(base, registry, runs, { url, owner });
   coordinator.start();
   ending.push(() => coordinator.stop());
 
@@ -149,10 +154,15 @@ interface Base {
   auth: AuthService;
 }
 
-function createHttp(base: Base, registry: ModelRegistry): HttpServer {
+/** Services that both the API and the coordinator use. */
+interface Work {
+  datasets: DatasetService;
+  runs: RunService;
+}
+
+function createHttp(base: Base, registry: ModelRegistry, { datasets, runs }: Work): HttpServer {
   const { config, log, clock, store, blobs, devices, devicePort, directory, toolToken, tools, modules, auth, hub } = base;
   const targets = new TargetCatalog(targetsFolder(config));
-  const datasets = new DatasetService({ store, blobs, tools, maxUploadBytes: config.maxUploadBytes });
   const services = {
     version: packageJson.version,
     startedAt: clock(),
@@ -171,7 +181,8 @@ function createHttp(base: Base, registry: ModelRegistry): HttpServer {
       log,
     }),
     datasets,
-    runs: new RunService({ store, datasets, clock }),
+    runs,
+    triggers: new TriggerService({ store, runs, clock }),
     runLog: new RunLog({ store, tools }),
     registry,
     modules,
@@ -185,7 +196,7 @@ function createHttp(base: Base, registry: ModelRegistry): HttpServer {
   return new HttpServer(services, { host: config.host, port: config.port, webDir: config.webDir });
 }
 
-function createCoordinator(base: Base, registry: ModelRegistry, self: { url: string; owner: string }): RunCoordinator {
+function createCoordinator(base: Base, registry: ModelRegistry, runs: RunService, self: { url: string; owner: string }): RunCoordinator {
   const { config, log, clock, store, blobs, tools, modules, hub, devices } = base;
   const origin = () => self.url;
   const whyDown = (tool: string) => modules.whyDown(tool);
@@ -198,7 +209,11 @@ function createCoordinator(base: Base, registry: ModelRegistry, self: { url: str
     registry,
     importer,
     packages: new PackageController({ ...building, log: log.child({ part: 'builds' }) }),
+    triggers: new TriggerController({ store, runs, hub, clock, log: log.child({ part: 'triggers' }) }),
     whyDown,
+    codeOf: (tool) => modules.codeOf(tool),
+    endWork: (tool, artifact) => modules.endWork(tool, artifact),
+    environment: runEnvironment(packageJson.version),
     origin,
     clock,
     owner: self.owner,

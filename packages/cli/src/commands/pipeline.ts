@@ -1,4 +1,4 @@
-import type { Pipeline } from '@selvedge/contract';
+import { type Pipeline, triggerNamesOf } from '@selvedge/contract';
 import type { Command } from 'commander';
 import { watchRun } from '../follow/watch-run.ts';
 import type { Io } from '../io.ts';
@@ -13,6 +13,8 @@ import { describeRun } from './run.ts';
 interface RunOptions {
   watch?: boolean;
   datasetVersion?: number;
+  cache?: boolean;
+  sweep?: boolean;
 }
 
 function pipelineTable(session: Session, pipelines: readonly Pipeline[]): string {
@@ -36,6 +38,14 @@ function describePipeline(session: Session, { metadata, spec, status }: Pipeline
     ['Training', `lr ${lr}, batch size ${batchSize}, ${epochs} epochs`],
     ['Preprocessing', orDash(spec.preproc.pipeline.join(' → '))],
     ['Postprocessing', orDash(spec.postproc.pipeline.join(' → '))],
+    [
+      'Steps',
+      spec.steps === undefined
+        ? 'import → process → export → split → train → benchmark → register'
+        : spec.steps.map((step) => step.id).join(', '),
+    ],
+    ['Sweep', spec.sweep === undefined ? '-' : `${spec.sweep.method} over ${Object.keys(spec.sweep.parameters).join(', ')}`],
+    ['Triggers', orDash(triggerNamesOf(spec.triggers ?? []).join(', '))],
     ['Task', orDash(spec.task)],
     ['Last run', status.lastRun === null ? '-' : `${status.lastRun} (${orDash(status.lastRunState)})`],
     ['Changed', `${ageOf(metadata.updatedAt, session.io.now())} ago, generation ${metadata.generation}`],
@@ -48,9 +58,15 @@ function registerStart(command: Command, io: Io): void {
     .description('start a run of a pipeline')
     .option('-w, --watch', 'follow it to its end; the exit code tells how it went')
     .option('--dataset-version <number>', 'train on this version (default: the latest)', integer(1, Number.MAX_SAFE_INTEGER))
+    .option('--no-cache', 'do every step anew, also where an earlier run has done the same')
+    .option('--no-sweep', 'one run with the own hyperparameters of a pipeline that has a sweep')
     .action(async (name: string, options: RunOptions, called: Command) => {
       const session = await openSession(called, io);
-      const body = options.datasetVersion === undefined ? {} : { datasetVersion: options.datasetVersion };
+      const body = {
+        ...(options.datasetVersion === undefined ? {} : { datasetVersion: options.datasetVersion }),
+        ...(options.cache === false ? { cache: false } : {}),
+        ...(options.sweep === false ? { sweep: false } : {}),
+      };
       const started = await session.client.startRun({ params: { name }, body, signal: io.signal });
       const id = started.metadata.name;
       if (options.watch !== true) {

@@ -37,6 +37,35 @@ function runTable(session: Session, runs: readonly Run[]): string {
   return renderTable(['RUN', 'PIPELINE', 'STATE', 'STEP', 'DATASET', 'MODEL', 'TOOK', 'AGE'], rows);
 }
 
+/** Who or what started a run. */
+function causeText({ spec }: Run): string {
+  const { cause, rerunOf, sweepOf } = spec;
+  const events = cause.events === undefined || cause.events === 1 ? '' : `, ${cause.events} events`;
+  if (sweepOf !== undefined) return `sweep ${sweepOf.run}: ${cause.detail ?? ''}`;
+  if (cause.type === 'trigger') return `trigger "${cause.trigger ?? cause.by}" (${cause.by}): ${cause.detail ?? ''}${events}`;
+  const repeated = rerunOf === undefined ? '' : `; repeats ${rerunOf.run}${rerunOf.from === null ? '' : ` from ${rerunOf.from} on`}`;
+  return `${cause.by} (${cause.type})${repeated}`;
+}
+
+function sweepText(session: Session, run: Run): string {
+  const { sweep } = run.status;
+  if (sweep === undefined || sweep.children.length === 0) return '';
+  const names = [...new Set(sweep.children.flatMap((child) => Object.keys(child.parameters)))];
+  const rows = sweep.children.map((child) => [
+    child.run === sweep.best?.run ? `${child.run} (best)` : child.run,
+    session.state(child.phase),
+    ...names.map((name) => String(child.parameters[name] ?? '-')),
+    child.value === null ? '-' : formatNumber(child.value),
+  ]);
+  return renderTable(['RUN', 'STATE', ...names.map((name) => name.toUpperCase()), run.spec.pipelineSpec.sweep?.metric ?? 'VALUE'], rows);
+}
+
+function environmentText({ status }: Run): string {
+  const { environment } = status;
+  if (environment === undefined) return '-';
+  return `${environment.cpu}, ${environment.threads} threads, ${environment.memoryMiB} MiB; node ${environment.node}, selvedge ${environment.server}`;
+}
+
 /** A run as facts, steps and last metrics. */
 export function describeRun(session: Session, run: Run): string {
   const { spec, status, metadata } = run;
@@ -47,8 +76,9 @@ export function describeRun(session: Session, run: Run): string {
     ['Pipeline', `${spec.pipeline} (generation ${spec.pipelineGeneration})`],
     ['Dataset', `${spec.dataset.name} version ${spec.dataset.version}`],
     ['Model', orDash(status.modelVersion)],
-    ['Started by', `${spec.cause.by} (${spec.cause.type})`],
+    ['Started by', causeText(run)],
     ['Took', durationOf(run, now)],
+    ['Environment', environmentText(run)],
     ['Message', orDash(status.message)],
   ]);
   const steps = renderTable(
@@ -66,7 +96,7 @@ export function describeRun(session: Session, run: Run): string {
   const metricText = renderFields(metrics.map(([name, value]) => [name, formatNumber(value)]));
   const criteria = status.criteria ?? [];
   const criteriaText = criteria.length === 0 ? '' : `Evaluation criteria of its task:\n${gateTable(criteria)}`;
-  return [facts, steps, metricText, criteriaText].filter((part) => part !== '').join('\n\n');
+  return [facts, steps, sweepText(session, run), metricText, criteriaText].filter((part) => part !== '').join('\n\n');
 }
 
 function metricRows(points: readonly MetricPoint[], wanted: string | undefined): string[][] {
@@ -155,6 +185,27 @@ function registerShow(command: Command, io: Io): void {
   finishLeaf(show, { examples: ['selvedge run show digits-1', 'selvedge run show digits-1 --watch'] });
 }
 
+function registerRerun(command: Command, io: Io): void {
+  const rerun = command
+    .command('rerun <name>')
+    .description('repeat a run with the pipeline and data that it had')
+    .option('--from <step>', 'do this step and what follows from it anew, and take over the others (default: all anew)')
+    .option('-w, --watch', 'follow it to its end; the exit code tells how it went')
+    .action(async (name: string, options: { from?: string; watch?: boolean }, called: Command) => {
+      const session = await openSession(called, io);
+      const body = options.from === undefined ? {} : { from: options.from };
+      const started = await session.client.rerunRun({ params: { name }, body, signal: io.signal });
+      const id = started.metadata.name;
+      if (options.watch === true) {
+        const ended = await watchRun(session, id);
+        return await session.result(ended, () => describeRun(session, ended));
+      }
+      await session.result(started, () => `Run/${id} started`);
+      session.note(`Watch it: selvedge run show ${id} --watch`);
+    });
+  finishLeaf(rerun, { examples: ['selvedge run rerun digits-1', 'selvedge run rerun digits-1 --from train --watch'] });
+}
+
 export function registerRun(command: Command, io: Io): void {
   const list = command
     .command('list')
@@ -181,4 +232,5 @@ export function registerRun(command: Command, io: Io): void {
       await session.result(run, () => oneLine(`Run/${name} ${isFinished(run) ? run.status.phase.toLowerCase() : 'is being cancelled'}`));
     });
   finishLeaf(cancel, { examples: ['selvedge run cancel digits-1'] });
+  registerRerun(command, io);
 }

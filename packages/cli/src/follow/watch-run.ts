@@ -66,13 +66,11 @@ class RunView {
     if (this.#finished.has(key)) return;
     this.#finished.add(key);
     const retried = step.attempt > 1 ? `  (attempt ${step.attempt})` : '';
-    this.#progress.keep(
-      `${step.name.padEnd(10)} ${(step.state === 'completed' ? 'done' : step.state).padEnd(9)} ${stepDuration(step, this.#session.io.now())}${retried}`,
-    );
+    this.#progress.keep(`${step.name.padEnd(10)} ${doneText(step).padEnd(9)} ${stepDuration(step, this.#session.io.now())}${retried}`);
   }
 
   #draw(): void {
-    const step = this.#run?.status.steps.find((one) => one.state === 'running');
+    const step = this.#run?.status.steps.find((one) => one.state === 'running'); // of several at work, the first
     if (step === undefined) return;
     const percent = Math.floor(step.progress * 100);
     const latest = [...this.#metrics].slice(-SHOWN_METRICS).map(([metric, value]) => `${metric} ${formatNumber(value)}`);
@@ -83,6 +81,12 @@ class RunView {
     );
     this.#progress.update(parts.join('  '), `${step.name}#${step.attempt} ${Math.floor(percent / 10)}`);
   }
+}
+
+/** A step that is finished, in a word; what was taken from an earlier run says so. */
+function doneText(step: RunStep): string {
+  if (step.state !== 'completed') return step.state;
+  return step.cachedFrom == null ? 'done' : `cached from ${step.cachedFrom}`;
 }
 
 /** The error that an unfinished or failed run ends a command with. */

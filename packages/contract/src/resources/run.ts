@@ -1,23 +1,22 @@
 import * as z from 'zod';
 import { failureSchema, metricValuesSchema, nameSchema, sha256Schema, timestampSchema } from '../common.ts';
 import { gateResultSchema } from '../gates.ts';
-import { type PipelineSpec, pipelineSpecSchema } from '../pipeline-spec.ts';
+import { pipelineSpecSchema } from '../pipeline-spec.ts';
 import { resourceSchema } from './envelope.ts';
-
-/** The order of every pipeline's steps; each is one artifact of the tool of the same name, but the last, which is the server's. */
-export const STEP_NAMES = ['import', 'process', 'export', 'split', 'train', 'benchmark', 'register'] as const;
-/** All steps that a run may have. `build` is there when the pipeline has a `build` block: native packages of the new version. */
-export const RUN_STEP_NAMES = [...STEP_NAMES, 'build'] as const;
-export type StepName = (typeof RUN_STEP_NAMES)[number];
-
-/** The steps of a run of this pipeline, in order. */
-export function stepNamesOf({ build }: Pick<PipelineSpec, 'build'>): readonly StepName[] {
-  return build === undefined ? STEP_NAMES : RUN_STEP_NAMES;
-}
 
 export const stepStateSchema = z.enum(['pending', 'running', 'completed', 'failed', 'cancelled', 'skipped']);
 export const runPhaseSchema = z.enum(['Pending', 'Running', 'Succeeded', 'Failed', 'Cancelled']);
 export type RunPhase = z.infer<typeof runPhaseSchema>;
+
+/** Who or what started a run. `trigger` names the pipeline's trigger, `detail` what it saw, `events` how many events became this run. */
+export const runCauseSchema = z.strictObject({
+  type: z.enum(['manual', 'api', 'trigger', 'sweep']),
+  by: z.string(),
+  trigger: z.string().optional(),
+  detail: z.string().max(1024).optional(),
+  events: z.int().min(1).optional(),
+});
+export type RunCause = z.infer<typeof runCauseSchema>;
 
 export const runSpecSchema = z.strictObject({
   pipeline: nameSchema,
@@ -25,12 +24,21 @@ export const runSpecSchema = z.strictObject({
   pipelineGeneration: z.int().min(1),
   pipelineSpec: pipelineSpecSchema,
   dataset: z.strictObject({ name: z.string(), version: z.int().min(1), digest: sha256Schema, artifact: z.string() }),
-  cause: z.strictObject({ type: z.enum(['manual', 'api', 'trigger']), by: z.string() }),
+  cause: runCauseSchema,
+  /** Steps that are done anew even when an earlier run has done the same; absent: none. */
+  fresh: z.array(z.string()).optional(),
+  /** The run that this one repeats, and the step that it begins with (null: the first). */
+  rerunOf: z.strictObject({ run: nameSchema, from: z.string().nullable() }).optional(),
+  /** The sweep that this run is a part of. Its hyperparameters are in `pipelineSpec`. */
+  sweepOf: z.strictObject({ run: nameSchema, index: z.int().min(1) }).optional(),
 });
 export type RunSpec = z.infer<typeof runSpecSchema>;
 
 export const runStepSchema = z.object({
-  name: z.enum(RUN_STEP_NAMES),
+  /** The step's id in the pipeline. */
+  name: z.string(),
+  /** The tool that does it; absent for what the server does, and in runs of before tools could be chosen. */
+  tool: z.string().optional(),
   state: stepStateSchema,
   /** Starts at 1 with the first try; grows when the tool died and the step was taken up again. */
   attempt: z.int().min(0),
@@ -41,8 +49,50 @@ export const runStepSchema = z.object({
   /** 0..1 as far as the tool tells. */
   progress: z.number().min(0).max(1),
   message: z.string(),
+  /** The address of the server that is inside the request made to the tool; absent in runs of before it was kept per step. */
+  origin: z.string().optional(),
+  /** Which try this is, from 1; absent while the first has not failed. */
+  try: z.int().min(1).optional(),
+  /** The next try begins then. */
+  retryAt: timestampSchema.nullable().optional(),
+  /** When the work was first asked to end. */
+  endingSince: timestampSchema.nullable().optional(),
+  timedOut: z.boolean().optional(),
+  error: failureSchema.nullable().optional(),
+  /** `RUN.STEP` that the artifact was taken from instead of being made. */
+  cachedFrom: z.string().nullable().optional(),
+  /** What was asked of the tool: parameters after substitution, and the tool's version and digest of its code. */
+  parameters: z.record(z.string(), z.unknown()).optional(),
+  toolVersion: z.string().optional(),
+  codeDigest: z.string().optional(),
+  /** sha256 over tool, version, code, parameters and inputs: steps with the same key make the same. */
+  key: sha256Schema.optional(),
+  /** Contents of the artifact's outputs.json, and last value of each of its metrics. */
+  outputs: z.record(z.string(), z.unknown()).optional(),
+  metrics: metricValuesSchema.optional(),
 });
 export type RunStep = z.infer<typeof runStepSchema>;
+
+/** The machine and programs of the server when the run began. */
+const runEnvironmentSchema = z.object({
+  server: z.string(),
+  node: z.string(),
+  platform: z.string(),
+  cpu: z.string(),
+  threads: z.int().min(1),
+  memoryMiB: z.int().min(1),
+});
+export type RunEnvironment = z.infer<typeof runEnvironmentSchema>;
+
+const sweepChildSchema = z.object({
+  run: nameSchema,
+  /** The hyperparameters that the sweep chose. */
+  parameters: z.record(z.string(), z.union([z.number(), z.string()])),
+  phase: runPhaseSchema,
+  /** The sweep's metric, once the run has succeeded with it. */
+  value: z.number().nullable(),
+});
+export type SweepChild = z.infer<typeof sweepChildSchema>;
 
 export const runStatusSchema = z.object({
   phase: runPhaseSchema,
@@ -58,6 +108,9 @@ export const runStatusSchema = z.object({
   modelVersion: z.string().nullable(),
   /** How the version does by the evaluation criteria of the pipeline's task; absent while not registered, or without a task. */
   criteria: z.array(gateResultSchema).optional(),
+  environment: runEnvironmentSchema.optional(),
+  /** Of a sweep: its runs in the order of their beginning, and the best so far. */
+  sweep: z.object({ children: z.array(sweepChildSchema), best: z.object({ run: nameSchema, value: z.number() }).nullable() }).optional(),
 });
 export type RunStatus = z.infer<typeof runStatusSchema>;
 

@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { nameSchema, sha256Schema, timestampSchema } from '../common.ts';
 import { anyResourceSchema, datasetVersionSchema, runSchema, taskSchema } from '../resources/index.ts';
+import { RUN_ENGINE_ROUTES } from './run-engine-routes.ts';
 import * as s from './schemas.ts';
 
 /** Who may call: `public` nobody's credential, `user` a bearer token or a session, `tool` also the tools' token. */
@@ -319,5 +320,6 @@ export const ROUTES = {
     }),
     download: 'application/octet-stream',
   }),
+  ...RUN_ENGINE_ROUTES,
 } as const satisfies Record<string, Route>;
 export type RouteName = keyof typeof ROUTES;

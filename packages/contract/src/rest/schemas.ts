@@ -82,7 +82,13 @@ export const datasetImportRequestSchema = z.strictObject({
   testShare: z.number().min(0).lt(1).optional(),
 });
 
-export const startRunRequestSchema = z.strictObject({ datasetVersion: z.int().min(1).optional() });
+export const startRunRequestSchema = z.strictObject({
+  datasetVersion: z.int().min(1).optional(),
+  /** False: no step is taken from an earlier run. Default true. */
+  cache: z.boolean().optional(),
+  /** False: one run, although the pipeline has a sweep. Default true. */
+  sweep: z.boolean().optional(),
+});
 export const inferResponseSchema = z.object({ device: nameSchema, roundTripMs: z.number(), infer: inferResultSchema });
 
 /** A platform that packages can be built for, and whether its toolchain is on the machine of the build tool. */

@@ -284,5 +284,9 @@ describe('the user port', () => {
     ]);
     expect(artifacts.items[4]?.url).toBe('/containers/train/artifacts/pipe-1.train/');
     expect(await get('/pipelines/pipe/task')).toMatchObject({ code: 'NOT_FOUND' });
+    const change = async (method: string, path: string) => (await server.fetch(`/pipelines/pipe/runs/pipe-1/${path}`, { method })).status;
+    expect(await change('POST', 'cancel')).toBe(409);
+    expect(await change('DELETE', '')).toBe(204);
+    expect(await change('DELETE', '')).toBe(404);
   });
 });

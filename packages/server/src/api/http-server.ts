@@ -16,6 +16,7 @@ import { packageRoutes } from './routes/package-routes.ts';
 import { resourceRoutes } from './routes/resource-routes.ts';
 import { runRoutes } from './routes/run-routes.ts';
 import { serverRoutes } from './routes/server-routes.ts';
+import { triggerRoutes } from './routes/trigger-routes.ts';
 import { createServerMetrics, measureRequests } from './server-metrics.ts';
 import type { ApiServices } from './services.ts';
 import { addWebUi } from './web-ui.ts';
@@ -86,6 +87,7 @@ export class HttpServer {
       ...dataRoutes(services),
       ...runRoutes(services),
       ...packageRoutes(services),
+      ...triggerRoutes(services),
     };
     await implementAll(app, handlers);
     addPipelineContainer(app, pipelineHandlers(services));

@@ -14,7 +14,6 @@ import {
 } from '@selvedge/contract';
 import type { FastifyInstance } from 'fastify';
 import * as z from 'zod';
-import { TOOL_STEPS } from '../domain/run-plan.ts';
 import { type Handler, implementRoute } from './implement.ts';
 import { causeOf } from './routes/run-routes.ts';
 import type { ApiServices } from './services.ts';
@@ -66,6 +65,21 @@ export const PIPELINE_ROUTES = {
     params: runOfPipeline,
     response: artifactSummarySchema,
   }),
+  deletePipelineRun: route({
+    method: 'DELETE',
+    path: '/pipelines/{name}/runs/{run}/',
+    summary: 'Remove a finished run with its artifacts',
+    params: runOfPipeline,
+    status: 204,
+  }),
+  cancelPipelineRun: route({
+    method: 'POST',
+    path: '/pipelines/{name}/runs/{run}/cancel',
+    summary: 'Cancel a run',
+    params: runOfPipeline,
+    response: artifactSummarySchema,
+    status: 202,
+  }),
   getPipelineRunStatus: route({
     method: 'GET',
     path: '/pipelines/{name}/runs/{run}/status',
@@ -115,7 +129,7 @@ const STATES: Record<Run['status']['phase'], ArtifactStatus['status']> = {
 };
 
 function artifactStatusOf({ metadata, status }: Run): ArtifactStatus {
-  const { phase, message, steps, startedAt, finishedAt } = status;
+  const { phase, message, steps, startedAt, finishedAt, error } = status;
   return {
     status: STATES[phase],
     progress: steps.reduce((sum, step) => sum + step.progress, 0) / Math.max(1, steps.length),
@@ -124,7 +138,7 @@ function artifactStatusOf({ metadata, status }: Run): ArtifactStatus {
     createdAt: metadata.createdAt,
     startedAt,
     finishedAt,
-    error: phase === 'Failed' ? { code: 'RUN_FAILED', message } : null,
+    error: phase === 'Failed' ? (error ?? { code: 'RUN_FAILED', message }) : null,
   };
 }
 
@@ -164,7 +178,7 @@ function pipelineLookups(store: ApiServices['store']) {
 }
 
 export function pipelineHandlers(services: ApiServices): PipelineHandlers {
-  const { store, runs, runLog, modules, tools } = services;
+  const { store, runs, runLog, modules, tools, resources } = services;
   const { getPipeline, runsOf, getRun } = pipelineLookups(store);
   return {
     listPipelines: async () => {
@@ -184,6 +198,11 @@ export function pipelineHandlers(services: ApiServices): PipelineHandlers {
       return summary;
     },
     getPipelineRun: async ({ params }) => summaryOf(await getRun(params)),
+    deletePipelineRun: async ({ params }) => {
+      await resources.remove('runs', (await getRun(params)).metadata.name);
+      return undefined;
+    },
+    cancelPipelineRun: async ({ params }) => summaryOf(await runs.cancel((await getRun(params)).metadata.name)),
     getPipelineRunStatus: async ({ params }) => artifactStatusOf(await getRun(params)),
     getPipelineRunParameters: async ({ params }) => (await getRun(params)).spec.pipelineSpec,
     getPipelineRunLog: async ({ params, query, reply, signal }) => {
@@ -200,9 +219,12 @@ export function pipelineHandlers(services: ApiServices): PipelineHandlers {
     },
     listPipelineArtifacts: async ({ params }) => {
       const all = await runsOf(params.name);
-      const names = new Set(all.flatMap((run) => run.status.steps.flatMap(({ artifact }) => (artifact === null ? [] : [artifact]))));
-      const lists = await Promise.all(TOOL_STEPS.map((tool) => (modules.whyDown(tool) === undefined ? tools.listArtifacts(tool) : [])));
-      const items = lists.flat().filter((artifact) => names.has(artifact.name));
+      const wanted = new Map<string, Set<string>>();
+      for (const { name, tool = name, artifact } of all.flatMap((run) => run.status.steps))
+        if (artifact !== null) wanted.set(tool, (wanted.get(tool) ?? new Set()).add(artifact));
+      const listed = async (tool: string, names: ReadonlySet<string>) =>
+        modules.whyDown(tool) === undefined ? (await tools.listArtifacts(tool)).filter((artifact) => names.has(artifact.name)) : [];
+      const items = (await Promise.all([...wanted].map(([tool, names]) => listed(tool, names)))).flat();
       return { items: items.map((artifact) => ({ ...artifact, url: `/containers/${artifact.tool}${artifact.url}` })) };
     },
   };

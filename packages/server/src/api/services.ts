@@ -17,6 +17,7 @@ import type { ResourceService } from '../services/resource-service.ts';
 import type { RunLog } from '../services/run-log.ts';
 import type { RunService } from '../services/run-service.ts';
 import type { TargetCatalog } from '../services/target-catalog.ts';
+import type { TriggerService } from '../services/trigger-service.ts';
 
 /** What the API needs of the device side. */
 interface DeviceAccess {
@@ -41,6 +42,7 @@ export interface ApiServices {
   readonly resources: ResourceService;
   readonly datasets: DatasetService;
   readonly runs: RunService;
+  readonly triggers: TriggerService;
   readonly runLog: RunLog;
   readonly registry: ModelRegistry;
   readonly modules: ModuleSupervisor;

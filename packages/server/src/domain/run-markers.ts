@@ -6,3 +6,5 @@ export const CANCEL_ANNOTATION = 'selvedge.dev/cancel-requested';
 export const ORIGIN_ANNOTATION = 'selvedge.dev/inputs-origin';
 /** Annotation with the highest number ever given to a run or a version, so that no number is used twice. */
 export const LAST_NUMBER_ANNOTATION = 'selvedge.dev/last-number';
+/** Label of runs that a trigger started: which of its firings. */
+export const FIRING_LABEL = 'selvedge.dev/firing';

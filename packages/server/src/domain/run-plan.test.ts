@@ -1,92 +1,17 @@
-import { type ArtifactStatus, RUN_STEP_NAMES, type RunStep } from '@selvedge/contract';
+import type { PipelineSpec } from '@selvedge/contract';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import {
-  currentStep,
-  type Observations,
-  planRun,
-  type RunAction,
-  STEP_NEEDS,
-  stepsToObserve,
-  TOOL_STEPS,
-  type ToolStep,
-} from './run-plan.ts';
-import { applyToStatus, initialRunStatus } from './run-status.ts';
-
-const NOW = '2026-01-02T03:04:05.000Z';
-const context = { nowIso: NOW, artifactOf: (step: RunStep['name']) => (step === 'register' ? null : `run.${step}`) };
-
-function artifact(change: Partial<ArtifactStatus> = {}): ArtifactStatus {
-  return {
-    status: 'queued',
-    progress: 0,
-    message: '',
-    attempt: 1,
-    createdAt: NOW,
-    startedAt: NOW,
-    finishedAt: null,
-    error: null,
-    ...change,
-  };
-}
-
-/** Tools as the planner sees them: artifacts by step, and whether each tool runs. */
-class World {
-  readonly artifacts = new Map<ToolStep, ArtifactStatus>();
-  readonly down = new Set<ToolStep>();
-  readonly requests: ToolStep[] = [];
-  registered = 0;
-
-  observe(status: ReturnType<typeof initialRunStatus>): Observations {
-    const seen: Observations = {};
-    for (let wanted = stepsToObserve(status, seen); wanted.length > 0; wanted = stepsToObserve(status, seen)) {
-      for (const step of wanted) {
-        const found = this.artifacts.get(step);
-        if (this.down.has(step)) seen[step] = { kind: 'unreachable', reason: 'down' };
-        else seen[step] = found === undefined ? { kind: 'absent' } : { kind: 'present', status: found };
-      }
-    }
-    return seen;
-  }
-
-  act(action: RunAction): RunAction[] {
-    if (action.type === 'request') {
-      this.requests.push(action.step);
-      this.artifacts.set(action.step, artifact());
-    } else if (action.type === 'cancel') {
-      this.artifacts.set(action.step, artifact({ status: 'cancelled' }));
-    } else if (action.type === 'register') {
-      this.registered += 1;
-      return [{ type: 'show', step: 'register', change: { state: 'completed' } }];
-    }
-    return [];
-  }
-
-  /** Every artifact in work moves one state on. */
-  work(): void {
-    for (const [step, { status }] of this.artifacts) {
-      if (this.down.has(step)) continue;
-      if (status === 'queued') this.artifacts.set(step, artifact({ status: 'in-progress' }));
-      if (status === 'in-progress') this.artifacts.set(step, artifact({ status: 'completed', progress: 1 }));
-    }
-  }
-}
-
-function round(world: World, status: ReturnType<typeof initialRunStatus>, cancelRequested = false) {
-  const actions = planRun({ status, cancelRequested }, world.observe(status));
-  let next = applyToStatus(status, actions, context);
-  for (const action of actions) next = applyToStatus(next, world.act(action), context);
-  return { status: next, actions };
-}
+import { artifact, GRAPH, NOW, PIPELINE, round, runSpec, TOOL_STEPS, toTheEnd, World } from '../testing/run-world.ts';
+import type { Observations } from './run-actions.ts';
+import { planRun } from './run-plan.ts';
+import { initialRunStatus } from './run-status.ts';
+import { openSteps } from './run-view.ts';
+import { readsOf, stepGraphOf } from './step-graph.ts';
 
 describe('planRun', () => {
   it('asks for each step once, in order, and succeeds', () => {
     const world = new World();
-    let status = initialRunStatus('data.v1');
-    for (let index = 0; index < 40; index += 1) {
-      status = round(world, status).status;
-      world.work();
-    }
+    const status = toTheEnd(world, world.begin());
     expect(world.requests).toEqual(TOOL_STEPS);
     expect(world.registered).toBe(1);
     expect(status.phase).toBe('Succeeded');
@@ -96,15 +21,15 @@ describe('planRun', () => {
   it('takes an import that is there already as done', () => {
     const world = new World();
     world.artifacts.set('import', artifact({ status: 'completed' }));
-    const { status } = round(world, initialRunStatus('data.v1'));
-    expect(currentStep(status)?.name).toBe('process');
+    const { status } = round(world, world.begin());
+    expect(openSteps({ graph: GRAPH, status }).map((step) => step.id)).toEqual(['process']);
     expect(world.requests).toEqual([]);
   });
 
   it('says that a tool is down and leaves the state of the step as it was', () => {
     const world = new World();
     world.artifacts.set('import', artifact({ status: 'in-progress' }));
-    const running = round(world, initialRunStatus('data.v1')).status;
+    const running = round(world, world.begin()).status;
     world.down.add('import');
     const { status } = round(world, running);
     expect(status.steps[0]).toMatchObject({ state: 'running', message: 'down' });
@@ -115,7 +40,7 @@ describe('planRun', () => {
     const world = new World();
     const error = { code: 'DATASET_FORMAT', message: 'bad data', hint: 'Mend it.' };
     world.artifacts.set('import', artifact({ status: 'failed', error }));
-    const { status } = round(world, initialRunStatus('data.v1'));
+    const { status } = round(world, world.begin());
     expect(status.phase).toBe('Failed');
     expect(status.message).toBe('Step "import" failed: bad data (DATASET_FORMAT) Mend it.');
     expect(status.error).toEqual(error);
@@ -125,7 +50,7 @@ describe('planRun', () => {
   it('cancels the artifact under way, then the run', () => {
     const world = new World();
     world.artifacts.set('import', artifact({ status: 'completed' }));
-    let { status } = round(world, initialRunStatus('data.v1'));
+    let { status } = round(world, world.begin());
     ({ status } = round(world, status));
     const first = round(world, status, true);
     expect(first.actions).toContainEqual({ type: 'cancel', step: 'process' });
@@ -137,25 +62,22 @@ describe('planRun', () => {
   it("leaves the dataset's own import alone when a run is cancelled", () => {
     const world = new World();
     world.artifacts.set('import', artifact({ status: 'in-progress' }));
-    const { status, actions } = round(world, initialRunStatus('data.v1'), true);
+    const { status, actions } = round(world, world.begin(), true);
     expect(actions.some((action) => action.type === 'cancel')).toBe(false);
     expect(status.phase).toBe('Cancelled');
   });
 
   it('makes an input again that was removed before the step that reads it', () => {
     const world = new World();
-    let status = initialRunStatus('data.v1');
-    while (currentStep(status)?.name !== 'train') {
+    let status = world.begin();
+    while (!openSteps({ graph: GRAPH, status }).some((step) => step.id === 'train')) {
       status = round(world, status).status;
       world.work();
     }
     world.artifacts.delete('split');
     world.artifacts.delete('train');
     world.requests.length = 0;
-    for (let index = 0; index < 20; index += 1) {
-      status = round(world, status).status;
-      world.work();
-    }
+    status = toTheEnd(world, status);
     expect(world.requests).toEqual(['split', 'train', 'benchmark']);
     expect(status.phase).toBe('Succeeded');
   });
@@ -168,7 +90,7 @@ describe('planRun', () => {
     fc.assert(
       fc.property(fc.array(disturbance, { maxLength: 120 }), (disturbances) => {
         const world = new World();
-        let status = initialRunStatus('data.v1');
+        let status = world.begin();
         for (const { kind, step } of disturbances) {
           if (kind === 'work') world.work();
           if (kind === 'down') world.down.add(step);
@@ -179,16 +101,14 @@ describe('planRun', () => {
           for (const action of actions) {
             if (action.type !== 'request') continue;
             expect(present.has(action.step)).toBe(false);
-            for (const need of STEP_NEEDS[action.step]) expect(world.down.has(need) || present.has(need)).toBe(true);
+            const reads = GRAPH.filter((step) => step.id === action.step).flatMap(readsOf);
+            for (const need of reads) expect(world.down.has(need) || present.has(need)).toBe(true);
           }
           expect(actions.filter((action) => action.type === 'request').length).toBeLessThanOrEqual(1);
           status = next;
         }
         world.down.clear();
-        for (let index = 0; index < 60; index += 1) {
-          status = round(world, status).status;
-          world.work();
-        }
+        status = toTheEnd(world, status);
         expect(status.phase).toBe('Succeeded');
         expect(world.registered).toBe(1);
         expect(round(world, status).actions).toEqual([]);
@@ -206,7 +126,8 @@ describe('planRun', () => {
             return [step, status == null ? { kind: 'absent' } : { kind: 'present', status: artifact({ status }) }];
           }),
         );
-        const run = { status: initialRunStatus('data.v1'), cancelRequested };
+        const world = new World();
+        const run = { spec: runSpec(PIPELINE), graph: GRAPH, status: world.begin(), cancelRequested, nowIso: NOW };
         expect(planRun(run, observed)).toEqual(planRun(run, observed));
       }),
     );
@@ -214,8 +135,10 @@ describe('planRun', () => {
 });
 
 describe('the step build', () => {
+  const SPEC: PipelineSpec = { ...PIPELINE, build: { targets: ['linux-amd64'] } };
+  const BUILDING = stepGraphOf(SPEC);
   const begun = () => {
-    const status = initialRunStatus('data.v1', RUN_STEP_NAMES);
+    const status = initialRunStatus(BUILDING, 'data.v1');
     return { ...status, steps: status.steps.map((step) => (step.name === 'build' ? step : { ...step, state: 'completed' as const })) };
   };
   const packages = (...phases: ('Ready' | 'Building' | 'Failed' | undefined)[]) =>
@@ -229,7 +152,7 @@ describe('the step build', () => {
       },
     }));
   const plan = (wanted: ReturnType<typeof packages>, cancelRequested = false) =>
-    planRun({ status: begun(), cancelRequested, packages: wanted }, {});
+    planRun({ spec: runSpec(SPEC), graph: BUILDING, status: begun(), cancelRequested, nowIso: NOW, packages: wanted }, {});
 
   it('makes the packages, waits for them, and ends the run', () => {
     expect(plan(packages(undefined, undefined)).map((action) => action.type)).toEqual(['show', 'build']);
@@ -245,7 +168,7 @@ describe('the step build', () => {
   it('fails with the package that failed', () => {
     expect(plan(packages('Building', 'Failed'))).toMatchObject([
       { type: 'show', change: { state: 'failed', message: 'package "p1": no compiler (BUILD_FAILED)' } },
-      { type: 'finish', phase: 'Failed', error: { code: 'BUILD_FAILED', message: 'p1: no compiler' } },
+      { type: 'finish', phase: 'Failed', error: { code: 'BUILD_FAILED', message: 'package "p1": no compiler' } },
     ]);
   });
 

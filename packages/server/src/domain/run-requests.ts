@@ -1,62 +1,70 @@
-import { AppError, type ArtifactRequest, artifactNameSchema, nameSchema, type PipelineSpec, type RunSpec } from '@selvedge/contract';
-import type { ToolStep } from './run-plan.ts';
+import {
+  AppError,
+  type ArtifactRequest,
+  artifactNameSchema,
+  hyperparamsSchema,
+  type Issue,
+  nameSchema,
+  type PipelineSpec,
+  type RunSpec,
+  type RunStep,
+  stepReferences,
+} from '@selvedge/contract';
+import { type GraphStep, stepGraphOf } from './step-graph.ts';
+import { drawsOf } from './sweep-plan.ts';
 
-/** Longest name of a step; the artifact `<run>.<step>` must still be a valid artifact name. */
-const LONGEST_STEP = 'benchmark';
+/** Longest end of an artifact's name: of the tenth try. */
+const RETRY_SUFFIX = '.10';
 
-/** Name of a step's artifact: the key under which the work is done once. */
-export function artifactOfStep(run: string, spec: RunSpec, step: ToolStep): string {
-  return step === 'import' ? spec.dataset.artifact : `${run}.${step}`;
+/** Name of the artifact that a step asks for: the key under which the work is done once. Each try has its own, so that the log of one that failed stays. */
+export function ownArtifact(run: string, step: Pick<RunStep, 'name' | 'try'>): string {
+  const tried = step.try ?? 1;
+  return tried === 1 ? `${run}.${step.name}` : `${run}.${step.name}.${tried}`;
+}
+
+/** All artifacts that the tries of a step have made, the newest last. */
+export function triedArtifacts(run: string, step: Pick<RunStep, 'name' | 'try'>): string[] {
+  return Array.from({ length: step.try ?? 1 }, (_, at) => ownArtifact(run, { name: step.name, try: at + 1 }));
+}
+
+/** The artifact that is looked at for a step: the one that it has, or the one that it would ask for. */
+export function artifactOfStep(run: string, spec: RunSpec, graphStep: GraphStep, step: RunStep): string {
+  if (graphStep.kind === 'dataset') return spec.dataset.artifact;
+  return step.state === 'completed' && step.artifact !== null ? step.artifact : ownArtifact(run, step);
 }
 
 /**
  * Where a tool reads another tool's artifact: through the server's gateway, because the tools' own ports change.
  * @param origin - like `http://127.0.0.1:7070`.
  */
-export function artifactDataUrl(origin: string, tool: string, artifact: string): string {
-  return `${origin}/containers/${tool}/artifacts/${encodeURIComponent(artifact)}/data`;
+export function artifactDataUrl(origin: string, tool: string, artifact: string, file?: string): string {
+  const path = file === undefined ? '' : `/${file.split('/').map(encodeURIComponent).join('/')}`;
+  return `${origin}/containers/${tool}/artifacts/${encodeURIComponent(artifact)}/data${path}`;
 }
 
-/** Input names as the tools declare them. */
-const INPUT_NAMES: Record<Exclude<ToolStep, 'import'>, readonly { input: string; from: ToolStep }[]> = {
-  process: [{ input: 'dataset', from: 'import' }],
-  export: [{ input: 'pixels', from: 'process' }],
-  split: [{ input: 'tensors', from: 'export' }],
-  train: [{ input: 'training-set', from: 'split' }],
-  benchmark: [
-    { input: 'model', from: 'train' },
-    { input: 'training-set', from: 'split' },
-  ],
-};
-
-function parametersOf(spec: RunSpec, step: Exclude<ToolStep, 'import'>): Record<string, unknown> {
-  const { dataset, preproc, postproc, model, split, train } = spec.pipelineSpec;
-  switch (step) {
-    case 'process':
-      return { preproc, path: dataset.path };
-    case 'export':
-      return { preproc };
-    case 'split':
-      return { ...split };
-    case 'train':
-      return { hyperparams: model.hyperparams, ...(train === undefined ? {} : { train }) };
-    case 'benchmark':
-      return { postproc };
-  }
-}
-
-/** The request for a step's artifact; the import step's is the dataset version's own (`importRequest`). */
-export function stepRequest(run: string, spec: RunSpec, step: Exclude<ToolStep, 'import'>, origin: string): ArtifactRequest {
-  const inputs = INPUT_NAMES[step].map(({ input, from }) => [
-    input,
-    { url: artifactDataUrl(origin, from, artifactOfStep(run, spec, from)) },
-  ]);
-  return { name: artifactOfStep(run, spec, step), parameters: parametersOf(spec, step), inputs: Object.fromEntries(inputs) };
+/**
+ * The request for a step's artifact; that of the dataset's step is the dataset version's own.
+ * @param parameters - after substitution.
+ * @param artifactIn - name and tool of the artifact of another step.
+ */
+export function stepRequest(
+  name: string,
+  step: GraphStep,
+  parameters: Record<string, unknown>,
+  artifactIn: (step: string) => { tool: string; artifact: string },
+  origin: string,
+): ArtifactRequest {
+  const inputs = Object.entries(step.inputs).map(([input, from]) => {
+    if (typeof from !== 'string' && 'url' in from) return [input, from] as const;
+    const { tool, artifact } = artifactIn(typeof from === 'string' ? from : from.step);
+    return [input, { url: artifactDataUrl(origin, tool, artifact, typeof from === 'string' ? undefined : from.file) }] as const;
+  });
+  return { name, parameters, inputs: Object.fromEntries(inputs) };
 }
 
 /** The train tool makes classifiers that read CHW: one score per class, and no boxes. */
-function chainIssues({ preproc, postproc }: PipelineSpec): { path: string; message: string }[] {
-  const issues: { path: string; message: string }[] = [];
+function chainIssues({ preproc, postproc }: PipelineSpec): Issue[] {
+  const issues: Issue[] = [];
   const nms = postproc.pipeline.indexOf('nms');
   if (nms >= 0) {
     const message = '"nms" needs a model that gives boxes, and what is trained here is a classifier; use ["softmax", "topk"]';
@@ -68,20 +76,59 @@ function chainIssues({ preproc, postproc }: PipelineSpec): { path: string; messa
   return issues;
 }
 
+function stepIssues(spec: PipelineSpec, hasTool: (tool: string) => boolean): Issue[] {
+  const issues: Issue[] = [];
+  const hyperparams = Object.keys(spec.model.hyperparams);
+  for (const [at, step] of (spec.steps ?? []).entries()) {
+    if (step.tool !== 'register' && !hasTool(step.tool))
+      issues.push({
+        path: `spec.steps[${at}].tool`,
+        message: `there is no tool "${step.tool}"; "selvedge module list" shows those that there are`,
+      });
+    for (const reference of stepReferences(step))
+      if (reference.from === 'hyperparams' && !hyperparams.includes(reference.name))
+        issues.push({
+          path: `spec.steps[${at}]`,
+          message: `hyperparams.${reference.name} is not set; there are ${hyperparams.join(', ')}`,
+        });
+  }
+  return issues;
+}
+
+function sweepIssues(spec: PipelineSpec): Issue[] {
+  if (spec.sweep === undefined) return [];
+  const issues = new Map<string, string>();
+  for (const draw of drawsOf(spec.sweep)) {
+    const parsed = hyperparamsSchema.safeParse({ ...spec.model.hyperparams, ...draw });
+    for (const issue of parsed.error?.issues ?? []) {
+      const name = issue.code === 'unrecognized_keys' ? issue.keys[0] : issue.path[0];
+      const message =
+        issue.code === 'unrecognized_keys' ? 'is not a hyperparameter' : `${JSON.stringify(draw[String(name)])}: ${issue.message}`;
+      issues.set(`spec.sweep.parameters.${String(name)}`, message);
+    }
+  }
+  return [...issues].map(([path, message]) => ({ path, message }));
+}
+
 /**
  * Checks what can be known before the first step: that a pipeline's names can become names of a run, of artifacts and of a
- * model, and that its chains fit what the train tool makes. Better now than after the training.
+ * model, that its tools exist, that its sweep draws possible values, and that its chains fit what the train tool makes.
+ * Better now than after the training.
  * @throws AppError INPUT_INVALID (user).
  */
-export function checkRunnable(pipeline: string, runNumber: number, spec: PipelineSpec): void {
+export function checkRunnable(pipeline: string, runNumber: number, spec: PipelineSpec, hasTool: (tool: string) => boolean): void {
   const modelName = spec.model.name;
-  const issues = chainIssues(spec);
+  const issues = [...(spec.steps === undefined ? chainIssues(spec) : stepIssues(spec, hasTool)), ...sweepIssues(spec)];
   // a version's package is named by model, version, target and precision
   const model = nameSchema.max(spec.build === undefined ? 240 : 160).safeParse(modelName);
   if (!model.success) issues.push({ path: 'spec.model.name', message: `"${modelName}" ${model.error.issues[0]?.message ?? 'is invalid'}` });
-  if (!artifactNameSchema.safeParse(`${pipeline}-${runNumber}.${LONGEST_STEP}`).success) {
-    issues.push({ path: 'metadata.name', message: 'is too long for the names of its runs; 110 characters are possible' });
+  const longest = stepGraphOf(spec, { inSweep: true }).reduce((found, { id }) => (id.length > found.length ? id : found), '');
+  const run = `${pipeline}-${runNumber}${spec.sweep === undefined ? '' : '.s1000'}`;
+  if (!artifactNameSchema.safeParse(`${run}.${longest}${RETRY_SUFFIX}`).success) {
+    issues.push({ path: 'metadata.name', message: 'is too long for the names of its runs; 100 characters are possible' });
   }
+  if (spec.build !== undefined && spec.steps?.every((step) => step.tool !== 'register') === true)
+    issues.push({ path: 'spec.build', message: 'packages are built of a registered version: add a step with the tool "register"' });
   if (issues.length === 0) return;
   throw new AppError('INPUT_INVALID', {
     message: `Pipeline "${pipeline}" cannot be run.`,

@@ -1,5 +1,6 @@
 import type { AnyResource, DesiredWorkload, MetricPoint, TelemetrySample } from '@selvedge/contract';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { describeRunRecords } from './run-records.contract.ts';
 import type { AnnounceChange, ChangeAction, ResourceDraft, Store } from './store.ts';
 
 export interface StoreUnderTest {
@@ -68,6 +69,7 @@ export function describeStore(name: string, make: () => Promise<StoreUnderTest>)
     describeCredentials(() => store);
     describeDeviceRecords(() => store);
     describeLeases(() => store);
+    describeRunRecords(() => store);
   });
 }
 

@@ -103,13 +103,54 @@ export interface DeviceRecordStore {
   replaceDesiredWorkloads(changes: ReadonlyMap<string, readonly DesiredWorkload[]>): Promise<Map<string, DesiredState>>;
 }
 
+/** What a step has made, by what decides it. */
+export interface StepResult {
+  /** sha256 over tool, version, code, parameters and inputs. */
+  key: string;
+  tool: string;
+  artifact: string;
+  run: string;
+  step: string;
+}
+
+export interface StepResultStore {
+  /** Replaces an earlier one of the same key. */
+  saveStepResult(result: StepResult): Promise<void>;
+  findStepResult(key: string): Promise<StepResult | undefined>;
+}
+
+/** What the server remembers of a pipeline's trigger. */
+export interface TriggerState {
+  /** Where watching stands: the time of the last look at a schedule, the last version of a dataset, the last side of a threshold. */
+  cursor: string | null;
+  /** Events that have not become a run yet; `id` is the run's key, so that a crash in between does not make two. */
+  pending: { id: string; dueAt: string; events: number; detail: string; by: string } | null;
+  lastFiredAt: string | null;
+  lastRun: string | null;
+}
+
+export interface TriggerStore {
+  readTriggerState(pipeline: string, trigger: string): Promise<TriggerState | undefined>;
+  /** Reads, changes and writes in one transaction; `change` may be called more than once. */
+  updateTriggerState(pipeline: string, trigger: string, change: (current: TriggerState) => TriggerState): Promise<TriggerState>;
+  /** Removes state and secret. */
+  deleteTrigger(pipeline: string, trigger: string): Promise<void>;
+  /** Names by pipeline of all that there is state of. */
+  listTriggers(): Promise<{ pipeline: string; trigger: string }[]>;
+  /** Replaces an earlier one. */
+  saveTriggerSecret(pipeline: string, trigger: string, secret: string): Promise<void>;
+  readTriggerSecret(pipeline: string, trigger: string): Promise<string | undefined>;
+  /** @returns false when this signature was seen before; those of before `forgetBeforeIso` are forgotten. */
+  recordDelivery(signature: string, nowIso: string, forgetBeforeIso: string): Promise<boolean>;
+}
+
 /**
  * All state of the server but blobs. Every acknowledged write survives `kill -9`. Every write of a resource is announced
  * through the callback that the adapter is given, after commit.
  *
  * Adapters run the suite in store.contract.ts.
  */
-export interface Store extends ResourceStore, SeriesStore, CredentialStore, DeviceRecordStore, LeaseStore {
+export interface Store extends ResourceStore, SeriesStore, CredentialStore, DeviceRecordStore, LeaseStore, StepResultStore, TriggerStore {
   close(): Promise<void>;
 }
 

@@ -9,8 +9,8 @@ import {
   toAppError,
 } from '@selvedge/contract';
 import { backoffDelayMs, describeError, type Logger, sleep } from '@selvedge/runtime';
+import { failureText } from '../domain/failure-text.ts';
 import { ACTIVE_LABEL, ORIGIN_ANNOTATION } from '../domain/run-markers.ts';
-import { failureText } from '../domain/run-plan.ts';
 import type { BlobStore } from '../ports/blob-store.ts';
 import type { Store } from '../ports/store.ts';
 import type { ToolClient } from '../ports/tool-client.ts';

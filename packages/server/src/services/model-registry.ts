@@ -10,8 +10,7 @@ import {
   trainingReportSchema,
 } from '@selvedge/contract';
 import { SerialRunner } from '@selvedge/runtime';
-import { TOOL_STEPS } from '../domain/run-plan.ts';
-import { artifactOfStep } from '../domain/run-requests.ts';
+import { type GraphStep, graphOfRun, makesArtifact, registeredSteps } from '../domain/step-graph.ts';
 import type { BlobInfo, BlobStore } from '../ports/blob-store.ts';
 import type { ResourceDraft, Store } from '../ports/store.ts';
 import type { ToolClient } from '../ports/tool-client.ts';
@@ -106,20 +105,18 @@ export class ModelRegistry {
 
   async #collect(run: Run, signal: AbortSignal): Promise<TrainedModel> {
     const { tools } = this.#options;
-    const train = artifactOfStep(run.metadata.name, run.spec, 'train');
-    const benchmark = artifactOfStep(run.metadata.name, run.spec, 'benchmark');
-    const file = await tools.openFile('train', train, MODEL_FILE, signal);
-    if (file === undefined) throw new AppError('STEP_FAILED', { message: `The train tool left no ${MODEL_FILE}.` });
-    const golden = await tools.openFile('benchmark', benchmark, GOLDEN_FILE, signal);
+    const steps = registeredSteps(run.spec.pipelineSpec);
+    if (steps === undefined) throw new AppError('STEP_FAILED', { message: `Run "${run.metadata.name}" has no step to register.` });
+    const open = (step: GraphStep, path: string) => tools.openFile(step.tool, artifactIn(run, step), path, signal);
+    const { model, benchmark } = steps;
+    const file = await open(model, MODEL_FILE);
+    if (file === undefined) throw new AppError('STEP_FAILED', { message: `The ${model.tool} tool left no ${MODEL_FILE}.` });
+    const golden = await open(benchmark, GOLDEN_FILE);
     return {
       model: await this.#options.blobs.put(file, { signal }),
       golden: golden === undefined ? undefined : await this.#options.blobs.put(golden, { signal }),
-      training: await readSmallJson(await tools.openFile('train', train, 'training.json', signal), trainingReportSchema, 'training.json'),
-      benchmark: await readSmallJson(
-        await tools.openFile('benchmark', benchmark, 'report.json', signal),
-        benchmarkReportSchema,
-        'report.json',
-      ),
+      training: await readSmallJson(await open(model, 'training.json'), trainingReportSchema, 'training.json'),
+      benchmark: await readSmallJson(await open(benchmark, 'report.json'), benchmarkReportSchema, 'report.json'),
     };
   }
 
@@ -142,7 +139,7 @@ export class ModelRegistry {
   #draft(run: Run, version: string, labels: string[], trained: TrainedModel, bundle: BlobInfo): ResourceDraft<'ModelVersion'> {
     const { pipelineSpec, pipeline, pipelineGeneration, dataset } = run.spec;
     const { model, split, train, preproc, postproc } = pipelineSpec;
-    const tools = Object.fromEntries(TOOL_STEPS.map((tool) => [tool, this.#options.codeDigestOf(tool)]));
+    const tools = this.#codeDigests(run);
     const parameters = { hyperparams: model.hyperparams, ...(split && { split }), ...(train && { train }) };
     return {
       name: modelVersionName(model.name, version),
@@ -173,6 +170,13 @@ export class ModelRegistry {
     };
   }
 
+  /** As they were when each step was done; those of a run of before that was kept, as they are now. */
+  #codeDigests({ spec, status }: Run): Record<string, string> {
+    const digest = ({ id, tool }: GraphStep) =>
+      status.steps.find((step) => step.name === id)?.codeDigest ?? this.#options.codeDigestOf(tool);
+    return Object.fromEntries(graphOfRun(spec).flatMap((step) => (makesArtifact(step) ? [[step.tool, digest(step)]] : [])));
+  }
+
   async #labelsOf(run: Run): Promise<string[]> {
     const { name, version } = run.spec.dataset;
     const found = await this.#options.store.get('DatasetVersion', versionName(name, version));
@@ -188,6 +192,10 @@ export class ModelRegistry {
       return draftOf(current, { status: { versions, aliases: { ...current.status.aliases, latest } } });
     });
   }
+}
+
+function artifactIn({ metadata, status }: Run, step: GraphStep): string {
+  return status.steps.find((known) => known.name === step.id)?.artifact ?? `${metadata.name}.${step.id}`;
 }
 
 function nextNumber(versions: readonly string[]): number {

@@ -1,7 +1,7 @@
-import { mkdir } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { AppError, type Module } from '@selvedge/contract';
-import type { Logger } from '@selvedge/runtime';
+import { AppError, CANCEL_MARKER, type Module } from '@selvedge/contract';
+import { type Logger, systemErrorCode } from '@selvedge/runtime';
 import type { ToolClient } from '../ports/tool-client.ts';
 import type { EventHub } from './event-hub.ts';
 import { SupervisedTool } from './supervised-tool.ts';
@@ -79,6 +79,21 @@ export class ModuleSupervisor {
     const digest = this.#tools.find((candidate) => candidate.name === name)?.description?.codeDigest;
     if (digest === undefined) throw new AppError('TOOL_UNAVAILABLE', { message: `The ${name} tool has not described itself yet.` });
     return digest;
+  }
+
+  /** Version and code digest of a tool. @throws AppError TOOL_UNAVAILABLE while they are not known. */
+  codeOf(name: string): { version: string; codeDigest: string } {
+    const version = this.#tools.find((candidate) => candidate.name === name)?.description?.version ?? '';
+    return { version, codeDigest: this.codeDigestOf(name) };
+  }
+
+  /** Ends the process of a tool that does not let go of an artifact; the artifact is marked, so that it is not taken up again. */
+  async endWork(name: string, artifact: string): Promise<void> {
+    const folder = join(this.#options.toolsDir, name, 'artifacts', artifact);
+    await writeFile(join(folder, CANCEL_MARKER), '', { flush: true }).catch((error: unknown) => {
+      if (systemErrorCode(error) !== 'ENOENT') throw error; // gone in the meantime
+    });
+    this.#tools.find((candidate) => candidate.name === name)?.restart();
   }
 
   /** `data`, `models`, or undefined while the tool has not described itself. */

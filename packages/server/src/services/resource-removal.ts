@@ -1,7 +1,8 @@
 import { AppError, type Kind } from '@selvedge/contract';
 import { describeError, type Logger } from '@selvedge/runtime';
-import { isFinishedPhase, TOOL_STEPS, type ToolStep } from '../domain/run-plan.ts';
-import { artifactOfStep } from '../domain/run-requests.ts';
+import { triedArtifacts } from '../domain/run-requests.ts';
+import { isFinishedPhase } from '../domain/run-view.ts';
+import { graphOfRun } from '../domain/step-graph.ts';
 import type { ResourceOf, Store } from '../ports/store.ts';
 import type { ToolClient } from '../ports/tool-client.ts';
 import { draftOf } from './draft-of.ts';
@@ -125,14 +126,30 @@ export class ResourceRemoval {
         hint: `Cancel it first with "selvedge run cancel ${name}".`,
       });
     }
-    for (const step of TOOL_STEPS) {
-      if (step !== 'import') await this.#removeArtifact(step, artifactOfStep(name, run.spec, step));
+    const used = await this.#artifactsOfOthers(name);
+    for (const step of graphOfRun(run.spec)) {
+      const stored = run.status.steps.find((known) => known.name === step.id);
+      if (step.kind !== 'tool' || stored === undefined) continue;
+      const artifacts = new Set([...triedArtifacts(name, stored), ...(stored.artifact === null ? [] : [stored.artifact])]);
+      for (const artifact of artifacts) if (!used.has(`${step.tool} ${artifact}`)) await this.#removeArtifact(step.tool, artifact);
     }
     await store.delete('Run', name);
   }
 
+  /** What other runs have taken instead of making it goes with the last of them. */
+  async #artifactsOfOthers(name: string): Promise<Set<string>> {
+    const used = new Set<string>();
+    for (let after: string | null | undefined; after !== null; ) {
+      const page = await this.#options.store.list('Run', after === undefined ? {} : { after });
+      for (const { metadata, status } of page.items)
+        if (metadata.name !== name) for (const step of status.steps) used.add(`${step.tool ?? step.name} ${step.artifact ?? ''}`);
+      after = page.next;
+    }
+    return used;
+  }
+
   /** Best effort: what a tool that is down keeps is space, not truth. */
-  async #removeArtifact(tool: ToolStep | 'build', artifact: string): Promise<void> {
+  async #removeArtifact(tool: string, artifact: string): Promise<void> {
     try {
       await this.#options.tools.removeArtifact(tool, artifact);
     } catch (error) {

@@ -18,6 +18,7 @@ import type { ResourceDraft, Store } from '../ports/store.ts';
 import { draftOf } from './draft-of.ts';
 import { modelVersionName } from './model-registry.ts';
 import { ResourceRemoval, type ResourceRemovalOptions } from './resource-removal.ts';
+import { refuseFaultySchedules, scheduleIssues } from './trigger-schedule.ts';
 
 type ApplyResult = z.output<typeof applyResultSchema>['results'][number];
 
@@ -110,6 +111,11 @@ export class ResourceService {
         hint: 'A device comes into being by joining: make a token with "selvedge device token".',
       });
     }
+    refuseFaultySchedules(
+      documents.flatMap((document, index) =>
+        document.kind === 'Pipeline' ? scheduleIssues(document.spec.triggers, `documents[${index}].spec.triggers`) : [],
+      ),
+    );
     await this.#checkPackages(documents);
   }
 

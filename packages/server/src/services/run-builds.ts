@@ -1,7 +1,7 @@
 import { type PackageSpec, packageName, type Run } from '@selvedge/contract';
 import { describeError, type Logger } from '@selvedge/runtime';
 import { isSettled, NEW_PACKAGE_STATUS } from '../domain/package-plan.ts';
-import type { WantedPackage } from '../domain/run-plan.ts';
+import type { WantedPackage } from '../domain/run-actions.ts';
 import type { Store } from '../ports/store.ts';
 import type { ToolClient } from '../ports/tool-client.ts';
 

@@ -1,6 +1,7 @@
 import { AppError, type Run } from '@selvedge/contract';
 import { describeError, type Logger, sleep } from '@selvedge/runtime';
 import { ACTIVE_LABEL } from '../domain/run-markers.ts';
+import { ToolTurns } from '../domain/tool-turns.ts';
 import type { Store } from '../ports/store.ts';
 import type { DatasetImporter } from './dataset-importer.ts';
 import { versionName } from './dataset-service.ts';
@@ -8,15 +9,17 @@ import type { EventHub } from './event-hub.ts';
 import { LeaseHolder } from './lease-holder.ts';
 import type { PackageController } from './package-controller.ts';
 import { RunDriver, type RunDriverOptions } from './run-driver.ts';
+import type { TriggerController } from './trigger-controller.ts';
 
 /** How often the store is asked for work that nobody announced, in milliseconds. */
 const SCAN_MS = 2000;
 
-export interface RunCoordinatorOptions extends Omit<RunDriverOptions, 'importRequest'> {
+export interface RunCoordinatorOptions extends Omit<RunDriverOptions, 'importRequest' | 'turns'> {
   store: Store;
   hub: EventHub;
   importer: DatasetImporter;
   packages: PackageController;
+  triggers: TriggerController;
   /** Identity of this server, the same after a restart. */
   owner: string;
   log: Logger;
@@ -31,6 +34,7 @@ export class RunCoordinator {
   readonly #options: RunCoordinatorOptions;
   readonly #lease: LeaseHolder;
   readonly #driving = new Map<string, Promise<void>>();
+  readonly #turns = new ToolTurns();
 
   constructor(options: RunCoordinatorOptions) {
     this.#options = options;
@@ -55,7 +59,9 @@ export class RunCoordinator {
       if ((kind === 'Run' || kind === 'DatasetVersion') && metadata.resourceVersion === 1) wake.abort();
     });
     const ended = new AbortController();
-    const building = this.#options.packages.work(AbortSignal.any([signal, ended.signal]));
+    const both = AbortSignal.any([signal, ended.signal]);
+    const building = this.#options.packages.work(both);
+    const watching = this.#options.triggers.work(both);
     try {
       while (!signal.aborted) {
         await this.#scan(signal);
@@ -65,7 +71,7 @@ export class RunCoordinator {
     } finally {
       unsubscribe();
       ended.abort(); // a fault in a round ends both, and both are begun again
-      await Promise.all([building, ...this.#driving.values()]);
+      await Promise.all([building, watching, ...this.#driving.values()]);
     }
   }
 
@@ -77,7 +83,7 @@ export class RunCoordinator {
       const { name } = metadata;
       this.#drive(`run ${name}`, signal, () => {
         const importRequest = (run: Run) => this.#importRequest(run);
-        return new RunDriver(name, { ...this.#options, importRequest }).drive(signal);
+        return new RunDriver(name, { ...this.#options, importRequest, turns: this.#turns }).drive(signal);
       });
     }
   }

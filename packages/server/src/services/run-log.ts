@@ -1,7 +1,7 @@
 import type { Run, RunStep } from '@selvedge/contract';
 import { AppError } from '@selvedge/contract';
 import { sleep } from '@selvedge/runtime';
-import { isFinishedPhase, isToolStep } from '../domain/run-plan.ts';
+import { isFinishedPhase } from '../domain/run-view.ts';
 import type { Store } from '../ports/store.ts';
 import type { ToolClient } from '../ports/tool-client.ts';
 import { runNotFound } from './run-service.ts';
@@ -60,7 +60,8 @@ export class RunLog {
       if (step === undefined) continue;
       const attempt = step.attempt > 1 ? `, attempt ${step.attempt}` : '';
       yield `== ${step.name}${step.artifact === null ? '' : ` (artifact ${step.artifact}${attempt})`}\n`;
-      if (step.artifact !== null && isToolStep(step.name)) yield* this.#toolLog(name, step.name, step.artifact, follow, signal);
+      // runs of before tools could be chosen do not tell the tool: there it has the step's name
+      if (step.artifact !== null) yield* this.#toolLog(name, step.tool ?? step.name, step.artifact, follow, signal);
       const after = await this.#ended(name, wanted, follow, signal);
       if (after !== undefined) yield `== ${after.name} ${after.state}${after.message === '' ? '' : `: ${after.message}`}\n`;
     }

@@ -1,4 +1,5 @@
 import type { MetricPoint } from '@selvedge/contract';
+import type { GraphStep } from '../domain/step-graph.ts';
 import type { Store } from '../ports/store.ts';
 import type { ToolClient } from '../ports/tool-client.ts';
 import type { EventHub } from './event-hub.ts';
@@ -17,32 +18,40 @@ export interface RunMetricsOptions {
  */
 export class RunMetrics {
   readonly #options: RunMetricsOptions;
-  readonly #taken = new Map<string, number>();
-  #attempt = '';
+  /** Points taken by metric; per step, with the artifact and attempt that they are of. */
+  readonly #taken = new Map<string, { of: string; counts: Map<string, number> }>();
 
   constructor(options: RunMetricsOptions) {
     this.#options = options;
   }
 
-  /** @returns the newest value of each metric that has new points. */
-  async copy(tool: string, artifact: string, attempt: number): Promise<Record<string, number>> {
+  /**
+   * Where several steps of a run use one tool, the names of their metrics begin with the step's.
+   * @returns the newest value of each metric that has new points.
+   */
+  async copy(graph: readonly GraphStep[], step: GraphStep, artifact: string, attempt: number): Promise<Record<string, number>> {
     const { tools, store, hub, run } = this.#options;
-    const key = `${artifact}#${attempt}`;
-    if (this.#attempt !== key) {
-      // A new attempt may have cut its curves back to a checkpoint: counts of the earlier one mean nothing.
-      this.#attempt = key;
-      this.#taken.clear();
-    }
+    const counts = this.#countsOf(step.id, `${artifact}#${attempt}`);
+    const prefix = graph.filter(({ tool, kind }) => tool === step.tool && kind === 'tool').length > 1 ? `${step.id}/` : '';
     const points: MetricPoint[] = [];
-    for (const metric of await tools.listMetrics(tool, artifact)) {
-      const taken = this.#taken.get(metric) ?? 0;
-      const fresh = await tools.readMetricPoints(tool, artifact, metric, taken);
-      this.#taken.set(metric, taken + fresh.length);
-      points.push(...fresh);
+    for (const metric of await tools.listMetrics(step.tool, artifact)) {
+      const taken = counts.get(metric) ?? 0;
+      const fresh = await tools.readMetricPoints(step.tool, artifact, metric, taken);
+      counts.set(metric, taken + fresh.length);
+      points.push(...fresh.map((point) => ({ ...point, metric: prefix + point.metric })));
     }
     if (points.length === 0) return {};
     await store.appendMetricPoints(run, points);
     hub.publish({ type: 'metric', run, points });
     return Object.fromEntries(points.map((point) => [point.metric, point.value]));
+  }
+
+  /** A new attempt may have cut its curves back to a checkpoint: counts of the earlier one mean nothing. */
+  #countsOf(step: string, of: string): Map<string, number> {
+    const known = this.#taken.get(step);
+    if (known?.of === of) return known.counts;
+    const counts = new Map<string, number>();
+    this.#taken.set(step, { of, counts });
+    return counts;
   }
 }

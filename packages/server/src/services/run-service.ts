@@ -1,20 +1,40 @@
-import { AppError, type Run, stepNamesOf } from '@selvedge/contract';
+import { AppError, type Pipeline, type PipelineSpec, type Run, type RunCause, type RunSpec, type RunStep } from '@selvedge/contract';
 import { SerialRunner } from '@selvedge/runtime';
-import { ACTIVE_LABEL, CANCEL_ANNOTATION, LAST_NUMBER_ANNOTATION } from '../domain/run-markers.ts';
-import { isFinishedPhase } from '../domain/run-plan.ts';
+import { ACTIVE_LABEL, LAST_NUMBER_ANNOTATION } from '../domain/run-markers.ts';
 import { checkRunnable } from '../domain/run-requests.ts';
 import { initialRunStatus } from '../domain/run-status.ts';
+import { isFinishedPhase } from '../domain/run-view.ts';
+import { graphOfRun, stepGraphOf, withDependents } from '../domain/step-graph.ts';
 import type { Store } from '../ports/store.ts';
+import { requestCancel } from './cancel-run.ts';
 import type { DatasetService } from './dataset-service.ts';
 import { draftOf } from './draft-of.ts';
 
 export interface RunServiceOptions {
   store: Store;
   datasets: DatasetService;
+  /** Whether the server runs a tool of this name. */
+  hasTool: (tool: string) => boolean;
   clock: () => Date;
 }
 
-/** Starts and cancels runs by writing what is wanted; the coordinator acts on it. */
+export interface StartRequest {
+  datasetVersion?: number | undefined;
+  /** False: every step is done anew. Default true. */
+  cache?: boolean | undefined;
+  /** False: one run with the pipeline's own hyperparameters, although it has a sweep. Default true. */
+  sweep?: boolean | undefined;
+}
+
+/** What is decided of a run before it gets its number. */
+interface Wanted {
+  spec: Omit<RunSpec, 'pipeline'>;
+  labels: Record<string, string>;
+  /** Changes the status that a run begins with. */
+  begin?: (status: Run['status']) => Run['status'];
+}
+
+/** Starts, repeats and cancels runs by writing what is wanted; the coordinator acts on it. */
 export class RunService {
   readonly #options: RunServiceOptions;
   readonly #serial = new SerialRunner();
@@ -26,39 +46,94 @@ export class RunService {
   /**
    * Pins the pipeline and the dataset version as they are now and queues a run of them.
    *
-   * @throws AppError NOT_FOUND (no such pipeline), REFERENCE_MISSING (its dataset or task), INPUT_INVALID (names or chains that
-   * do not fit), CONFLICT (the dataset is not ready).
+   * @param labels - added to the pipeline's.
+   * @throws AppError NOT_FOUND (no such pipeline), REFERENCE_MISSING (its dataset or task), INPUT_INVALID (names, steps or chains
+   * that do not fit), CONFLICT (the dataset is not ready).
    */
-  start(pipeline: string, request: { datasetVersion?: number | undefined }, cause: Run['spec']['cause']): Promise<Run> {
-    return this.#serial.run(() => this.#start(pipeline, request, cause));
+  start(pipeline: string, request: StartRequest, cause: RunCause, labels: Record<string, string> = {}): Promise<Run> {
+    return this.#serial.run(async () => {
+      const found = await this.#getPipeline(pipeline);
+      const spec = request.sweep === false ? withoutSweep(found.spec) : found.spec;
+      await this.#checkTask(pipeline, spec.task);
+      const number = await this.#nextNumber(found);
+      checkRunnable(pipeline, number, spec, this.#options.hasTool);
+      const { version, digest } = await this.#options.datasets.resolve(spec.dataset.name, request.datasetVersion);
+      return this.#create(found, number, {
+        labels,
+        spec: {
+          pipelineGeneration: found.metadata.generation,
+          pipelineSpec: spec,
+          dataset: { name: spec.dataset.name, version: version.spec.version, digest, artifact: version.status.artifact },
+          cause,
+          ...(request.cache === false ? { fresh: stepGraphOf(spec).map((step) => step.id) } : {}),
+        },
+      });
+    });
   }
 
-  async #start(name: string, request: { datasetVersion?: number | undefined }, cause: Run['spec']['cause']): Promise<Run> {
-    const { store, datasets } = this.#options;
-    const pipeline = await store.get('Pipeline', name);
-    if (pipeline === undefined) {
-      throw new AppError('NOT_FOUND', {
-        message: `There is no pipeline "${name}".`,
-        hint: 'Apply it with "selvedge apply -f FILE"; "selvedge get pipelines" lists what there is.',
+  /**
+   * Repeats a run with the pipeline and the data that it had. With `from`, that step and all that follow from it are done
+   * anew, and what the run has of the others is taken over; without, all of it is done anew.
+   *
+   * @throws AppError NOT_FOUND (no such run, step, or its pipeline is gone), CONFLICT (it is not finished).
+   */
+  rerun(name: string, from: string | undefined, cause: RunCause): Promise<Run> {
+    return this.#serial.run(async () => {
+      const run = await this.#options.store.get('Run', name);
+      if (run === undefined) throw runNotFound(name);
+      if (!isFinishedPhase(run.status.phase))
+        throw new AppError('CONFLICT', { message: `Run "${name}" is not finished.`, hint: `"selvedge run cancel ${name}" ends it.` });
+      const graph = graphOfRun({ ...run.spec, sweepOf: undefined });
+      if (from !== undefined && !graph.some((step) => step.id === from))
+        throw new AppError('NOT_FOUND', {
+          message: `Run "${name}" has no step "${from}".`,
+          hint: `Steps: ${graph.map((step) => step.id).join(', ')}.`,
+        });
+      const pipeline = await this.#getPipeline(run.spec.pipeline);
+      const number = await this.#nextNumber(pipeline);
+      checkRunnable(run.spec.pipeline, number, run.spec.pipelineSpec, this.#options.hasTool);
+      const anew = from === undefined ? new Set(graph.map((step) => step.id)) : withDependents(graph, from);
+      const { pipelineGeneration, pipelineSpec, dataset } = run.spec;
+      return this.#create(pipeline, number, {
+        labels: {},
+        spec: { pipelineGeneration, pipelineSpec, dataset, cause, fresh: [...anew], rerunOf: { run: name, from: from ?? null } },
+        begin: (status) => ({
+          ...status,
+          steps: status.steps.map((step) => (anew.has(step.name) ? step : takenOver(step, run, this.#options.clock().toISOString()))),
+        }),
       });
+    });
+  }
+
+  /** @throws AppError NOT_FOUND; CONFLICT when it is finished. */
+  async cancel(name: string): Promise<Run> {
+    const run = await requestCancel(this.#options.store, name, this.#options.clock().toISOString());
+    if (run === undefined) throw runNotFound(name);
+    if (isFinishedPhase(run.status.phase) && run.status.phase !== 'Cancelled') {
+      throw new AppError('CONFLICT', { message: `Run "${name}" is finished already: ${run.status.phase}.` });
     }
-    const { spec } = pipeline;
-    const number = await this.#nextNumber(name, Number(pipeline.metadata.annotations[LAST_NUMBER_ANNOTATION] ?? 0));
-    checkRunnable(name, number, spec);
-    await this.#checkTask(name, spec.task);
-    const { version, digest } = await datasets.resolve(spec.dataset.name, request.datasetVersion);
-    const run = await store.create('Run', {
+    return run;
+  }
+
+  async #getPipeline(name: string): Promise<Pipeline> {
+    const pipeline = await this.#options.store.get('Pipeline', name);
+    if (pipeline !== undefined) return pipeline;
+    throw new AppError('NOT_FOUND', {
+      message: `There is no pipeline "${name}".`,
+      hint: 'Apply it with "selvedge apply -f FILE"; "selvedge get pipelines" lists what there is.',
+    });
+  }
+
+  async #create(pipeline: Pipeline, number: number, { spec, labels, begin }: Wanted): Promise<Run> {
+    const { name } = pipeline.metadata;
+    const full = { ...spec, pipeline: name };
+    const status = initialRunStatus(graphOfRun(full), spec.dataset.artifact);
+    const run = await this.#options.store.create('Run', {
       name: `${name}-${number}`,
-      labels: { ...pipeline.metadata.labels, [ACTIVE_LABEL]: 'true' },
+      labels: { ...pipeline.metadata.labels, ...labels, [ACTIVE_LABEL]: 'true' },
       annotations: {},
-      spec: {
-        pipeline: name,
-        pipelineGeneration: pipeline.metadata.generation,
-        pipelineSpec: spec,
-        dataset: { name: spec.dataset.name, version: version.spec.version, digest, artifact: version.status.artifact },
-        cause,
-      },
-      status: initialRunStatus(version.status.artifact, stepNamesOf(spec)),
+      spec: full,
+      status: begin === undefined ? status : begin(status),
     });
     await this.#options.store.update('Pipeline', name, (current) =>
       draftOf(current, {
@@ -78,29 +153,23 @@ export class RunService {
   }
 
   /** Numbers are never used twice, or a new run would find the artifacts of a removed one. */
-  async #nextNumber(pipeline: string, last: number): Promise<number> {
-    let number = last + 1;
-    while ((await this.#options.store.get('Run', `${pipeline}-${number}`)) !== undefined) number += 1;
+  async #nextNumber({ metadata }: Pipeline): Promise<number> {
+    let number = Number(metadata.annotations[LAST_NUMBER_ANNOTATION] ?? 0) + 1;
+    while ((await this.#options.store.get('Run', `${metadata.name}-${number}`)) !== undefined) number += 1;
     return number;
   }
+}
 
-  /**
-   * Asks for a run to be cancelled; a finished one stays as it is.
-   * @throws AppError NOT_FOUND; CONFLICT when it is finished.
-   */
-  async cancel(name: string): Promise<Run> {
-    const nowIso = this.#options.clock().toISOString();
-    const run = await this.#options.store.update('Run', name, (current) => {
-      if (isFinishedPhase(current.status.phase)) return undefined;
-      const annotations = { [CANCEL_ANNOTATION]: nowIso, ...current.metadata.annotations };
-      return draftOf(current, { annotations, status: { ...current.status, message: 'cancelling' } });
-    });
-    if (run === undefined) throw runNotFound(name);
-    if (isFinishedPhase(run.status.phase) && run.status.phase !== 'Cancelled') {
-      throw new AppError('CONFLICT', { message: `Run "${name}" is finished already: ${run.status.phase}.` });
-    }
-    return run;
-  }
+function withoutSweep({ sweep: _, ...spec }: PipelineSpec): PipelineSpec {
+  return spec;
+}
+
+/** A step as another run has completed it; one that it has not is done as usual. */
+function takenOver(step: RunStep, { metadata, status }: Run, nowIso: string): RunStep {
+  const before = status.steps.find((known) => known.name === step.name);
+  if (before?.state !== 'completed' || before.artifact === null) return step;
+  const from = before.cachedFrom ?? `${metadata.name}.${before.name}`;
+  return { ...before, startedAt: nowIso, finishedAt: nowIso, cachedFrom: from, message: `cached from ${from}` };
 }
 
 export function runNotFound(name: string): AppError {

@@ -75,6 +75,11 @@ export class SupervisedTool {
     this.#enter('stopped');
   }
 
+  /** Ends the process at once; it is started again after the usual delay. */
+  restart(): void {
+    this.#process.restart();
+  }
+
   describe(): Module {
     return {
       name: this.name,

@@ -1,8 +1,9 @@
 // A real tool process for tests, small: the uniform artifact API over HTTP, artifacts in one JSON file.
-// A file `hold` in the data folder keeps work from finishing, `fail` makes it fail, `mute` leaves /health unanswered.
+// A file `hold` in the data folder keeps work from finishing, `fail` makes it fail, `mute` leaves /health unanswered,
+// `deaf` leaves a cancelled artifact at work until the process is killed.
 
 import { createHash } from 'node:crypto';
-import { appendFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
@@ -145,6 +146,8 @@ let busy = Promise.resolve();
 const queue = (artifact) => {
   busy = busy.then(() => (artifacts.has(artifact.name) ? make(artifact) : undefined));
 };
+for (const artifact of artifacts.values())
+  if (existsSync(join(dir, 'artifacts', artifact.name, 'cancel'))) artifact.status.status = 'cancelled';
 for (const artifact of artifacts.values()) if (['queued', 'in-progress'].includes(artifact.status.status)) queue(artifact);
 
 const summary = (artifact) => ({
@@ -157,6 +160,7 @@ const summary = (artifact) => ({
 
 function create(request) {
   appendFileSync(join(dir, 'created.log'), `${request.name}\n`);
+  mkdirSync(join(dir, 'artifacts', request.name), { recursive: true });
   const status = {
     status: 'queued',
     progress: 0,
@@ -200,7 +204,7 @@ async function serveArtifact(response, method, artifact, [part, ...rest], query)
     return response.writeHead(204).end();
   }
   if (part === 'cancel') {
-    if (['queued', 'in-progress'].includes(artifact.status.status)) artifact.status.status = 'cancelled';
+    if (!flag('deaf') && ['queued', 'in-progress'].includes(artifact.status.status)) artifact.status.status = 'cancelled';
     save();
     return json(response, 202, summary(artifact));
   }

@@ -80,8 +80,8 @@ export class TestServer {
     return found as Extract<AnyResource, { kind: K }>;
   }
 
-  /** Sets or clears a switch of the fixture: `hold`, `fail`, `mute`. */
-  async toolFlag(tool: string, flag: 'hold' | 'fail' | 'mute', on: boolean): Promise<void> {
+  /** Sets or clears a switch of the fixture: `hold`, `fail`, `mute`, `deaf`. */
+  async toolFlag(tool: string, flag: 'hold' | 'fail' | 'mute' | 'deaf', on: boolean): Promise<void> {
     const folder = join(this.dir, 'tools', tool);
     await mkdir(folder, { recursive: true });
     if (on) await writeFile(join(folder, flag), '');
@@ -119,13 +119,13 @@ export class TestServer {
     if (!response.ok) throw new Error(await response.text());
   }
 
-  async waitForRun(name: string, test: (run: Run) => boolean, what: string): Promise<Run> {
+  async waitForRun(name: string, test: (run: Run) => boolean, what: string, timeoutMs = 20_000): Promise<Run> {
     return waitUntil(
       async () => {
         const run = await this.resource('Run', name);
         return test(run) ? run : undefined;
       },
-      { timeoutMs: 20_000, what: `run ${name}: ${what}` },
+      { timeoutMs, what: `run ${name}: ${what}` },
     );
   }
 }

@@ -1,7 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import { mkdir, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { AppError, type ArtifactRequest, type ArtifactStatus, artifactNameSchema, artifactStatusSchema } from '@selvedge/contract';
+import {
+  AppError,
+  type ArtifactRequest,
+  type ArtifactStatus,
+  artifactNameSchema,
+  artifactStatusSchema,
+  CANCEL_MARKER,
+} from '@selvedge/contract';
 import { describeError, type Logger, readJsonFile, SerialRunner, syncFolder, systemErrorCode } from '@selvedge/runtime';
 import * as z from 'zod';
 import { Artifact, inputRecordSchema, isFinished, type Upload } from './artifact.ts';
@@ -171,6 +178,11 @@ export class ArtifactStore {
 
   async #takeUpAgain(artifact: Artifact): Promise<void> {
     if (isFinished(artifact.status)) return artifact.clearAfterAttempt({ keepCheckpoint: false, keepData: true });
+    if (await exists(join(artifact.paths.root, CANCEL_MARKER))) {
+      artifact.log('cancelled: the process was ended because it did not end the work');
+      await artifact.clearAfterAttempt({ keepCheckpoint: false, keepData: false });
+      return artifact.update({ status: 'cancelled', message: 'Cancelled.', finishedAt: new Date().toISOString() });
+    }
     if (artifact.status.status !== 'in-progress') return;
     const { attempt } = artifact.status;
     if (attempt < MAX_ATTEMPTS_ENDED_BY_CRASH) {
@@ -183,6 +195,13 @@ export class ArtifactStore {
     const error = { code: 'STEP_FAILED', message, hint: 'Look for an out-of-memory kill in the log of the machine.' };
     await artifact.update({ status: 'failed', message, finishedAt: new Date().toISOString(), error });
   }
+}
+
+function exists(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => true,
+    () => false,
+  );
 }
 
 function sameRequest(existing: Artifact, request: ArtifactRequest, uploads: readonly Upload[]): boolean {

@@ -86,6 +86,25 @@ export const MIGRATIONS: readonly Migration[] = [
       )`,
     ],
   },
+  {
+    name: '0005-step-results-and-triggers',
+    up: (d) => [
+      sql`create table step_results (key text primary key, tool text not null, artifact text not null, run text not null, step text not null)`,
+      sql`create table trigger_states (
+        pipeline ${d.sortedText} not null,
+        name ${d.sortedText} not null,
+        state text not null,
+        primary key (pipeline, name)
+      )`,
+      sql`create table trigger_secrets (
+        pipeline ${d.sortedText} not null,
+        name ${d.sortedText} not null,
+        secret text not null,
+        primary key (pipeline, name)
+      )`,
+      sql`create table webhook_deliveries (signature text primary key, at ${d.sortedText} not null)`,
+    ],
+  },
 ];
 
 /**

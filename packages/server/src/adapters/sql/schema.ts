@@ -34,6 +34,10 @@ export interface Database {
   join_tokens: { secret_sha256: string; expires_at: string; uses_left: number; labels: string };
   login_codes: { code_sha256: string; user_name: string; expires_at: string };
   sessions: { id_sha256: string; user_name: string; expires_at: string };
+  step_results: { key: string; tool: string; artifact: string; run: string; step: string };
+  trigger_states: { pipeline: string; name: string; state: string };
+  trigger_secrets: { pipeline: string; name: string; secret: string };
+  webhook_deliveries: { signature: string; at: string };
   leases: { name: string; owner: string; until_at: string };
   desired_states: { device: string; revision: number; workloads: string };
   pending_certificates: { device: string; device_uid: string; serial: string; fingerprint256: string; not_after: string };

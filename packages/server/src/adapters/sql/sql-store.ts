@@ -6,6 +6,8 @@ import { SqlCredentials, SqlLeases } from './sql-credentials.ts';
 import { SqlDeviceRecords } from './sql-device-records.ts';
 import { SqlResources } from './sql-resources.ts';
 import { SqlSeries } from './sql-series.ts';
+import { SqlStepResults } from './sql-step-results.ts';
+import { SqlTriggers } from './sql-triggers.ts';
 
 /** The Store on a migrated database of either dialect; `close` ends the connection. */
 export function createSqlStore(db: Kysely<Database>, dialect: DialectCapabilities, announce: AnnounceChange): Store {
@@ -14,6 +16,8 @@ export function createSqlStore(db: Kysely<Database>, dialect: DialectCapabilitie
   const credentials = new SqlCredentials(db);
   const leases = new SqlLeases(db);
   const devices = new SqlDeviceRecords(db, dialect);
+  const results = new SqlStepResults(db);
+  const triggers = new SqlTriggers(db, dialect);
   return {
     get: (kind, name) => resources.get(kind, name),
     list: (kind, query) => resources.list(kind, query),
@@ -41,6 +45,15 @@ export function createSqlStore(db: Kysely<Database>, dialect: DialectCapabilitie
     replaceDesiredWorkloads: (changes) => devices.replaceDesiredWorkloads(changes),
     acquireLease: (name, owner, nowIso, untilIso) => leases.acquireLease(name, owner, nowIso, untilIso),
     releaseLease: (name, owner) => leases.releaseLease(name, owner),
+    saveStepResult: (result) => results.saveStepResult(result),
+    findStepResult: (key) => results.findStepResult(key),
+    readTriggerState: (pipeline, trigger) => triggers.readTriggerState(pipeline, trigger),
+    updateTriggerState: (pipeline, trigger, change) => triggers.updateTriggerState(pipeline, trigger, change),
+    deleteTrigger: (pipeline, trigger) => triggers.deleteTrigger(pipeline, trigger),
+    listTriggers: () => triggers.listTriggers(),
+    saveTriggerSecret: (pipeline, trigger, secret) => triggers.saveTriggerSecret(pipeline, trigger, secret),
+    readTriggerSecret: (pipeline, trigger) => triggers.readTriggerSecret(pipeline, trigger),
+    recordDelivery: (signature, nowIso, forgetBeforeIso) => triggers.recordDelivery(signature, nowIso, forgetBeforeIso),
     close: () => db.destroy(),
   };
 }

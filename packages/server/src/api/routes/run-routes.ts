@@ -25,6 +25,7 @@ export function runRoutes({ runs, runLog, resources, store }: ApiServices) {
         hint: 'Apply it with "selvedge apply -f FILE".',
       });
     },
+    rerunRun: async ({ params, body, principal }) => runs.rerun(params.name, body.from, causeOf(principal)),
     cancelRun: async ({ params }) => runs.cancel(params.name),
     getRunMetrics: async ({ params }) => {
       await resources.get('runs', params.name);

@@ -124,6 +124,7 @@ function RunDetail({ run }: { run: Run }): ReactNode {
         <RunLog run={run.metadata.name} steps={steps} shown={shown} onShow={setPicked} />
       </div>
       <div className="grid min-w-0 gap-4">
+        <SweepRuns run={run} />
         <Criteria run={run} />
         <Card title="Made from">
           <Lineage run={run} />
@@ -152,9 +153,45 @@ function FailedMessage({ message }: { message: string }): ReactNode {
   return <ErrorState error={new AppError('RUN_FAILED', { message: message === '' ? 'The run failed.' : message })} />;
 }
 
+function causeText({ spec }: Run): string {
+  const { cause, rerunOf } = spec;
+  if (cause.type === 'trigger') return `trigger ${cause.trigger ?? cause.by}: ${cause.detail ?? ''}`;
+  if (cause.type === 'sweep') return `sweep ${cause.by}: ${cause.detail ?? ''}`;
+  const repeated = rerunOf === undefined ? '' : `, repeats ${rerunOf.run}${rerunOf.from === null ? '' : ` from ${rerunOf.from} on`}`;
+  return `${cause.type}, by ${cause.by}${repeated}`;
+}
+
+/** The runs of a sweep with what each tried; nothing for other runs. */
+function SweepRuns({ run }: { run: Run }): ReactNode {
+  const { sweep } = run.status;
+  if (sweep === undefined || sweep.children.length === 0) return null;
+  return (
+    <Card title={`Runs of the sweep, by ${run.spec.pipelineSpec.sweep?.metric ?? 'its metric'}`}>
+      <ol className="grid gap-1 text-sm">
+        {sweep.children.map((child) => (
+          <li key={child.run} className="flex flex-wrap items-baseline justify-between gap-x-3">
+            <Link to="/runs/$name" params={{ name: child.run }} className="font-medium text-accent underline-offset-2 hover:underline">
+              {child.run}
+            </Link>
+            <span className="text-ink-2">
+              {Object.entries(child.parameters)
+                .map(([name, value]) => `${name} ${value}`)
+                .join(', ')}
+            </span>
+            <span className="tabular-nums">
+              {child.value ?? child.phase.toLowerCase()}
+              {child.run === sweep.best?.run && ' (best)'}
+            </span>
+          </li>
+        ))}
+      </ol>
+    </Card>
+  );
+}
+
 function Lineage({ run }: { run: Run }): ReactNode {
-  const { pipeline, pipelineGeneration, dataset, cause } = run.spec;
-  const { modelVersion, startedAt } = run.status;
+  const { pipeline, pipelineGeneration, dataset } = run.spec;
+  const { modelVersion, startedAt, environment } = run.status;
   const model = modelVersion?.split('/')[0];
   return (
     <KeyValue
@@ -169,7 +206,8 @@ function Lineage({ run }: { run: Run }): ReactNode {
           dataset.digest,
         ],
         ['Started', <RelativeTime key="started" at={startedAt} missing="waiting" />],
-        ['Cause', `${cause.type}, by ${cause.by}`],
+        ['Cause', causeText(run)],
+        ...(environment === undefined ? [] : [['Machine', `${environment.cpu}, ${environment.threads} threads`] as const]),
         [
           'Model',
           model === undefined || modelVersion === null ? (

@@ -64,7 +64,8 @@ function StepNote({ step }: { step: RunStep }): ReactNode {
   const parts = [
     step.state === 'running' ? `${Math.round(step.progress * 100)} %` : '',
     step.attempt > 1 ? plural(step.attempt, 'attempt') : '',
-    step.state === 'running' || step.state === 'failed' ? step.message : '',
+    step.state === 'running' || step.state === 'failed' || step.state === 'skipped' ? step.message : '',
+    step.cachedFrom == null ? '' : `cached from ${step.cachedFrom}`,
   ].filter((part) => part !== '');
   if (parts.length === 0) return null;
   return (

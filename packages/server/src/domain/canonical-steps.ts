@@ -1,0 +1,22 @@
+import type { PipelineSpec, StepSpec } from '@selvedge/contract';
+
+export const IMPORT_TOOL = 'import';
+
+/** The steps of a pipeline without `steps`; the first is the dataset's own artifact. */
+export function canonicalSteps(spec: PipelineSpec): [StepSpec, ...StepSpec[]] {
+  const { dataset, preproc, postproc, model, split, train } = spec;
+  return [
+    { id: 'import', tool: IMPORT_TOOL },
+    { id: 'process', tool: 'process', inputs: { dataset: 'import' }, parameters: { preproc, path: dataset.path } },
+    { id: 'export', tool: 'export', inputs: { pixels: 'process' }, parameters: { preproc } },
+    { id: 'split', tool: 'split', inputs: { tensors: 'export' }, parameters: { ...split } },
+    {
+      id: 'train',
+      tool: 'train',
+      inputs: { 'training-set': 'split' },
+      parameters: { hyperparams: model.hyperparams, ...(train === undefined ? {} : { train }) },
+    },
+    { id: 'benchmark', tool: 'benchmark', inputs: { model: 'train', 'training-set': 'split' }, parameters: { postproc } },
+    { id: 'register', tool: 'register', inputs: { model: 'train', benchmark: 'benchmark' } },
+  ];
+}
