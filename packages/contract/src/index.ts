@@ -6,6 +6,7 @@ export * from './device-channel/messages.ts';
 export * from './device-channel/topics.ts';
 export * from './errors.ts';
 export * from './gates.ts';
+export * from './metric-views.ts';
 export * from './native-package.ts';
 export * from './package-manifest.ts';
 export * from './pipeline-spec.ts';
