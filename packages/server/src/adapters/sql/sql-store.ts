@@ -4,6 +4,7 @@ import type { DialectCapabilities } from './dialect-capabilities.ts';
 import type { Database } from './schema.ts';
 import { SqlCredentials, SqlLeases } from './sql-credentials.ts';
 import { SqlDeviceRecords } from './sql-device-records.ts';
+import { SqlMlflow } from './sql-mlflow.ts';
 import { SqlResources } from './sql-resources.ts';
 import { SqlSeries } from './sql-series.ts';
 
@@ -41,6 +42,7 @@ export function createSqlStore(db: Kysely<Database>, dialect: DialectCapabilitie
     replaceDesiredWorkloads: (changes) => devices.replaceDesiredWorkloads(changes),
     acquireLease: (name, owner, nowIso, untilIso) => leases.acquireLease(name, owner, nowIso, untilIso),
     releaseLease: (name, owner) => leases.releaseLease(name, owner),
+    mlflow: new SqlMlflow(db, dialect),
     close: () => db.destroy(),
   };
 }
