@@ -6,6 +6,7 @@ import { ROOT, run } from './setup/setup.mjs';
 
 // Native and WebAssembly packages stay outside: they find their binaries relative to their own files.
 const EXTERNAL = [
+  '@node-rs/crc32',
   'better-sqlite3',
   'onnxruntime-node',
   'sharp',

@@ -59,7 +59,7 @@ async function main(options: DemoOptions, setupSeconds: number, processes: Proce
   const timer = new StepTimer(setupSeconds);
   const server = await timer.step('server', async () => ({
     value: await startServer(processes, options, data),
-    note: 'with its seven tools',
+    note: 'with its tools',
   }));
   const token = (await readFile(join(server.dataDir, 'admin-token'), 'utf8')).trim();
   const context: steps.DemoContext = {

@@ -90,6 +90,12 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./commands/package.ts')).registerPackage,
   },
   {
+    name: 'mlflow',
+    group: WORK,
+    summary: 'look at what MLflow clients have logged here',
+    load: async () => (await import('./commands/mlflow.ts')).registerMlflow,
+  },
+  {
     name: 'device',
     group: FLEET,
     summary: 'let devices join; look at, label and remove them',

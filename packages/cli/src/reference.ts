@@ -8,6 +8,7 @@ import { registerDelete } from './commands/delete.ts';
 import { registerDevice } from './commands/device.ts';
 import { registerGet } from './commands/get.ts';
 import { registerInfer } from './commands/infer.ts';
+import { registerMlflow } from './commands/mlflow.ts';
 import { registerModel } from './commands/model.ts';
 import { registerModule } from './commands/module.ts';
 import { registerOpen } from './commands/open.ts';
@@ -32,6 +33,7 @@ const REGISTER: Readonly<Record<string, Register>> = {
   pipeline: registerPipeline,
   run: registerRun,
   trigger: registerTrigger,
+  mlflow: registerMlflow,
   model: registerModel,
   build: registerBuild,
   package: registerPackage,

@@ -22,7 +22,8 @@ import { nameSchema, timestampSchema } from './common.ts';
  * GET    /artifacts/{name}/input-files            { items: [{ name, sizeBytes }] }
  * GET    /artifacts/{name}/input-files/{file}     one file
  * GET    /artifacts/{name}/metrics                { items: [metric name] }
- * GET    /artifacts/{name}/metrics/{metric}/{view}  view: `points` (JSON lines; ?after=N skips N), `latest` (JSON), `csv`
+ * GET    /artifacts/{name}/metrics/{metric}/{view}  view: `points`, `latest`, `csv`, `series`, `summary`, `tensorboard`; see
+ *                                                 metric-views.ts
  *
  * Every request carries `Authorization: Bearer <tool token>`; the gateway adds it. Metric names have "/" written as "." in URLs.
  */

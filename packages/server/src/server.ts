@@ -21,6 +21,8 @@ import { AuthService, loadAdminToken, newSecret } from './services/auth-service.
 import { DatasetImporter } from './services/dataset-importer.ts';
 import { DatasetService } from './services/dataset-service.ts';
 import { EventHub } from './services/event-hub.ts';
+import { MlflowArtifacts } from './services/mlflow-artifacts.ts';
+import { MlflowService } from './services/mlflow-service.ts';
 import { ModelRegistry } from './services/model-registry.ts';
 import { ModuleSupervisor } from './services/module-supervisor.ts';
 import { PackageController } from './services/package-controller.ts';
@@ -188,6 +190,8 @@ function createHttp(base: Base, registry: ModelRegistry, { datasets, runs }: Wor
     modules,
     targets,
     packageLog: new PackageLog({ store, tools }),
+    mlflow: new MlflowService({ store, clock }),
+    mlflowArtifacts: new MlflowArtifacts({ store, blobs, maxUploadBytes: config.maxUploadBytes }),
     devices,
     hub,
     log: log.child({ part: 'http' }),

@@ -18,6 +18,7 @@ const TOOLS: Readonly<Record<string, () => Promise<Tool>>> = {
   train: async () => (await import('./train/train-tool.ts')).trainTool,
   build: async () => (await import('./build/build-tool.ts')).buildTool,
   benchmark: async () => (await import('./benchmark/benchmark-tool.ts')).benchmarkTool,
+  visualize: async () => (await import('./visualize/visualize-tool.ts')).createVisualizeTool(),
 };
 
 const USAGE = `usage: tools <${Object.keys(TOOLS).join('|')}> --data DIR [--port 0] [--host 127.0.0.1]

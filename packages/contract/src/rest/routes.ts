@@ -2,30 +2,11 @@ import * as z from 'zod';
 import { nameSchema, sha256Schema, timestampSchema } from '../common.ts';
 import { anyResourceSchema, datasetVersionSchema, runSchema, taskSchema } from '../resources/index.ts';
 import { RUN_ENGINE_ROUTES } from './run-engine-routes.ts';
+import { mlflowExperimentsRoute, mlflowRunsRoute } from './mlflow-routes.ts';
+import type { Route } from './route.ts';
 import * as s from './schemas.ts';
 
-/** Who may call: `public` nobody's credential, `user` a bearer token or a session, `tool` also the tools' token. */
-export type Scope = 'public' | 'user' | 'tool';
-
-export interface Route {
-  readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE';
-  /** Parameters as `{name}`. */
-  readonly path: string;
-  readonly summary: string;
-  readonly tag: string;
-  readonly scope: Scope;
-  readonly params?: z.ZodObject;
-  readonly query?: z.ZodObject;
-  /** JSON body. */
-  readonly body?: z.ZodType;
-  /** A body that is not JSON, streamed: its media type. */
-  readonly upload?: string;
-  /** JSON response. */
-  readonly response?: z.ZodType;
-  /** A response that is not JSON, streamed: its media type. */
-  readonly download?: string;
-  readonly status?: 200 | 201 | 202 | 204;
-}
+export type { Route, Scope } from './route.ts';
 
 const route = <const R extends Route>(value: R): R => value;
 const name = z.strictObject({ name: nameSchema });
@@ -321,5 +302,7 @@ export const ROUTES = {
     download: 'application/octet-stream',
   }),
   ...RUN_ENGINE_ROUTES,
+  listMlflowExperiments: mlflowExperimentsRoute,
+  listMlflowRuns: mlflowRunsRoute,
 } as const satisfies Record<string, Route>;
 export type RouteName = keyof typeof ROUTES;

@@ -29,8 +29,8 @@ const FRAMEWORK_CODES: Record<string, ErrorCode> = {
 
 const frameworkErrorSchema = z.object({ code: z.string().optional(), statusCode: z.int().optional(), message: z.string() });
 
-/** An error of the framework (body too large, no JSON, bad URL) in our own terms. */
-function ofFramework(thrown: unknown): AppError {
+/** Anything thrown in a route in our own terms, errors of the framework (body too large, no JSON, bad URL) among them. */
+export function appErrorOf(thrown: unknown): AppError {
   if (thrown instanceof AppError) return thrown;
   const parsed = frameworkErrorSchema.safeParse(thrown);
   if (!parsed.success) return toAppError(thrown);
@@ -49,7 +49,7 @@ export function sendProblem(reply: FastifyReply, error: AppError): FastifyReply 
 /** Every error leaves as problem details; what is our fault or the surroundings' is logged, once, with the request's id. */
 export function handleErrors(app: FastifyInstance, log: Logger): void {
   app.setErrorHandler((thrown, request, reply) => {
-    const error = ofFramework(thrown);
+    const error = appErrorOf(thrown);
     const fields = { requestId: request.id, method: request.method, route: request.routeOptions.url, ...describeError(error) };
     if (error.kind === 'bug') log.error('request failed', fields);
     else if (error.kind === 'operational') log.warn('request failed', fields);

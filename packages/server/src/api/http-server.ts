@@ -10,8 +10,10 @@ import { handleErrors, sendProblem, validatorCompiler } from './errors.ts';
 import { EventStream } from './event-stream.ts';
 import { addGateway } from './gateway.ts';
 import { type Handlers, implementAll } from './implement.ts';
+import { addMlflow } from './mlflow/mlflow-api.ts';
 import { addPipelineContainer, pipelineHandlers } from './pipeline-container.ts';
 import { dataRoutes } from './routes/data-routes.ts';
+import { mlflowRoutes } from './routes/mlflow-routes.ts';
 import { packageRoutes } from './routes/package-routes.ts';
 import { resourceRoutes } from './routes/resource-routes.ts';
 import { runRoutes } from './routes/run-routes.ts';
@@ -88,9 +90,11 @@ export class HttpServer {
       ...runRoutes(services),
       ...packageRoutes(services),
       ...triggerRoutes(services),
+      ...mlflowRoutes(services),
     };
     await implementAll(app, handlers);
     addPipelineContainer(app, pipelineHandlers(services));
+    await addMlflow(app, services);
     addOpenApi(app);
     await addGateway(app, services);
     await addWebUi(app, this.#options.webDir);

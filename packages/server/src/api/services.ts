@@ -9,6 +9,8 @@ import type { BenchRequest } from '../services/bench-service.ts';
 import type { DatasetService } from '../services/dataset-service.ts';
 import type { EventHub } from '../services/event-hub.ts';
 import type { InferRequest } from '../services/inference-service.ts';
+import type { MlflowArtifacts } from '../services/mlflow-artifacts.ts';
+import type { MlflowService } from '../services/mlflow-service.ts';
 import type { ModelRegistry } from '../services/model-registry.ts';
 import type { ModuleSupervisor } from '../services/module-supervisor.ts';
 import type { PackageTrust } from '../services/package-builder.ts';
@@ -48,6 +50,8 @@ export interface ApiServices {
   readonly modules: ModuleSupervisor;
   readonly targets: TargetCatalog;
   readonly packageLog: PackageLog;
+  readonly mlflow: MlflowService;
+  readonly mlflowArtifacts: MlflowArtifacts;
   readonly devices: DeviceAccess;
   readonly hub: EventHub;
   readonly log: Logger;

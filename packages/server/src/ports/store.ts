@@ -1,5 +1,6 @@
 import type { AnyResource, DesiredState, DesiredWorkload, KINDS, Kind, MetricPoint, TelemetrySample } from '@selvedge/contract';
 import type * as z from 'zod';
+import type { MlflowStore } from './mlflow-store.ts';
 
 export type ResourceOf<K extends Kind> = z.output<(typeof KINDS)[K]['resource']>;
 
@@ -151,6 +152,7 @@ export interface TriggerStore {
  * Adapters run the suite in store.contract.ts.
  */
 export interface Store extends ResourceStore, SeriesStore, CredentialStore, DeviceRecordStore, LeaseStore, StepResultStore, TriggerStore {
+  readonly mlflow: MlflowStore;
   close(): Promise<void>;
 }
 

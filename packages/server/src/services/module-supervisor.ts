@@ -7,8 +7,8 @@ import type { EventHub } from './event-hub.ts';
 import { SupervisedTool } from './supervised-tool.ts';
 import type { ToolDirectory } from './tool-directory.ts';
 
-/** The tools of a pipeline, in the order of its steps, and the one that builds packages. */
-const TOOL_NAMES = ['import', 'process', 'export', 'split', 'train', 'benchmark', 'build'] as const;
+/** The tools of a pipeline, in the order of its steps, the one that builds packages, and the one that shows what all of them measure. */
+const TOOL_NAMES = ['import', 'process', 'export', 'split', 'train', 'benchmark', 'build', 'visualize'] as const;
 
 export interface ModuleSupervisorOptions {
   /** The tool's name and its flags are appended. */

@@ -1,3 +1,4 @@
+import type { Logger } from '@selvedge/runtime';
 import type * as z from 'zod';
 
 /** What an input holds, in words; `optional` when the tool can do without it. */
@@ -44,6 +45,18 @@ export interface ToolContext<P = unknown, I = Readonly<Record<string, string | u
   fetch(name: string, source: FetchSource): Promise<string>;
 }
 
+/** What the kit gives to the work that a tool does beside its artifacts, for as long as it runs. */
+export interface BackgroundContext {
+  /** The folder that `create` knows under the same name. */
+  readonly cacheDir: string;
+  /** Origins that take the tools' token: the server's gateway is the first. Empty when the tool runs alone. */
+  readonly origins: readonly string[];
+  readonly token: string;
+  readonly logger: Logger;
+  /** Aborts when the tool stops: return soon. */
+  readonly signal: AbortSignal;
+}
+
 export interface ToolDefinition<P extends z.ZodType, I extends Record<string, InputDeclaration>> {
   readonly name: string;
   readonly description: string;
@@ -59,6 +72,8 @@ export interface ToolDefinition<P extends z.ZodType, I extends Record<string, In
    * code, message and hint reach the user, anything else is reported as a bug with its stack in the log.
    */
   create(ctx: ToolContext<z.output<P>, InputFolders<I>>): Promise<void>;
+  /** Runs from the start of the tool to its end, beside the queue. What it throws is logged and ends it. */
+  readonly background?: (ctx: BackgroundContext) => Promise<void>;
 }
 
 /** A tool as the kit runs it, whatever its parameters. */
@@ -71,6 +86,7 @@ export interface Tool {
   readonly inputs: Readonly<Record<string, InputDeclaration>>;
   /** @param ctx - parameters as given; they are parsed here. */
   create(ctx: ToolContext): Promise<void>;
+  readonly background?: (ctx: BackgroundContext) => Promise<void>;
 }
 
 /** Declares a tool. Everything else (HTTP, queue, fetching, log, metrics, restart) is the kit's. */
@@ -82,6 +98,7 @@ export function defineTool<P extends z.ZodType, const I extends Record<string, I
     makes: definition.makes,
     parameters: definition.parameters,
     inputs: definition.inputs,
+    ...(definition.background === undefined ? {} : { background: definition.background }),
     create: (ctx) =>
       definition.create({
         ...ctx,

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { AppError, type ToolDescription } from '@selvedge/contract';
-import { type Logger, listenOrExplain, lockFolder } from '@selvedge/runtime';
+import { describeError, type Logger, listenOrExplain, lockFolder } from '@selvedge/runtime';
 import * as z from 'zod';
 import type { Artifact } from './artifact.ts';
 import { ArtifactRunner } from './artifact-runner.ts';
@@ -74,11 +74,13 @@ export async function serveTool(tool: Tool, options: ServeToolOptions): Promise<
     });
     await listenOrExplain(() => app.listen({ host, port }), { host, port, flag: '--port' });
     runner.start();
+    const background = startBackground(tool, cacheDir, options);
     const address = app.addresses()[0];
     const listening = typeof address === 'object' ? address.port : port;
     const stop = async () => {
       // The queue first: readers of a log see the artifact's end before their connection closes.
       await runner.stop();
+      await background.stop();
       await app.close();
       await unlock();
     };
@@ -97,6 +99,20 @@ function lockDataFolder({ dataDir, signal }: ServeToolOptions): Promise<() => Pr
     ...(signal === undefined ? {} : { signal }),
     refusal: () => ({ message: `Another process works in ${dataDir}.`, hint: `Stop it, or choose another folder. Its pid is in ${path}.` }),
   });
+}
+
+function startBackground(tool: Tool, cacheDir: string, options: ServeToolOptions): { stop(): Promise<void> } {
+  const ending = new AbortController();
+  const { token, logger, trustedOrigins: origins = [] } = options;
+  const work = tool
+    .background?.({ cacheDir, origins, token, logger, signal: ending.signal })
+    .catch((error: unknown) => logger.error('the work beside the queue ended', describeError(error)));
+  return {
+    stop: async () => {
+      ending.abort();
+      await work;
+    },
+  };
 }
 
 function describeTool(tool: Tool, { version, codeDigest }: ServeToolOptions): ToolDescription {

@@ -6,6 +6,8 @@ import {
   AppError,
   artifactSummarySchema,
   metricPointSchema,
+  metricSeriesSchema,
+  metricSummarySchema,
   problemSchema,
   toolDescriptionSchema,
   toolHealthSchema,
@@ -13,6 +15,7 @@ import {
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { fromBufferPromise } from 'yauzl';
 import * as z from 'zod';
+import { readRecords } from '../tensorboard/record-framing.ts';
 import { TEST_TOKEN, ToolHarness } from '../testing/tool-harness.ts';
 import { defineTool } from './define-tool.ts';
 
@@ -241,7 +244,7 @@ describe('a completed artifact', () => {
     expect(await tool.client.text('/artifacts/one/log?follow=1')).toBe(log);
   });
 
-  it('gives its metrics in three views', async () => {
+  it('gives its metrics as points and as a table', async () => {
     expect(await tool.client.json('/artifacts/one/metrics')).toEqual({ items: ['rate', 'train/loss'] });
     const lines = (await tool.client.text('/artifacts/one/metrics/train.loss/points')).trim().split('\n');
     expect(lines.map((line) => metricPointSchema.parse(JSON.parse(line)))).toMatchObject([
@@ -255,7 +258,31 @@ describe('a completed artifact', () => {
     for (const path of ['none/points', 'train.loss/graph', '..%2Fstatus/points']) {
       expect((await tool.client.fetch(`/artifacts/one/metrics/${path}`)).status).toBe(404);
     }
-    expect((await tool.client.fetch('/artifacts/one/metrics/rate/points?after=x')).status).toBe(400);
+    for (const query of ['points?after=x', 'series?max=2', 'summary?best=middle'])
+      expect((await tool.client.fetch(`/artifacts/one/metrics/rate/${query}`)).status).toBe(400);
+  });
+
+  it('gives its metrics as a series, a summary and a TensorBoard file', async () => {
+    const view = (name: string) => tool.client.json(`/artifacts/one/metrics/train.loss/${name}`);
+    const series = metricSeriesSchema.parse(await view('series'));
+    expect([series.steps, series.values]).toEqual([
+      [1, 2, 3],
+      [1, 0.5, 1 / 3],
+    ]);
+    expect(metricSeriesSchema.parse(await view('series?max=3')).steps).toEqual([1, 2, 3]);
+    const summary = metricSummarySchema.parse(await view('summary'));
+    expect(summary).toEqual({
+      metric: 'train/loss',
+      count: 3,
+      min: { step: 3, value: 1 / 3 },
+      max: { step: 1, value: 1 },
+      mean: expect.closeTo(11 / 18),
+      last: { step: 3, value: 1 / 3 },
+      best: { step: 3, value: 1 / 3, is: 'min' },
+    });
+    expect(await view('summary?best=max')).toMatchObject({ best: { step: 1, is: 'max' } });
+    const bytes = Buffer.from(await (await tool.client.fetch('/artifacts/one/metrics/train.loss/tensorboard')).arrayBuffer());
+    expect(readRecords(bytes)).toMatchObject({ records: { length: 4 }, validBytes: bytes.length });
   });
 
   it('stays when it is cancelled, and goes when it is deleted', async () => {

@@ -18,6 +18,8 @@ export interface DialectCapabilities {
   readonly beginMigration: readonly string[];
   /** A JSON text column has this string under this key. */
   jsonTextEquals(column: Expression<string>, key: string, value: string): RawBuilder<SqlBool>;
+  /** SQL's LIKE ("%" any text, "_" any character, no escapes) that tells upper from lower case, or (ASCII) does not. */
+  like(column: Expression<string>, pattern: string, ignoreCase: boolean): RawBuilder<SqlBool>;
 }
 
 export const SQLITE_CAPABILITIES: DialectCapabilities = {
@@ -30,7 +32,15 @@ export const SQLITE_CAPABILITIES: DialectCapabilities = {
   beginMigration: ['begin immediate'],
   jsonTextEquals: (column, key, value) =>
     sql<SqlBool>`exists (select 1 from json_each(${column}) as entry where entry.key = ${key} and entry.value = ${value})`,
+  // SQLite's LIKE ignores case; its GLOB does not, and has other wildcards.
+  like: (column, pattern, ignoreCase) =>
+    ignoreCase ? sql<SqlBool>`${column} like ${pattern}` : sql<SqlBool>`${column} glob ${globOf(pattern)}`,
 };
+
+function globOf(pattern: string): string {
+  const parts: Record<string, string> = { '%': '*', _: '?', '*': '[*]', '?': '[?]', '[': '[[]' };
+  return pattern.replace(/[%_*?[]/g, (character) => parts[character] ?? character);
+}
 
 /** Any number that nothing else in the database locks. */
 const MIGRATION_LOCK = 7_353_834;
@@ -44,4 +54,6 @@ export const POSTGRES_CAPABILITIES: DialectCapabilities = {
   locksRows: true,
   beginMigration: ['begin', `select pg_advisory_xact_lock(${MIGRATION_LOCK})`],
   jsonTextEquals: (column, key, value) => sql<SqlBool>`(${column})::jsonb ->> ${key}::text = ${value}::text`,
+  like: (column, pattern, ignoreCase) =>
+    ignoreCase ? sql<SqlBool>`${column} ilike ${pattern} escape ''` : sql<SqlBool>`${column} like ${pattern} escape ''`,
 };

@@ -105,6 +105,57 @@ export const MIGRATIONS: readonly Migration[] = [
       sql`create table webhook_deliveries (signature text primary key, at ${d.sortedText} not null)`,
     ],
   },
+  {
+    name: '0006-mlflow',
+    up: (d) => [
+      sql`create table mlflow_experiments (
+        id integer primary key,
+        name text not null unique,
+        lifecycle text not null,
+        created_ms ${d.wideInteger} not null,
+        updated_ms ${d.wideInteger} not null
+      )`,
+      // Clients that name no experiment log into number 0.
+      sql`insert into mlflow_experiments (id, name, lifecycle, created_ms, updated_ms) values (0, 'Default', 'active', 0, 0)`,
+      sql`create table mlflow_runs (
+        id ${d.sortedText} primary key,
+        experiment integer not null references mlflow_experiments (id),
+        name text not null,
+        user_name text not null,
+        status text not null,
+        start_ms ${d.wideInteger} not null,
+        end_ms ${d.wideInteger},
+        lifecycle text not null
+      )`,
+      sql`create index mlflow_runs_by_start on mlflow_runs (experiment, start_ms)`,
+      ...['mlflow_params', 'mlflow_tags'].map(
+        (table) => sql`create table ${sql.table(table)} (
+          ${sql.ref(table === 'mlflow_tags' ? 'owner' : 'run')} ${d.sortedText} not null,
+          name ${d.sortedText} not null,
+          value text not null,
+          primary key (${sql.ref(table === 'mlflow_tags' ? 'owner' : 'run')}, name)
+        ) ${d.clusteredTable}`,
+      ),
+      ...['mlflow_metrics', 'mlflow_latest_metrics'].map(
+        (table) => sql`create table ${sql.table(table)} (
+          run ${d.sortedText} not null,
+          name ${d.sortedText} not null,
+          step ${d.wideInteger} not null,
+          at_ms ${d.wideInteger} not null,
+          value ${d.double} not null,
+          is_nan integer not null,
+          primary key (${sql.raw(table === 'mlflow_metrics' ? 'run, name, step, at_ms, value, is_nan' : 'run, name')})
+        ) ${d.clusteredTable}`,
+      ),
+      sql`create table mlflow_artifacts (
+        run ${d.sortedText} not null,
+        path ${d.sortedText} not null,
+        sha256 text not null,
+        size_bytes ${d.wideInteger} not null,
+        primary key (run, path)
+      ) ${d.clusteredTable}`,
+    ],
+  },
 ];
 
 /**

@@ -6,7 +6,8 @@ import SqliteDatabase from 'better-sqlite3';
 import { Kysely, SqliteDialect, sql } from 'kysely';
 import pg from 'pg';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { describeStore } from '../../ports/store.contract.ts';
+import { describeMlflowStore } from '../../ports/mlflow-store.contract.ts';
+import { describeStore, type StoreUnderTest } from '../../ports/store.contract.ts';
 import { SQLITE_CAPABILITIES } from './dialect-capabilities.ts';
 import { MIGRATION_NAME, MIGRATIONS, migrate } from './migrations.ts';
 import { openPostgresStore } from './open-postgres-store.ts';
@@ -15,18 +16,20 @@ import type { Database } from './schema.ts';
 
 const log = createLogger({ name: 'test', level: 'error' });
 
-describeStore('SQLite', async () => {
+async function sqliteUnderTest(): Promise<StoreUnderTest> {
   const folder = await mkdtemp(join(tmpdir(), 'store-'));
   return {
     open: (announce) => openStore({ file: join(folder, 'deep', 'server.db'), announce, log }),
     dispose: () => rm(folder, { recursive: true }),
   };
-});
+}
+describeStore('SQLite', sqliteUnderTest);
+describeMlflowStore('SQLite', sqliteUnderTest);
 
 const postgresUrl = process.env.SELVEDGE_TEST_POSTGRES;
 describe.skipIf(postgresUrl === undefined)('with SELVEDGE_TEST_POSTGRES', () => {
   let made = 0;
-  describeStore('PostgreSQL', async () => {
+  const postgresUnderTest = async (): Promise<StoreUnderTest> => {
     const url = postgresUrl ?? '';
     made += 1;
     const schema = `selvedge_test_${process.pid}_${made}`;
@@ -40,7 +43,9 @@ describe.skipIf(postgresUrl === undefined)('with SELVEDGE_TEST_POSTGRES', () => 
         await admin.end();
       },
     };
-  });
+  };
+  describeStore('PostgreSQL', postgresUnderTest);
+  describeMlflowStore('PostgreSQL', postgresUnderTest);
 });
 
 describe('openStore', () => {

@@ -41,4 +41,32 @@ export interface Database {
   leases: { name: string; owner: string; until_at: string };
   desired_states: { device: string; revision: number; workloads: string };
   pending_certificates: { device: string; device_uid: string; serial: string; fingerprint256: string; not_after: string };
+  /** Tags are in mlflow_tags, with the owner `experiment:<id>`. */
+  mlflow_experiments: { id: number; name: string; lifecycle: string; created_ms: number; updated_ms: number };
+  mlflow_runs: {
+    id: string;
+    experiment: number;
+    name: string;
+    user_name: string;
+    status: string;
+    start_ms: number;
+    end_ms: number | null;
+    lifecycle: string;
+  };
+  mlflow_params: { run: string; name: string; value: string };
+  mlflow_tags: { owner: string; name: string; value: string };
+  mlflow_metrics: MlflowMetricRow;
+  /** The newest of each metric of a run, so that a search need not look through the curves. */
+  mlflow_latest_metrics: MlflowMetricRow;
+  mlflow_artifacts: { run: string; path: string; sha256: string; size_bytes: number };
+}
+
+interface MlflowMetricRow {
+  run: string;
+  name: string;
+  step: number;
+  at_ms: number;
+  /** 0 where the value is not a number: neither database keeps NaN alike. */
+  value: number;
+  is_nan: number;
 }

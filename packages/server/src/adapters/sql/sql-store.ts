@@ -4,6 +4,7 @@ import type { DialectCapabilities } from './dialect-capabilities.ts';
 import type { Database } from './schema.ts';
 import { SqlCredentials, SqlLeases } from './sql-credentials.ts';
 import { SqlDeviceRecords } from './sql-device-records.ts';
+import { SqlMlflow } from './sql-mlflow.ts';
 import { SqlResources } from './sql-resources.ts';
 import { SqlSeries } from './sql-series.ts';
 import { SqlStepResults } from './sql-step-results.ts';
@@ -54,6 +55,7 @@ export function createSqlStore(db: Kysely<Database>, dialect: DialectCapabilitie
     saveTriggerSecret: (pipeline, trigger, secret) => triggers.saveTriggerSecret(pipeline, trigger, secret),
     readTriggerSecret: (pipeline, trigger) => triggers.readTriggerSecret(pipeline, trigger),
     recordDelivery: (signature, nowIso, forgetBeforeIso) => triggers.recordDelivery(signature, nowIso, forgetBeforeIso),
+    mlflow: new SqlMlflow(db, dialect),
     close: () => db.destroy(),
   };
 }

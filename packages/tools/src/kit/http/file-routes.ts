@@ -1,6 +1,6 @@
 import { createReadStream } from 'node:fs';
 import { Readable } from 'node:stream';
-import { AppError } from '@selvedge/contract';
+import { AppError, issuesOf, METRIC_VIEWS } from '@selvedge/contract';
 import type { FastifyInstance } from 'fastify';
 import * as z from 'zod';
 import type { ArtifactStore } from '../artifact-store.ts';
@@ -8,11 +8,10 @@ import { listFilePaths, listFiles } from '../list-files.ts';
 import { listMetrics, readPoints } from '../metric-files.ts';
 import { type FileParams, findArtifact, findCompleted, type NameParams } from './find-artifact.ts';
 import { followLog } from './follow-log.ts';
-import { METRIC_VIEWS, renderMetric } from './metric-view.ts';
+import { metricQuerySchema, renderMetric } from './metric-view.ts';
 import { sendFile } from './send-file.ts';
 import { zipFiles } from './zip-folder.ts';
 
-const afterSchema = z.coerce.number().int().min(0).default(0);
 const followSchema = z.enum(['1', 'true']);
 const viewSchema = z.enum(METRIC_VIEWS);
 
@@ -53,9 +52,15 @@ export function addFileRoutes(app: FastifyInstance, store: ArtifactStore): void 
       if (points === undefined || !wanted.success) {
         throw new AppError('NOT_FOUND', { message: 'There is no such metric or view.', hint: `Views: ${METRIC_VIEWS.join(', ')}.` });
       }
-      const after = afterSchema.safeParse(request.query.after);
-      if (!after.success) throw new AppError('INPUT_INVALID', { message: 'after must be a whole number of points to skip.' });
-      const { type, body } = renderMetric(wanted.data, points.slice(after.data));
+      const query = metricQuerySchema.safeParse(request.query);
+      if (!query.success) {
+        const issues = issuesOf(query.error);
+        throw new AppError('INPUT_INVALID', {
+          message: `The query is not valid: ${issues.map((issue) => `${issue.path}: ${issue.message}`).join('; ')}.`,
+          issues,
+        });
+      }
+      const { type, body } = await renderMetric(wanted.data, points, query.data);
       return reply.type(type).send(body);
     },
   );
