@@ -1,6 +1,7 @@
 export * from './artifact-formats.ts';
 export * from './build-options.ts';
 export * from './common.ts';
+export * from './dataset-formats.ts';
 export * from './device-channel/join-token.ts';
 export * from './device-channel/messages.ts';
 export * from './device-channel/topics.ts';

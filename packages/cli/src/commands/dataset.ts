@@ -30,13 +30,28 @@ function labelsOf(version: DatasetVersion): string {
   return `${labels.length}${labels.length === 0 ? '' : `: ${shown}${labels.length > 20 ? ' …' : ''}`}`;
 }
 
+function sourceOf({ spec: { dataset, source } }: DatasetVersion): string {
+  switch (source.type) {
+    case 'upload':
+      return source.fileName;
+    case 'url':
+      return source.url;
+    case 's3':
+      return `s3://${source.bucket}/${source.key}`;
+    case 'artifact':
+      return `artifact ${source.artifact} of ${source.tool}`;
+    case 'split':
+      return `${dataset}@${source.version}, split anew (seed ${source.resplit.seed})`;
+  }
+}
+
 function describeVersion(version: DatasetVersion): [string, string][] {
   const content = version.status.content;
   return [
     ['Dataset', version.spec.dataset],
     ['Version', String(version.spec.version)],
     ['State', version.status.phase],
-    ['Source', version.spec.source.type === 'url' ? version.spec.source.url : version.spec.source.fileName],
+    ['Source', sourceOf(version)],
     ['Files', content === null ? '-' : `${content.files}, ${formatBytes(content.sizeBytes)}`],
     ['Splits', splitsOf(version)],
     ['Labels', labelsOf(version)],
