@@ -13,6 +13,7 @@ export * from './pipeline-spec.ts';
 export * from './problem.ts';
 export * from './resources/index.ts';
 export * from './rest/client.ts';
+export * from './rest/dataset-routes.ts';
 export * from './rest/routes.ts';
 export * from './rest/schemas.ts';
 export * from './tool-api.ts';

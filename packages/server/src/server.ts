@@ -3,11 +3,12 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ServerReady } from '@selvedge/contract';
 import type { Logger } from '@selvedge/runtime';
-import { readJsonFile, writeJsonAtomic } from '@selvedge/runtime';
+import { readJsonFile, SerialRunner, writeJsonAtomic } from '@selvedge/runtime';
 import * as z from 'zod';
 import packageJson from '../package.json' with { type: 'json' };
 import { lockFolder } from './adapters/folder-lock/folder-lock.ts';
 import { FsBlobStore } from './adapters/fs/fs-blob-store.ts';
+import { S3Objects } from './adapters/s3/s3-source.ts';
 import { openStore } from './adapters/sql/open-store.ts';
 import { HttpToolClient } from './adapters/tool-http/http-tool-client.ts';
 import { deviceUrl, localUrl } from './addresses.ts';
@@ -18,6 +19,8 @@ import type { BlobStore } from './ports/blob-store.ts';
 import type { Store } from './ports/store.ts';
 import type { ToolClient } from './ports/tool-client.ts';
 import { AuthService, loadAdminToken, newSecret } from './services/auth-service.ts';
+import { DatasetCatalog } from './services/dataset-catalog.ts';
+import { DatasetGarbage } from './services/dataset-garbage.ts';
 import { DatasetImporter } from './services/dataset-importer.ts';
 import { DatasetService } from './services/dataset-service.ts';
 import { EventHub } from './services/event-hub.ts';
@@ -112,7 +115,26 @@ async function start(config: ServerConfig, log: Logger, ending: Endings): Promis
     clock,
   });
   const auth = new AuthService({ store, clock, toolToken, adminToken: await loadAdminToken(join(dataDir, 'admin-token')) });
-  const base: Base = { config, log, clock, store, blobs, hub, devices, devicePort, toolToken, directory, tools, modules, auth };
+  const serial = new SerialRunner();
+  const garbage = new DatasetGarbage({ store, blobs, tools, serial, clock, log: log.child({ part: 'datasets' }) });
+  const datasets = new DatasetService({ store, blobs, tools, serial, maxUploadBytes: config.maxUploadBytes });
+  const base: Base = {
+    datasets,
+    garbage,
+    config,
+    log,
+    clock,
+    store,
+    blobs,
+    hub,
+    devices,
+    devicePort,
+    toolToken,
+    directory,
+    tools,
+    modules,
+    auth,
+  };
   const registry = new ModelRegistry({ store, blobs, tools, codeDigestOf: (tool) => modules.codeDigestOf(tool) });
   const http = createHttp(base, registry);
   ending.push(() => http.stop());
@@ -123,6 +145,8 @@ async function start(config: ServerConfig, log: Logger, ending: Endings): Promis
   const coordinator = createCoordinator(base, registry, { url, owner });
   coordinator.start();
   ending.push(() => coordinator.stop());
+  garbage.start();
+  ending.push(() => garbage.stop());
 
   const serverFile = join(dataDir, 'server.json');
   const addresses = { url, deviceUrl: deviceUrl(config, devicePort) };
@@ -134,6 +158,8 @@ async function start(config: ServerConfig, log: Logger, ending: Endings): Promis
 
 /** The parts that everything else is made of. */
 interface Base {
+  datasets: DatasetService;
+  garbage: DatasetGarbage;
   config: ServerConfig;
   log: Logger;
   clock: () => Date;
@@ -151,8 +177,8 @@ interface Base {
 
 function createHttp(base: Base, registry: ModelRegistry): HttpServer {
   const { config, log, clock, store, blobs, devices, devicePort, directory, toolToken, tools, modules, auth, hub } = base;
+  const { datasets, garbage } = base;
   const targets = new TargetCatalog(targetsFolder(config));
-  const datasets = new DatasetService({ store, blobs, tools, maxUploadBytes: config.maxUploadBytes });
   const services = {
     version: packageJson.version,
     startedAt: clock(),
@@ -167,10 +193,13 @@ function createHttp(base: Base, registry: ModelRegistry): HttpServer {
       store,
       tools,
       removeDevice: (name) => devices.removeDevice(name),
+      removeDatasetVersion: (name) => garbage.removeVersion(name),
       targets: () => targets.list(),
       log,
     }),
     datasets,
+    datasetCatalog: new DatasetCatalog({ store, blobs, tools, datasets }),
+    datasetGarbage: garbage,
     runs: new RunService({ store, datasets, clock }),
     runLog: new RunLog({ store, tools }),
     registry,
@@ -190,7 +219,17 @@ function createCoordinator(base: Base, registry: ModelRegistry, self: { url: str
   const origin = () => self.url;
   const whyDown = (tool: string) => modules.whyDown(tool);
   const building = { store, blobs, tools, hub, trust: devices.trust, whyDown, origin, clock };
-  const importer = new DatasetImporter({ store, blobs, tools, origin, maxUploadBytes: config.maxUploadBytes, log });
+  const importer = new DatasetImporter({
+    store,
+    blobs,
+    tools,
+    objects: new S3Objects(),
+    garbage: base.garbage,
+    downloadsDir: join(config.dataDir, 'downloads'),
+    origin,
+    maxUploadBytes: config.maxUploadBytes,
+    log,
+  });
   return new RunCoordinator({
     store,
     tools,

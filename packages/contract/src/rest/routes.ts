@@ -1,32 +1,12 @@
 import * as z from 'zod';
 import { nameSchema, sha256Schema, timestampSchema } from '../common.ts';
-import { anyResourceSchema, datasetVersionSchema, runSchema, taskSchema } from '../resources/index.ts';
+import { anyResourceSchema, runSchema, taskSchema } from '../resources/index.ts';
+import { DATASET_ROUTES } from './dataset-routes.ts';
+import { type Route, route } from './route.ts';
 import * as s from './schemas.ts';
 
-/** Who may call: `public` nobody's credential, `user` a bearer token or a session, `tool` also the tools' token. */
-export type Scope = 'public' | 'user' | 'tool';
+export type { Route, Scope } from './route.ts';
 
-export interface Route {
-  readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE';
-  /** Parameters as `{name}`. */
-  readonly path: string;
-  readonly summary: string;
-  readonly tag: string;
-  readonly scope: Scope;
-  readonly params?: z.ZodObject;
-  readonly query?: z.ZodObject;
-  /** JSON body. */
-  readonly body?: z.ZodType;
-  /** A body that is not JSON, streamed: its media type. */
-  readonly upload?: string;
-  /** JSON response. */
-  readonly response?: z.ZodType;
-  /** A response that is not JSON, streamed: its media type. */
-  readonly download?: string;
-  readonly status?: 200 | 201 | 202 | 204;
-}
-
-const route = <const R extends Route>(value: R): R => value;
 const name = z.strictObject({ name: nameSchema });
 
 export const ROUTES = {
@@ -154,29 +134,7 @@ export const ROUTES = {
     response: s.telemetrySchema,
   }),
 
-  uploadDataset: route({
-    method: 'POST',
-    path: '/api/v1/datasets/{name}/upload',
-    summary: 'Add a version from a tar stream of files; the same bytes again give the same version',
-    tag: 'datasets',
-    scope: 'user',
-    params: name,
-    query: z.strictObject({ fileName: z.string().max(255).optional(), testShare: z.coerce.number().min(0).lt(1).optional() }),
-    upload: 'application/x-tar',
-    response: datasetVersionSchema,
-    status: 202,
-  }),
-  importDataset: route({
-    method: 'POST',
-    path: '/api/v1/datasets/{name}/import',
-    summary: 'Add a version from a URL',
-    tag: 'datasets',
-    scope: 'user',
-    params: name,
-    body: s.datasetImportRequestSchema,
-    response: datasetVersionSchema,
-    status: 202,
-  }),
+  ...DATASET_ROUTES,
 
   startRun: route({
     method: 'POST',

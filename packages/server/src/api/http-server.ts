@@ -12,6 +12,7 @@ import { addGateway } from './gateway.ts';
 import { type Handlers, implementAll } from './implement.ts';
 import { addPipelineContainer, pipelineHandlers } from './pipeline-container.ts';
 import { dataRoutes } from './routes/data-routes.ts';
+import { datasetRoutes } from './routes/dataset-routes.ts';
 import { packageRoutes } from './routes/package-routes.ts';
 import { resourceRoutes } from './routes/resource-routes.ts';
 import { runRoutes } from './routes/run-routes.ts';
@@ -84,6 +85,7 @@ export class HttpServer {
       ...serverRoutes(services, this.#events, registry),
       ...resourceRoutes(services),
       ...dataRoutes(services),
+      ...datasetRoutes(services),
       ...runRoutes(services),
       ...packageRoutes(services),
     };

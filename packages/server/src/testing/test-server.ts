@@ -81,7 +81,7 @@ export class TestServer {
   }
 
   /** Sets or clears a switch of the fixture: `hold`, `fail`, `mute`. */
-  async toolFlag(tool: string, flag: 'hold' | 'fail' | 'mute', on: boolean): Promise<void> {
+  async toolFlag(tool: string, flag: 'hold' | 'fail' | 'mute' | 'damage', on: boolean): Promise<void> {
     const folder = join(this.dir, 'tools', tool);
     await mkdir(folder, { recursive: true });
     if (on) await writeFile(join(folder, flag), '');

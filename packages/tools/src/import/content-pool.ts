@@ -1,4 +1,4 @@
-import { copyFileSync, linkSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, linkSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { systemErrorCode } from '@selvedge/runtime';
 import { yieldToEvents } from '../kit/index.ts';
@@ -44,7 +44,7 @@ export class ContentPool {
     const folder = join(this.#root, sha256.slice(0, 2));
     this.#ensureFolder(folder);
     const pooled = join(folder, sha256);
-    if (link(pooled, target)) return;
+    if (existsSync(pooled) && link(pooled, target)) return;
     if ('bytes' in content) writeFileSync(target, content.bytes, { flag: 'wx' });
     else if (!link(content.file, target)) copyFileSync(content.file, target);
     link(target, pooled);

@@ -50,11 +50,6 @@ export interface PictureSource extends SourceFacts {
   readonly samples: readonly SourceSample[];
 }
 
-export interface TableRow {
-  /** One value per feature. */
-  readonly values: Float32Array;
-}
-
 export interface TableSource extends SourceFacts {
   readonly kind: 'table';
   readonly table: DatasetTable;

@@ -7,6 +7,7 @@ import { decodeImage, MAX_IMAGE_BYTES } from '@selvedge/graph/image';
 import { confinePath, sha256File } from '@selvedge/runtime';
 import { mapConcurrently } from '../sampling/map-concurrently.ts';
 import { assignPictureSplits, type PlacedSample } from './assign-splits.ts';
+import { sizeOfWholePng } from './check-png.ts';
 import { ContentPool } from './content-pool.ts';
 import { ReportBuilder } from './dataset-report.ts';
 import { Faults } from './faults.ts';
@@ -106,8 +107,9 @@ class PictureWriter {
     const { content } = sample;
     const isEncodedHere = 'encode' in content;
     if (!isEncodedHere && statSync(content.file).size > MAX_IMAGE_BYTES) return this.#broken(sample.path, 'is larger than 64 MiB');
-    const bytes = isEncodedHere ? await content.encode() : readFileSync(content.file);
-    const size = isEncodedHere ? undefined : await sizeOf(bytes);
+    const onDisk = isEncodedHere ? undefined : readFileSync(content.file);
+    const bytes = isEncodedHere ? await content.encode() : (onDisk ?? Buffer.alloc(0));
+    const size = onDisk === undefined ? undefined : await sizeOf(onDisk);
     if (typeof size === 'string') return this.#broken(sample.path, size);
     const boxes = sample.boxes === undefined || size === undefined ? undefined : toBoxes(sample.boxes, size, this.#indexOf);
     if (typeof boxes === 'string') return this.#broken(sample.path, boxes);
@@ -131,7 +133,9 @@ class PictureWriter {
 }
 
 /** Width and height of a picture that decodes as a whole; what is wrong with another. */
-async function sizeOf(bytes: Uint8Array): Promise<{ width: number; height: number } | string> {
+async function sizeOf(bytes: Buffer): Promise<{ width: number; height: number } | string> {
+  const whole = sizeOfWholePng(bytes);
+  if (whole !== undefined) return whole;
   try {
     const { width, height } = await decodeImage(bytes);
     return { width, height };

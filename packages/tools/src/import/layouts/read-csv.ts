@@ -2,17 +2,17 @@ import { extname, join, posix } from 'node:path';
 import { AppError, type FileFault } from '@selvedge/contract';
 import type { PictureSource, Source, SourceFolder, SourceSample } from '../source-sample.ts';
 import { type CsvFile, csvRows, openCsv } from './csv-rows.ts';
+import { labelColumnOf } from './label-column.ts';
 import { PictureIndex } from './picture-index.ts';
 import { readTable } from './read-table.ts';
 import { sortLabels } from './sort-labels.ts';
 import { dropSingleSplit, splitInName } from './split-names.ts';
 
 const IMAGE_COLUMNS = ['image', 'picture', 'file', 'filename', 'file_name', 'filepath', 'path', 'image_path', 'image_id', 'img'];
-const LABEL_COLUMNS = ['label', 'class', 'target', 'category', 'species', 'class_name', 'label_name'];
 /** Rows that are looked at to see whether a column names pictures. */
 const PROBED_ROWS = 20;
 
-export function isCsv(path: string): boolean {
+function isCsv(path: string): boolean {
   return ['.csv', '.tsv'].includes(extname(path).toLowerCase());
 }
 
@@ -24,20 +24,6 @@ export async function looksLikeCsv(folder: SourceFolder): Promise<boolean> {
   if (index.paths.length === 0) return true;
   for (const path of files) if ((await imageColumn(folder, await openCsv(folder.root, path), index)) !== undefined) return true;
   return false;
-}
-
-/** The column to read the class from. @throws AppError DATASET_FORMAT (user) when the wanted one is not there. */
-export function labelColumnOf(file: CsvFile, wanted: string | undefined): number | undefined {
-  const names = file.columns.map((name) => name.toLowerCase());
-  if (wanted !== undefined) {
-    const at = file.columns.indexOf(wanted);
-    if (at >= 0) return at;
-    throw new AppError('DATASET_FORMAT', {
-      message: `${file.path} has no column ${JSON.stringify(wanted)}; it has ${file.columns.slice(0, 30).join(', ')}.`,
-    });
-  }
-  for (const name of LABEL_COLUMNS) if (names.includes(name)) return names.indexOf(name);
-  return undefined;
 }
 
 async function imageColumn({ root }: SourceFolder, file: CsvFile, index: PictureIndex): Promise<number | undefined> {

@@ -1,7 +1,7 @@
 import { AppError, type DatasetTable, type FileFault, MAX_NAMED_FILES } from '@selvedge/contract';
 import type { SourceFolder, TableSource } from '../source-sample.ts';
 import { type CsvFile, csvRows, isNumber } from './csv-rows.ts';
-import { labelColumnOf } from './read-csv.ts';
+import { labelColumnOf } from './label-column.ts';
 import { sortLabels } from './sort-labels.ts';
 import { splitInName } from './split-names.ts';
 
