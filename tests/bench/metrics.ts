@@ -6,6 +6,7 @@ import { pipelineSpecSchema } from '@selvedge/contract';
 import { createLogger } from '@selvedge/runtime';
 import { openStore } from '../../packages/server/src/adapters/sql/open-store.ts';
 import { initialRunStatus } from '../../packages/server/src/domain/run-status.ts';
+import { stepGraphOf } from '../../packages/server/src/domain/step-graph.ts';
 import type { Store } from '../../packages/server/src/ports/store.ts';
 import { SMALL_PIPELINE, TestServer } from '../../packages/server/src/testing/test-server.ts';
 
@@ -24,8 +25,12 @@ function pointsOf(steps: number) {
 
 async function addRun(store: Store, name: string, steps: number): Promise<void> {
   const dataset = { name: 'things', version: 1, digest: 'a'.repeat(64), artifact: 'things.v1' };
-  const status = { ...initialRunStatus(dataset.artifact), phase: 'Succeeded' as const, metrics: { 'validation/accuracy': 0.9 } };
   const pipelineSpec = pipelineSpecSchema.parse(SMALL_PIPELINE);
+  const status = {
+    ...initialRunStatus(stepGraphOf(pipelineSpec), dataset.artifact),
+    phase: 'Succeeded' as const,
+    metrics: { 'validation/accuracy': 0.9 },
+  };
   await store.create('Run', {
     ...{ name, labels: { team: 'vision' }, annotations: {}, status },
     spec: { pipeline: 'things', pipelineGeneration: 1, pipelineSpec, dataset, cause: { type: 'api', by: 'bench' } },

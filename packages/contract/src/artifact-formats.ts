@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { ENGINES, PRECISIONS } from './build-options.ts';
 import { packagePathSchema, sha256Schema, tensorSpecSchema } from './common.ts';
+import { boxSchema, DATASET_TYPES } from './dataset-formats.ts';
 import { nativeManifestSchema, provenanceSchema } from './native-package.ts';
 
 /**
@@ -8,9 +9,9 @@ import { nativeManifestSchema, provenanceSchema } from './native-package.ts';
  *
  * | tool | artifact type | files |
  * |---|---|---|
- * | import | dataset | dataset.json (datasetInfoSchema), manifest.jsonl (datasetFileSchema per line), files/<path> |
- * | process | pixels | info.json (tensorSetSchema, layout HWC), <split>.x.npy float32 [N,H,W,C], <split>.y.npy int64 [N] |
- * | export | tensors | info.json (layout CHW or HWC), <split>.x.npy float32 [N,...], <split>.y.npy int64 [N] |
+ * | import | dataset | dataset.json (datasetInfoSchema), manifest.jsonl (datasetFileSchema per line), files/<path>, report.json (datasetReportSchema) |
+ * | process | pixels | info.json (tensorSetSchema, layout HWC; or vector), <split>.x.npy float32 [N,H,W,C] or [N,F], <split>.y.npy int64 [N] |
+ * | export | tensors | info.json (layout CHW, HWC or vector), <split>.x.npy float32 [N,...], <split>.y.npy int64 [N] |
  * | split | training-set | as export, with the splits train, validation, test |
  * | train | model | model.onnx, training.json (trainingReportSchema) |
  * | benchmark | benchmark | report.json (benchmarkReportSchema), golden.json (goldenSampleSchema) |
@@ -20,30 +21,39 @@ import { nativeManifestSchema, provenanceSchema } from './native-package.ts';
  */
 export const datasetInfoSchema = z.strictObject({
   formatVersion: z.literal(1),
-  type: z.literal('image-classification'),
+  type: z.enum(DATASET_TYPES),
+  /** Names in the order of the class index. */
   labels: z.array(z.string().max(256)).max(100_000),
+  /** Samples per split: pictures, or rows of a table. */
   splits: z.record(z.string(), z.int().min(0)),
   files: z.int().min(0),
   sizeBytes: z.int().min(0),
 });
 export type DatasetInfo = z.infer<typeof datasetInfoSchema>;
 
-/** `path` is below files/ ; `label` indexes DatasetInfo.labels. Lines are sorted by path. */
+/**
+ * One line of manifest.jsonl; lines are sorted by `path` (by code unit), which is below files/. `label` indexes
+ * DatasetInfo.labels and is there for image-classification, `boxes` for object-detection, neither for the files of a
+ * table (tableSchema; table.json itself has the split "all").
+ */
 export const datasetFileSchema = z.strictObject({
   path: z.string().min(1).max(1024),
   sha256: sha256Schema,
   sizeBytes: z.int().min(0),
   split: z.string().min(1).max(63),
-  label: z.int().min(0),
+  label: z.int().min(0).optional(),
+  boxes: z.array(boxSchema).max(10_000).optional(),
+  /** Samples of one group are never divided among splits: a person, a scene, a camera. */
+  group: z.string().min(1).max(256).optional(),
 });
 export type DatasetFile = z.infer<typeof datasetFileSchema>;
 
 export const tensorSetSchema = z.strictObject({
   formatVersion: z.literal(1),
   labels: z.array(z.string()),
-  /** Shape of one sample: [H, W, C] or [C, H, W]. */
-  sampleShape: z.array(z.int().min(1)).length(3),
-  layout: z.enum(['HWC', 'CHW']),
+  /** Shape of one sample: [H, W, C], [C, H, W], or [F] for a row of a table (layout `vector`). */
+  sampleShape: z.array(z.int().min(1)).min(1).max(3),
+  layout: z.enum(['HWC', 'CHW', 'vector']),
   splits: z.record(z.string(), z.strictObject({ count: z.int().min(0), x: packagePathSchema, y: packagePathSchema })),
 });
 export type TensorSet = z.infer<typeof tensorSetSchema>;

@@ -70,7 +70,16 @@ export type TensorSpec = z.infer<typeof tensorSpecSchema>;
 export const metricValuesSchema = z.record(z.string(), z.number());
 
 /** Why a piece of work failed. `code` is one of the error table, or of a newer one; the CLI takes its exit code from it. */
-export const failureSchema = z.object({ code: z.string(), message: z.string(), hint: z.string().optional() });
+export const failureSchema = z.object({
+  code: z.string(),
+  message: z.string(),
+  hint: z.string().optional(),
+  /** Faults of single files or fields, a thousand at most. */
+  issues: z
+    .array(z.object({ path: z.string(), message: z.string() }))
+    .max(1000)
+    .optional(),
+});
 export type Failure = z.infer<typeof failureSchema>;
 
 /** A relative path inside a package: no "..", no absolute path, no backslash. */

@@ -1,6 +1,7 @@
 export * from './artifact-formats.ts';
 export * from './build-options.ts';
 export * from './common.ts';
+export * from './dataset-formats.ts';
 export * from './device-channel/join-token.ts';
 export * from './device-channel/messages.ts';
 export * from './device-channel/topics.ts';
@@ -17,6 +18,7 @@ export * from './pipeline-triggers.ts';
 export * from './problem.ts';
 export * from './resources/index.ts';
 export * from './rest/client.ts';
+export * from './rest/dataset-routes.ts';
 export * from './rest/mlflow-routes.ts';
 export * from './rest/routes.ts';
 export * from './rest/run-engine-routes.ts';

@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { nameSchema, timestampSchema } from './common.ts';
+import { failureSchema, nameSchema, timestampSchema } from './common.ts';
 
 /**
  * The uniform API of every tool: one process per tool, one artifact at a time, the rest queued on disk.
@@ -48,7 +48,7 @@ export const artifactStatusSchema = z.object({
   createdAt: timestampSchema,
   startedAt: timestampSchema.nullable(),
   finishedAt: timestampSchema.nullable(),
-  error: z.object({ code: z.string(), message: z.string(), hint: z.string().optional() }).nullable(),
+  error: failureSchema.nullable(),
 });
 export type ArtifactStatus = z.infer<typeof artifactStatusSchema>;
 

@@ -3,11 +3,12 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ServerReady } from '@selvedge/contract';
 import type { Logger } from '@selvedge/runtime';
-import { readJsonFile, writeJsonAtomic } from '@selvedge/runtime';
+import { readJsonFile, SerialRunner, writeJsonAtomic } from '@selvedge/runtime';
 import * as z from 'zod';
 import packageJson from '../package.json' with { type: 'json' };
 import { lockFolder } from './adapters/folder-lock/folder-lock.ts';
 import { FsBlobStore } from './adapters/fs/fs-blob-store.ts';
+import { S3Objects } from './adapters/s3/s3-source.ts';
 import { openStore } from './adapters/sql/open-store.ts';
 import { HttpToolClient } from './adapters/tool-http/http-tool-client.ts';
 import { deviceUrl, localUrl } from './addresses.ts';
@@ -18,6 +19,8 @@ import type { BlobStore } from './ports/blob-store.ts';
 import type { Store } from './ports/store.ts';
 import type { ToolClient } from './ports/tool-client.ts';
 import { AuthService, loadAdminToken, newSecret } from './services/auth-service.ts';
+import { DatasetCatalog } from './services/dataset-catalog.ts';
+import { DatasetGarbage } from './services/dataset-garbage.ts';
 import { DatasetImporter } from './services/dataset-importer.ts';
 import { DatasetService } from './services/dataset-service.ts';
 import { EventHub } from './services/event-hub.ts';
@@ -117,11 +120,29 @@ async function start(config: ServerConfig, log: Logger, ending: Endings): Promis
     clock,
   });
   const auth = new AuthService({ store, clock, toolToken, adminToken: await loadAdminToken(join(dataDir, 'admin-token')) });
-  const base: Base = { config, log, clock, store, blobs, hub, devices, devicePort, toolToken, directory, tools, modules, auth };
+  const serial = new SerialRunner();
+  const garbage = new DatasetGarbage({ store, blobs, tools, serial, clock, log: log.child({ part: 'datasets' }) });
+  const datasets = new DatasetService({ store, blobs, tools, serial, maxUploadBytes: config.maxUploadBytes });
+  const base: Base = {
+    datasets,
+    garbage,
+    config,
+    log,
+    clock,
+    store,
+    blobs,
+    hub,
+    devices,
+    devicePort,
+    toolToken,
+    directory,
+    tools,
+    modules,
+    auth,
+  };
   const registry = new ModelRegistry({ store, blobs, tools, codeDigestOf: (tool) => modules.codeDigestOf(tool) });
-  const datasets = new DatasetService({ store, blobs, tools, maxUploadBytes: config.maxUploadBytes });
   const runs = new RunService({ store, datasets, clock, hasTool: (tool) => modules.has(tool) });
-  const http = createHttp(base, registry, { datasets, runs });
+  const http = createHttp(base, registry, runs);
   ending.push(() => http.stop());
   const { port } = await http.start();
   const url = localUrl('http', config.host, port);
@@ -130,6 +151,8 @@ async function start(config: ServerConfig, log: Logger, ending: Endings): Promis
   const coordinator = createCoordinator(base, registry, runs, { url, owner });
   coordinator.start();
   ending.push(() => coordinator.stop());
+  garbage.start();
+  ending.push(() => garbage.stop());
 
   const serverFile = join(dataDir, 'server.json');
   const addresses = { url, deviceUrl: deviceUrl(config, devicePort) };
@@ -141,6 +164,8 @@ async function start(config: ServerConfig, log: Logger, ending: Endings): Promis
 
 /** The parts that everything else is made of. */
 interface Base {
+  datasets: DatasetService;
+  garbage: DatasetGarbage;
   config: ServerConfig;
   log: Logger;
   clock: () => Date;
@@ -156,14 +181,9 @@ interface Base {
   auth: AuthService;
 }
 
-/** Services that both the API and the coordinator use. */
-interface Work {
-  datasets: DatasetService;
-  runs: RunService;
-}
-
-function createHttp(base: Base, registry: ModelRegistry, { datasets, runs }: Work): HttpServer {
+function createHttp(base: Base, registry: ModelRegistry, runs: RunService): HttpServer {
   const { config, log, clock, store, blobs, devices, devicePort, directory, toolToken, tools, modules, auth, hub } = base;
+  const { datasets, garbage } = base;
   const targets = new TargetCatalog(targetsFolder(config));
   const services = {
     version: packageJson.version,
@@ -179,12 +199,15 @@ function createHttp(base: Base, registry: ModelRegistry, { datasets, runs }: Wor
       store,
       tools,
       removeDevice: (name) => devices.removeDevice(name),
+      removeDatasetVersion: (name) => garbage.removeVersion(name),
       targets: () => targets.list(),
       log,
     }),
     datasets,
     runs,
     triggers: new TriggerService({ store, runs, clock }),
+    datasetCatalog: new DatasetCatalog({ store, blobs, tools, datasets }),
+    datasetGarbage: garbage,
     runLog: new RunLog({ store, tools }),
     registry,
     modules,
@@ -205,7 +228,17 @@ function createCoordinator(base: Base, registry: ModelRegistry, runs: RunService
   const origin = () => self.url;
   const whyDown = (tool: string) => modules.whyDown(tool);
   const building = { store, blobs, tools, hub, trust: devices.trust, whyDown, origin, clock };
-  const importer = new DatasetImporter({ store, blobs, tools, origin, maxUploadBytes: config.maxUploadBytes, log });
+  const importer = new DatasetImporter({
+    store,
+    blobs,
+    tools,
+    objects: new S3Objects(),
+    garbage: base.garbage,
+    downloadsDir: join(config.dataDir, 'downloads'),
+    origin,
+    maxUploadBytes: config.maxUploadBytes,
+    log,
+  });
   return new RunCoordinator({
     store,
     tools,

@@ -1,5 +1,5 @@
 import { basename, resolve } from 'node:path';
-import { AppError, type DatasetVersion } from '@selvedge/contract';
+import { AppError, type DatasetVersion, type ImportOptions } from '@selvedge/contract';
 import { sha256File } from '@selvedge/runtime';
 import { formatBytes } from '../output/format.ts';
 import type { ProgressLine } from '../output/progress.ts';
@@ -13,6 +13,7 @@ export interface UploadRequest {
   readonly paths: readonly string[];
   readonly sha256: string | undefined;
   readonly testShare: number | undefined;
+  readonly options: ImportOptions;
 }
 
 async function* measured(
@@ -55,6 +56,14 @@ function warnOfLinks(session: Session, links: readonly string[]): void {
   );
 }
 
+function optionsQuery({ skipBroken, ignoreColumns, ...options }: ImportOptions) {
+  return {
+    ...options,
+    ...(skipBroken === true ? { skipBroken: '1' as const } : {}),
+    ...(ignoreColumns === undefined ? {} : { ignoreColumns: ignoreColumns.join(',') }),
+  };
+}
+
 /**
  * Uploads files and folders as one deterministic archive.
  *
@@ -84,6 +93,7 @@ export async function uploadDataset(session: Session, request: UploadRequest): P
       query: {
         fileName: `${basename(resolve(request.paths[0] ?? request.name))}.tar`.slice(-255),
         ...(request.testShare === undefined ? {} : { testShare: request.testShare }),
+        ...optionsQuery(request.options),
       },
       upload: body(),
       signal: io.signal,

@@ -33,10 +33,12 @@ export async function waitImported(session: Session, version: DatasetVersion): P
       isFinal: ({ status }) => status.phase !== 'Importing',
     });
     if (done.status.phase === 'Ready') return done;
+    const issues = done.status.error?.issues;
     const { code, reason, hint } = reportedFailure(done.status.error, 'STEP_FAILED', done.status.message);
     throw new AppError(code, {
       message: `Importing ${done.spec.dataset} version ${done.spec.version} failed: ${reason}`,
       ...(hint === undefined ? {} : { hint }),
+      ...(issues === undefined ? {} : { issues }),
     });
   } finally {
     line.clear();

@@ -1,5 +1,7 @@
 import * as z from 'zod';
 import { failureSchema, nameSchema, sha256Schema } from '../common.ts';
+import { DATASET_TYPES, importOptionsSchema, resplitSchema } from '../dataset-formats.ts';
+import { artifactNameSchema } from '../tool-api.ts';
 import { documentSchema, resourceSchema } from './envelope.ts';
 
 const datasetSpecSchema = z.strictObject({ description: z.string().max(16_384).optional() });
@@ -13,22 +15,41 @@ export type Dataset = z.infer<typeof datasetSchema>;
 export const datasetSourceSchema = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('upload'), fileName: z.string() }),
   z.strictObject({ type: z.literal('url'), url: z.url(), sha256: sha256Schema.optional() }),
+  /** An object; or all below a key that ends with "/". `endpoint` for what speaks S3 and is not AWS. */
+  z.strictObject({
+    type: z.literal('s3'),
+    bucket: z.string().min(3).max(63),
+    key: z.string().max(1024),
+    endpoint: z.url({ protocol: /^https?$/ }).optional(),
+    region: z.string().max(63).optional(),
+    sha256: sha256Schema.optional(),
+  }),
+  /** What a tool made. */
+  z.strictObject({ type: z.literal('artifact'), tool: nameSchema, artifact: artifactNameSchema }),
+  /** Another version of this dataset, divided anew. */
+  z.strictObject({ type: z.literal('split'), version: z.int().min(1), resplit: resplitSchema }),
 ]);
+export type DatasetSource = z.infer<typeof datasetSourceSchema>;
 
-/** An immutable version: `digest` is the sha256 of its manifest (one JSON line per file: path, sha256, sizeBytes, split, label). */
+/** An immutable version: `digest` is the sha256 of its manifest (datasetFileSchema, one JSON line per file). */
 export const datasetVersionSpecSchema = z.strictObject({
   dataset: nameSchema,
   version: z.int().min(1),
   source: datasetSourceSchema,
-  /** What was uploaded or downloaded; it is kept, so that the version can be imported again. Null until a download is complete. */
+  /** What was uploaded or downloaded; it is kept, so that the version can be imported again. Null until a download is complete, and for what comes from an artifact or another version. */
   archive: z.strictObject({ sha256: sha256Schema, sizeBytes: z.int().min(0) }).nullable(),
   /** Share held out as `test` (seeded, per class) when the data comes without splits. */
   testShare: z.number().min(0).lt(1),
+  options: importOptionsSchema.optional(),
 });
 
 export const datasetContentSchema = z.object({
   /** sha256 of the manifest: two versions with the same digest hold the same files. */
   digest: sha256Schema,
+  /** Absent in versions of before there were several. */
+  type: z.enum(DATASET_TYPES).optional(),
+  /** Blob of the import's report (datasetReportSchema). */
+  report: sha256Schema.optional(),
   files: z.int().min(0),
   sizeBytes: z.int().min(0),
   /** Names in order of the class index. */
@@ -39,11 +60,14 @@ export const datasetContentSchema = z.object({
 export type DatasetContent = z.infer<typeof datasetContentSchema>;
 
 export const datasetVersionStatusSchema = z.object({
-  phase: z.enum(['Importing', 'Ready', 'Failed']),
+  /** Removing: nobody may use it any more, and its space is being freed. */
+  phase: z.enum(['Importing', 'Ready', 'Failed', 'Removing']),
   message: z.string(),
   /** Name of the import tool's artifact. */
   artifact: z.string(),
   content: datasetContentSchema.nullable(),
+  /** The version that has the same content already; this one is not listed in the Dataset and will be gone soon. */
+  sameAs: z.int().min(1).optional(),
   /** What the import failed of; null while it has not, absent in versions of before this was kept. */
   error: failureSchema.nullable().optional(),
 });

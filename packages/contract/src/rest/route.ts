@@ -22,3 +22,5 @@ export interface Route {
   readonly download?: string;
   readonly status?: 200 | 201 | 202 | 204;
 }
+
+export const route = <const R extends Route>(value: R): R => value;

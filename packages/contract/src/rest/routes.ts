@@ -1,14 +1,14 @@
 import * as z from 'zod';
 import { nameSchema, sha256Schema, timestampSchema } from '../common.ts';
-import { anyResourceSchema, datasetVersionSchema, runSchema, taskSchema } from '../resources/index.ts';
-import { RUN_ENGINE_ROUTES } from './run-engine-routes.ts';
+import { anyResourceSchema, runSchema, taskSchema } from '../resources/index.ts';
+import { DATASET_ROUTES } from './dataset-routes.ts';
 import { mlflowExperimentsRoute, mlflowRunsRoute } from './mlflow-routes.ts';
-import type { Route } from './route.ts';
+import { type Route, route } from './route.ts';
+import { RUN_ENGINE_ROUTES } from './run-engine-routes.ts';
 import * as s from './schemas.ts';
 
 export type { Route, Scope } from './route.ts';
 
-const route = <const R extends Route>(value: R): R => value;
 const name = z.strictObject({ name: nameSchema });
 
 export const ROUTES = {
@@ -136,29 +136,7 @@ export const ROUTES = {
     response: s.telemetrySchema,
   }),
 
-  uploadDataset: route({
-    method: 'POST',
-    path: '/api/v1/datasets/{name}/upload',
-    summary: 'Add a version from a tar stream of files; the same bytes again give the same version',
-    tag: 'datasets',
-    scope: 'user',
-    params: name,
-    query: z.strictObject({ fileName: z.string().max(255).optional(), testShare: z.coerce.number().min(0).lt(1).optional() }),
-    upload: 'application/x-tar',
-    response: datasetVersionSchema,
-    status: 202,
-  }),
-  importDataset: route({
-    method: 'POST',
-    path: '/api/v1/datasets/{name}/import',
-    summary: 'Add a version from a URL',
-    tag: 'datasets',
-    scope: 'user',
-    params: name,
-    body: s.datasetImportRequestSchema,
-    response: datasetVersionSchema,
-    status: 202,
-  }),
+  ...DATASET_ROUTES,
 
   startRun: route({
     method: 'POST',

@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { targetNameSchema } from '../build-options.ts';
-import { labelsSchema, nameSchema, sha256Schema, timestampSchema } from '../common.ts';
+import { labelsSchema, nameSchema, timestampSchema } from '../common.ts';
 import { inferResultSchema, telemetrySampleSchema } from '../device-channel/messages.ts';
 import {
   anyDocumentSchema,
@@ -73,13 +73,6 @@ export const deviceTokenSchema = z.object({
   expiresAt: timestampSchema,
   uses: z.int(),
   joinCommand: z.string(),
-});
-
-export const datasetImportRequestSchema = z.strictObject({
-  url: z.url({ protocol: /^https?$/ }),
-  sha256: sha256Schema.optional(),
-  /** Share held out as `test` (seeded, per class) when the data comes without splits; default 0.2. */
-  testShare: z.number().min(0).lt(1).optional(),
 });
 
 export const startRunRequestSchema = z.strictObject({

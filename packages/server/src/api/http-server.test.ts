@@ -271,7 +271,7 @@ describe('the user port', () => {
     expect(await get('/pipelines/pipe/runs/pipe-1/status')).toMatchObject({ status: 'completed', progress: 1 });
     expect(await get('/pipelines/pipe/containers')).toMatchObject({
       data: [{ name: 'import' }, { name: 'process' }, { name: 'export' }, { name: 'split' }],
-      models: [{ name: 'train' }, { name: 'benchmark' }, { name: 'build' }],
+      models: [{ name: 'train' }, { name: 'benchmark' }, { name: 'build' }, { name: 'visualize' }],
     });
     const artifacts = (await get('/pipelines/pipe/artifacts')) as { items: { name: string; url: string }[] };
     expect(artifacts.items.map((item) => item.name)).toEqual([

@@ -13,6 +13,7 @@ import { type Handlers, implementAll } from './implement.ts';
 import { addMlflow } from './mlflow/mlflow-api.ts';
 import { addPipelineContainer, pipelineHandlers } from './pipeline-container.ts';
 import { dataRoutes } from './routes/data-routes.ts';
+import { datasetRoutes } from './routes/dataset-routes.ts';
 import { mlflowRoutes } from './routes/mlflow-routes.ts';
 import { packageRoutes } from './routes/package-routes.ts';
 import { resourceRoutes } from './routes/resource-routes.ts';
@@ -87,6 +88,7 @@ export class HttpServer {
       ...serverRoutes(services, this.#events, registry),
       ...resourceRoutes(services),
       ...dataRoutes(services),
+      ...datasetRoutes(services),
       ...runRoutes(services),
       ...packageRoutes(services),
       ...triggerRoutes(services),

@@ -6,6 +6,8 @@ import type { Store } from '../ports/store.ts';
 import type { ToolAddress, ToolClient } from '../ports/tool-client.ts';
 import type { AuthService } from '../services/auth-service.ts';
 import type { BenchRequest } from '../services/bench-service.ts';
+import type { DatasetCatalog } from '../services/dataset-catalog.ts';
+import type { DatasetGarbage } from '../services/dataset-garbage.ts';
 import type { DatasetService } from '../services/dataset-service.ts';
 import type { EventHub } from '../services/event-hub.ts';
 import type { InferRequest } from '../services/inference-service.ts';
@@ -43,6 +45,8 @@ export interface ApiServices {
   readonly auth: AuthService;
   readonly resources: ResourceService;
   readonly datasets: DatasetService;
+  readonly datasetCatalog: DatasetCatalog;
+  readonly datasetGarbage: DatasetGarbage;
   readonly runs: RunService;
   readonly triggers: TriggerService;
   readonly runLog: RunLog;

@@ -1,6 +1,15 @@
 import type { Readable } from 'node:stream';
-import { AppError, artifactNameSchema, type DatasetVersion } from '@selvedge/contract';
-import { SerialRunner } from '@selvedge/runtime';
+import { isDeepStrictEqual } from 'node:util';
+import {
+  AppError,
+  artifactNameSchema,
+  type DatasetVersion,
+  type datasetImportRequestSchema,
+  type ImportOptions,
+  type Resplit,
+} from '@selvedge/contract';
+import type { SerialRunner } from '@selvedge/runtime';
+import type * as z from 'zod';
 import { ACTIVE_LABEL, LAST_NUMBER_ANNOTATION } from '../domain/run-markers.ts';
 import type { BlobStore } from '../ports/blob-store.ts';
 import type { ResourceOf, Store } from '../ports/store.ts';
@@ -19,6 +28,8 @@ export interface DatasetServiceOptions {
   tools: ToolClient;
   /** Largest upload in bytes. */
   maxUploadBytes: number;
+  /** One registration at a time; shared with what removes versions and their archives. */
+  serial: SerialRunner;
 }
 
 export function versionName(dataset: string, version: number): string {
@@ -28,7 +39,6 @@ export function versionName(dataset: string, version: number): string {
 /** Registers versions of datasets; the importer brings them to Ready. */
 export class DatasetService {
   readonly #options: DatasetServiceOptions;
-  readonly #serial = new SerialRunner();
 
   constructor(options: DatasetServiceOptions) {
     this.#options = options;
@@ -43,7 +53,12 @@ export class DatasetService {
   async upload(
     dataset: string,
     body: Readable,
-    options: { fileName?: string | undefined; testShare?: number | undefined; signal: AbortSignal },
+    options: {
+      fileName?: string | undefined;
+      testShare?: number | undefined;
+      import?: ImportOptions | undefined;
+      signal: AbortSignal;
+    },
   ): Promise<DatasetVersion> {
     const archive = await this.#options.blobs.put(body, { maxBytes: this.#options.maxUploadBytes, signal: options.signal });
     if (archive.sizeBytes === 0) {
@@ -54,26 +69,37 @@ export class DatasetService {
     }
     const testShare = options.testShare ?? DEFAULT_TEST_SHARE;
     const source: VersionSpec['source'] = { type: 'upload', fileName: options.fileName ?? 'upload.tar' };
-    return this.#serial.run(() =>
-      this.#register(dataset, { source, archive, testShare }, (spec) => spec.archive?.sha256 === archive.sha256),
+    return this.#options.serial.run(() =>
+      this.#register(dataset, { source, archive, testShare, ...given(options.import) }, (spec) => spec.archive?.sha256 === archive.sha256),
     );
   }
 
-  /** Registers a version that is downloaded from a URL. With a digest, the same URL and digest are the version that exists already. */
-  async importUrl(
-    dataset: string,
-    request: { url: string; sha256?: string | undefined; testShare?: number | undefined },
-  ): Promise<DatasetVersion> {
-    const { url, sha256 } = request;
+  /**
+   * Registers a version that is fetched from a URL, from S3 or from a tool. With a digest, the same source and digest are
+   * the version that exists already.
+   */
+  async importFrom(dataset: string, request: z.output<typeof datasetImportRequestSchema>): Promise<DatasetVersion> {
+    const { sha256 } = request;
     const known = sha256 === undefined ? undefined : await this.#options.blobs.stat(sha256);
-    const source: VersionSpec['source'] = { type: 'url', url, ...(sha256 === undefined ? {} : { sha256 }) };
-    const testShare = request.testShare ?? DEFAULT_TEST_SHARE;
-    return this.#serial.run(() =>
-      this.#register(dataset, { source, archive: known ?? null, testShare }, ({ source: other, archive }) => {
-        if (sha256 === undefined) return false;
-        return archive?.sha256 === sha256 || (other.type === 'url' && other.url === url && other.sha256 === sha256);
+    const source = sourceOf(request);
+    const wanted = { source, archive: known ?? null, testShare: request.testShare ?? DEFAULT_TEST_SHARE, ...given(request.options) };
+    return this.#options.serial.run(() =>
+      this.#register(dataset, wanted, ({ source: other, archive }) => {
+        if (source.type === 'artifact') return isDeepStrictEqual(other, source);
+        return sha256 !== undefined && (archive?.sha256 === sha256 || isDeepStrictEqual(other, source));
       }),
     );
+  }
+
+  /**
+   * Registers a version with the samples of another and new splits; the same request again is the version that exists.
+   * @throws AppError REFERENCE_MISSING, CONFLICT (user) when that version is not there or not ready.
+   */
+  async split(dataset: string, version: number, resplit: Resplit): Promise<DatasetVersion> {
+    const { version: parent } = await this.resolve(dataset, version);
+    const source: VersionSpec['source'] = { type: 'split', version, resplit };
+    const wanted = { source, archive: null, testShare: parent.spec.testShare };
+    return this.#options.serial.run(() => this.#register(dataset, wanted, (spec) => isDeepStrictEqual(spec.source, source)));
   }
 
   /**
@@ -116,8 +142,12 @@ export class DatasetService {
     wanted: Omit<VersionSpec, 'dataset' | 'version'>,
     same: (spec: VersionSpec) => boolean,
   ): Promise<DatasetVersion> {
-    const existing = (await this.versionsOf(dataset)).findLast(({ spec }) => spec.testShare === wanted.testShare && same(spec));
+    const existing = (await this.versionsOf(dataset)).findLast(
+      ({ spec, status }) =>
+        status.phase !== 'Removing' && spec.testShare === wanted.testShare && isDeepStrictEqual(spec.options, wanted.options) && same(spec),
+    );
     if (existing !== undefined) return existing.status.phase === 'Failed' ? this.#retry(existing) : existing;
+    await this.#checkArchive(wanted);
     const parent = (await this.#options.store.get('Dataset', dataset)) ?? (await this.#createDataset(dataset));
     let number = Math.max(0, Number(parent.metadata.annotations[LAST_NUMBER_ANNOTATION] ?? 0), ...parent.status.versions) + 1;
     while ((await this.#options.store.get('DatasetVersion', versionName(dataset, number))) !== undefined) number += 1;
@@ -134,6 +164,12 @@ export class DatasetService {
     });
     await recordVersion(this.#options.store, version);
     return version;
+  }
+
+  /** What was uploaded may have been there before, and been removed with another version in the meantime. */
+  async #checkArchive({ archive }: Pick<VersionSpec, 'archive'>): Promise<void> {
+    if (archive === null || (await this.#options.blobs.stat(archive.sha256)) !== undefined) return;
+    throw new AppError('CONFLICT', { message: 'The same data was removed while it was being added.', hint: 'Add it again.' });
   }
 
   #createDataset(name: string): Promise<ResourceOf<'Dataset'>> {
@@ -160,12 +196,25 @@ export class DatasetService {
   }
 }
 
+function given(options: ImportOptions | undefined): { options?: ImportOptions } {
+  return options === undefined || Object.keys(options).length === 0 ? {} : { options };
+}
+
+function sourceOf({ url, s3, artifact, sha256 }: z.output<typeof datasetImportRequestSchema>): VersionSpec['source'] {
+  const digest = sha256 === undefined ? {} : { sha256 };
+  if (url !== undefined) return { type: 'url', url, ...digest };
+  if (s3 !== undefined) return { type: 's3', ...s3, ...digest };
+  if (artifact !== undefined) return { type: 'artifact', tool: artifact.tool, artifact: artifact.name };
+  throw new AppError('INPUT_INVALID', { message: 'The request names no source.' });
+}
+
 /** Makes the Dataset's status say what the version is: idempotent, so a crash between the two writes is mended later. */
 export async function recordVersion(store: Store, version: DatasetVersion): Promise<void> {
   const { dataset, version: number } = version.spec;
   await store.update('Dataset', dataset, (current) => {
-    const versions = [...new Set([...current.status.versions, number])].sort((a, b) => a - b);
-    const isNewer = version.status.phase === 'Ready' && number > (current.status.latestVersion ?? 0);
+    const isTwin = version.status.sameAs !== undefined;
+    const versions = [...new Set([...current.status.versions, number])].filter((one) => one !== number || !isTwin).sort((a, b) => a - b);
+    const isNewer = !isTwin && version.status.phase === 'Ready' && number > (current.status.latestVersion ?? 0);
     const last = Math.max(Number(current.metadata.annotations[LAST_NUMBER_ANNOTATION] ?? 0), number);
     return draftOf(current, {
       annotations: { ...current.metadata.annotations, [LAST_NUMBER_ANNOTATION]: String(last) },

@@ -13,6 +13,8 @@ export interface ResourceRemovalOptions {
   tools: ToolClient;
   /** Revokes a device and removes its resource. */
   removeDevice: (name: string) => Promise<boolean>;
+  /** Removes a dataset version that nothing needs, with its space. */
+  removeDatasetVersion: (name: string) => Promise<void>;
   log: Logger;
 }
 
@@ -35,7 +37,7 @@ export class ResourceRemoval {
         await this.#refuseDatasetWithVersions(name);
         break;
       case 'DatasetVersion':
-        return this.#removeDatasetVersion(name);
+        return this.#options.removeDatasetVersion(name);
       case 'Pipeline':
         await this.#refuseRunning((run) => run.spec.pipeline === name, `Pipeline "${name}"`);
         break;
@@ -96,24 +98,6 @@ export class ResourceRemoval {
       }
       after = page.next;
     }
-  }
-
-  async #removeDatasetVersion(name: string): Promise<void> {
-    const { store } = this.#options;
-    const version = await store.get('DatasetVersion', name);
-    if (version === undefined) return;
-    const { dataset, version: number } = version.spec;
-    await this.#refuseRunning(
-      (run) => run.spec.dataset.name === dataset && run.spec.dataset.version === number,
-      `Dataset version "${name}"`,
-    );
-    await this.#removeArtifact('import', version.status.artifact);
-    await store.delete('DatasetVersion', name);
-    await store.update('Dataset', dataset, (current) => {
-      const versions = current.status.versions.filter((candidate) => candidate !== number);
-      const latestVersion = current.status.latestVersion === number ? (versions.at(-1) ?? null) : current.status.latestVersion;
-      return draftOf(current, { status: { versions, latestVersion } });
-    });
   }
 
   async #removeRun(name: string): Promise<void> {

@@ -29,7 +29,6 @@ const FILES = {
       files: 3,
       sizeBytes: 9,
     }),
-    'manifest.jsonl': '{"path":"train/a/1.png"}\n',
     'page.html': '<script>alert(1)</script>',
   },
   train: {
@@ -59,7 +58,19 @@ const FILES = {
 };
 const METRICS = name === 'train' ? { 'train/loss': [3, 2, 1], 'validation/accuracy': [0.25, 0.5] } : {};
 const filesOf = async (artifact) =>
-  name === 'build' ? makePackage(artifact.parameters) : (FILES[name] ?? { 'out.txt': `made by ${name}` });
+  name === 'build'
+    ? makePackage(artifact.parameters)
+    : name === 'import'
+      ? { ...FILES.import, ...makeDataset(artifact) }
+      : (FILES[name] ?? { 'out.txt': `made by ${name}` });
+
+/** One file whose content is what came in, so that other data makes another version. `damage` in the data folder spoils it. */
+function makeDataset({ parameters, inputs }) {
+  const content = JSON.stringify([inputs?.archive?.sha256 ?? inputs?.archive?.url, parameters.resplit]);
+  const sha256 = createHash('sha256').update(content).digest('hex');
+  const file = { path: 'train/a/1.png', sha256, sizeBytes: Buffer.byteLength(content), split: 'train', label: 0 };
+  return { 'manifest.jsonl': `${JSON.stringify(file)}\n`, 'files/train/a/1.png': flag('damage') ? content.replace('[', '{') : content };
+}
 
 /** A package as the build tool makes it, of three small files. `spoil` in the data folder makes one of them differ from the manifest. */
 async function makePackage({ model, version, target, modelSha256, labels, preproc, postproc, inputs, outputs }) {

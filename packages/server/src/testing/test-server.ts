@@ -80,8 +80,8 @@ export class TestServer {
     return found as Extract<AnyResource, { kind: K }>;
   }
 
-  /** Sets or clears a switch of the fixture: `hold`, `fail`, `mute`, `deaf`. */
-  async toolFlag(tool: string, flag: 'hold' | 'fail' | 'mute' | 'deaf', on: boolean): Promise<void> {
+  /** Sets or clears a switch of the fixture: `hold`, `fail`, `mute`, `deaf`, `damage`. */
+  async toolFlag(tool: string, flag: 'hold' | 'fail' | 'mute' | 'deaf' | 'damage', on: boolean): Promise<void> {
     const folder = join(this.dir, 'tools', tool);
     await mkdir(folder, { recursive: true });
     if (on) await writeFile(join(folder, flag), '');

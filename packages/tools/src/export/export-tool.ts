@@ -1,4 +1,4 @@
-import { AppError, preprocSchema, type TensorSet } from '@selvedge/contract';
+import { AppError, type PreprocSpec, preprocSchema, type TensorSet } from '@selvedge/contract';
 import { applyPreproc, type PixelTensor, splitPreproc } from '@selvedge/graph/ops';
 import * as z from 'zod';
 import { defineTool } from '../kit/index.ts';
@@ -17,9 +17,7 @@ export const exportTool = defineTool({
   inputs: { pixels: 'pixels made by the process tool' },
   async create({ parameters, inputs, dataDir, signal, log, progress }) {
     const info = await readTensorSetInfo(inputs.pixels);
-    const spec = splitPreproc(parameters.preproc).tensor;
-    const convert = (pixels: Float32Array) => applyPreproc(pixelTensor(info, pixels), spec);
-    const shape = shapeOf(convert(new Float32Array(info.sampleShape.reduce((product, dim) => product * dim, 1))));
+    const { convert, shape } = info.layout === 'vector' ? vectorExport(info, parameters.preproc) : pixelExport(info, parameters.preproc);
     const writer = new TensorSetWriter(dataDir, { labels: info.labels, ...shape });
     const total = Object.values(info.splits).reduce((sum, split) => sum + split.count, 0);
     let done = 0;
@@ -30,7 +28,7 @@ export const exportTool = defineTool({
           await writer.writeSplit(split, reader.count, async (add) => {
             for (let row = 0; row < reader.count; row += 1) {
               signal.throwIfAborted();
-              await add(convert(await reader.x.readRows(row, 1)).data, await reader.y.readRows(row, 1));
+              await add(convert(await reader.x.readRows(row, 1)), await reader.y.readRows(row, 1));
               done += 1;
               if (done % 256 === 0) progress(done / total, `${done} of ${total} tensors`);
             }
@@ -46,6 +44,25 @@ export const exportTool = defineTool({
     }
   },
 });
+
+interface Export {
+  convert(values: Float32Array): Float32Array;
+  readonly shape: { readonly layout: TensorSet['layout']; readonly sampleShape: number[] };
+}
+
+function pixelExport(info: TensorSet, preproc: PreprocSpec): Export {
+  const spec = splitPreproc(preproc).tensor;
+  const convert = (pixels: Float32Array) => applyPreproc(pixelTensor(info, pixels), spec);
+  const shape = shapeOf(convert(new Float32Array(info.sampleShape.reduce((product, dim) => product * dim, 1))));
+  return { convert: (pixels) => convert(pixels).data, shape };
+}
+
+/** The rows of a table go through; the process tool has refused operations on pixels. */
+function vectorExport({ sampleShape }: TensorSet, { pipeline }: PreprocSpec): Export {
+  if (pipeline.length > 0)
+    throw new AppError('PREPROC_INVALID', { message: `"${pipeline[0]}" works on pictures, and the samples are rows of a table.` });
+  return { convert: (values) => values, shape: { layout: 'vector', sampleShape } };
+}
 
 function pixelTensor(info: TensorSet, data: Float32Array): PixelTensor {
   const [height = 0, width = 0, channels = 0] = info.sampleShape;

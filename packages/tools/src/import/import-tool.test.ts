@@ -8,9 +8,9 @@ import sharp from 'sharp';
 import { afterAll, describe, expect, it } from 'vitest';
 import { ToolBench } from '../testing/run-tool.ts';
 import { idxOf, makePicture, makePictures, tarOf, writeTree } from '../testing/sample-data.ts';
-import { decodeIdx } from './idx-format.ts';
 import { importTool } from './import-tool.ts';
-import { sortLabels } from './read-folder-dataset.ts';
+import { decodeIdx } from './layouts/idx-format.ts';
+import { sortLabels } from './layouts/sort-labels.ts';
 
 const bench = new ToolBench();
 afterAll(() => bench.end());

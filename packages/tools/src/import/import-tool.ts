@@ -1,10 +1,11 @@
 import { join } from 'node:path';
-import { AppError, sha256Schema } from '@selvedge/contract';
+import { AppError, importOptionsSchema, resplitSchema, sha256Schema } from '@selvedge/contract';
 import { sha256File } from '@selvedge/runtime';
 import * as z from 'zod';
 import { defineTool } from '../kit/index.ts';
 import { openSource } from './open-source.ts';
-import { writeDataset } from './write-dataset.ts';
+import { writePictures } from './write-pictures.ts';
+import { writeTable } from './write-table.ts';
 
 const parametersSchema = z.strictObject({
   /** Where the data is, if it is not given as the input `archive`. */
@@ -13,18 +14,21 @@ const parametersSchema = z.strictObject({
   /** Share of each class that is kept for testing where the data itself does not say. */
   testShare: z.number().min(0).max(0.9).default(0.2),
   seed: z.int().min(0).max(0xffff_ffff).default(0),
+  options: importOptionsSchema.default({}),
+  /** Splits made anew, whatever the data says. */
+  resplit: resplitSchema.optional(),
 });
 
-/** Brings a dataset of labelled pictures into the standard form. */
+/** Brings a dataset into the standard form. */
 export const importTool = defineTool({
   name: 'import',
-  description: 'Reads labelled pictures from an archive (folders or IDX files) and stores them in the standard form',
+  description: 'Reads labelled pictures or tables (folders, COCO, YOLO, Pascal VOC, CSV, IDX, NPZ) and stores them in the standard form',
   class: 'data',
   makes: 'dataset',
   parameters: parametersSchema,
   inputs: { archive: { description: 'tar, tar.gz, zip or single file with the data, in place of parameters.url', optional: true } },
-  async create({ parameters, inputs, dataDir, signal, log, progress, ...ctx }) {
-    const { url, sha256, testShare, seed } = parameters;
+  async create({ parameters, inputs, dataDir, cacheDir, signal, log, progress, ...ctx }) {
+    const { url, sha256, testShare, seed, resplit, options } = parameters;
     if ((inputs.archive === undefined) === (url === undefined)) {
       throw new AppError('INPUT_INVALID', { message: 'Give the data either as the input "archive" or as parameters.url.' });
     }
@@ -33,9 +37,19 @@ export const importTool = defineTool({
     }
     progress(0, 'Fetching the data');
     const folder = inputs.archive ?? (await ctx.fetch('archive', { url: url ?? '', sha256 }));
-    const source = await openSource(folder, `${folder}-unpacked`, signal);
-    log(`recognised ${source.layout}: ${source.samples.length} pictures, ${source.labels.length} labels`);
-    const info = await writeDataset(source, { dataDir, testShare, seed, signal, progress });
+    progress(0, 'Looking at the data');
+    const source = await openSource(folder, `${folder}-unpacked`, options, signal);
+    log(`recognised ${source.layout}; ${source.labels.length} labels${options.format === undefined ? '' : ' (format given)'}`);
+    for (const note of source.notes) log(note);
+    const writing = {
+      dataDir,
+      poolDir: join(cacheDir, 'contents'),
+      splits: { testShare, seed, resplit },
+      import: options,
+      signal,
+      progress,
+    };
+    const info = source.kind === 'table' ? await writeTable(source, writing) : await writePictures(source, writing);
     log(
       `splits: ${Object.entries(info.splits)
         .map(([split, count]) => `${split} ${count}`)

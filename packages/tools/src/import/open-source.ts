@@ -1,10 +1,10 @@
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
-import { AppError } from '@selvedge/contract';
+import { AppError, type ImportOptions } from '@selvedge/contract';
 import { listFilePaths, unpackTar, unpackZip } from '../kit/index.ts';
-import { readFolderDataset } from './read-folder-dataset.ts';
-import { isIdxName, readIdxDataset } from './read-idx-dataset.ts';
-import { ACCEPTED_LAYOUTS, type SourceDataset } from './source-sample.ts';
+import { isIdxName } from './layouts/read-idx.ts';
+import { readLayout } from './read-layout.ts';
+import { ACCEPTED_LAYOUTS, type Source } from './source-sample.ts';
 
 type ArchiveKind = 'zip' | 'tar' | 'gzip';
 
@@ -21,7 +21,7 @@ const MAX_NESTING = 2;
  *
  * @throws AppError DATASET_FORMAT, ARCHIVE_UNSAFE (user)
  */
-export async function openSource(folder: string, scratch: string, signal: AbortSignal): Promise<SourceDataset> {
+export async function openSource(folder: string, scratch: string, options: ImportOptions, signal: AbortSignal): Promise<Source> {
   let root = folder;
   for (let depth = 1; depth <= MAX_NESTING; depth += 1) {
     const inner = await unpackSingle(root, `${scratch}-${depth}`, signal);
@@ -30,12 +30,12 @@ export async function openSource(folder: string, scratch: string, signal: AbortS
   }
   const paths = (await listFilePaths(root)).filter((path) => !isClutter(path));
   if (paths.length === 0) throw new AppError('DATASET_FORMAT', { message: 'The data holds no files.', hint: ACCEPTED_LAYOUTS });
-  return paths.some(isIdxName) ? readIdxDataset(root, paths) : readFolderDataset(root, paths);
+  return readLayout({ root, paths, scratch, options, signal });
 }
 
 async function unpackSingle(folder: string, scratch: string, signal: AbortSignal): Promise<string> {
   const [only, ...others] = await listFilePaths(folder);
-  if (only === undefined || others.length > 0 || isIdxName(only)) return folder;
+  if (only === undefined || others.length > 0 || isIdxName(only) || only.toLowerCase().endsWith('.npz')) return folder;
   const path = join(folder, only);
   const kind = await archiveKind(path);
   if (kind === undefined) return folder;

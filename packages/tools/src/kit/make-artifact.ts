@@ -1,6 +1,6 @@
 import { mkdir, open, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { AppError, toAppError } from '@selvedge/contract';
+import { AppError, type Issue, toAppError } from '@selvedge/contract';
 import { describeError, explainDiskError, isDiskFull, type Logger } from '@selvedge/runtime';
 import { unpackZip } from './archive/unpack-zip.ts';
 import type { Artifact } from './artifact.ts';
@@ -127,9 +127,14 @@ async function end(artifact: Artifact, thrown: unknown, { signal, logger }: Make
       status: error.code === 'CANCELLED' ? 'cancelled' : 'failed',
       message,
       finishedAt: new Date().toISOString(),
-      error: error.code === 'CANCELLED' ? null : { code: error.code, message, ...(hint === undefined ? {} : { hint }) },
+      error: error.code === 'CANCELLED' ? null : { code: error.code, message, ...(hint === undefined ? {} : { hint }), ...kept(issues) },
     }),
   );
+}
+
+/** The faults that the status keeps; a record of thousands would be carried with every look at it. */
+function kept(issues: readonly Issue[] | undefined): { issues?: { path: string; message: string }[] } {
+  return issues === undefined ? {} : { issues: issues.slice(0, 1000).map(({ path, message }) => ({ path, message })) };
 }
 
 /** The bookkeeping of a failure must not end the queue; what goes wrong in it is reported. */

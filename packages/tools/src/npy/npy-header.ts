@@ -42,14 +42,21 @@ export function encodeNpyHeader({ type, shape }: NpyHeader): Buffer {
   return header;
 }
 
+export interface RawNpyHeader {
+  /** NumPy's name of the element type: `<f4`, `|u1`, ... */
+  readonly descr: string;
+  readonly fortranOrder: boolean;
+  readonly shape: readonly number[];
+  readonly dataOffset: number;
+}
+
 /**
- * Reads a header from the first bytes of a file.
+ * Reads a header of any element type from the first bytes of a file.
  *
  * @param bytes - at least the whole header; MAX_HEADER_BYTES always suffice.
- * @returns the header and the offset of the data.
- * @throws AppError DATASET_FORMAT (user) for anything but format 1.0, C order, little-endian float32 or int64.
+ * @throws AppError DATASET_FORMAT (user) for what is not .npy, format 1.0.
  */
-export function decodeNpyHeader(bytes: Uint8Array): NpyHeader & { readonly dataOffset: number } {
+export function parseNpyHeader(bytes: Uint8Array): RawNpyHeader {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (buffer.length < PREFIX_BYTES || !buffer.subarray(0, MAGIC.length).equals(MAGIC)) throw unreadable('it is not a .npy file');
   if (buffer.readUInt8(6) !== 1) throw unreadable('only format 1.0 is read');
@@ -57,15 +64,27 @@ export function decodeNpyHeader(bytes: Uint8Array): NpyHeader & { readonly dataO
   if (dataOffset > buffer.length) throw unreadable('the header is cut');
   const match = TEXT.exec(buffer.toString('latin1', PREFIX_BYTES, dataOffset));
   if (match === null) throw unreadable('the header is not understood');
-  const [, descr, fortran, dims = ''] = match;
-  const type = descr === NPY_TYPES.float32 ? 'float32' : descr === NPY_TYPES.int64 ? 'int64' : undefined;
-  if (type === undefined) throw unreadable(`element type ${JSON.stringify(descr)} is not <f4 or <i8`);
-  if (fortran !== 'False') throw unreadable('it is in Fortran order');
+  const [, descr = '', fortran, dims = ''] = match;
   const shape = dims
     .split(',')
     .map((dim) => dim.trim())
     .filter((dim) => dim !== '')
     .map(Number);
+  return { descr, fortranOrder: fortran === 'True', shape, dataOffset };
+}
+
+/**
+ * Reads a header of the element types that the tools exchange.
+ *
+ * @param bytes - at least the whole header; MAX_HEADER_BYTES always suffice.
+ * @returns the header and the offset of the data.
+ * @throws AppError DATASET_FORMAT (user) for anything but format 1.0, C order, little-endian float32 or int64.
+ */
+export function decodeNpyHeader(bytes: Uint8Array): NpyHeader & { readonly dataOffset: number } {
+  const { descr, fortranOrder, shape, dataOffset } = parseNpyHeader(bytes);
+  const type = descr === NPY_TYPES.float32 ? 'float32' : descr === NPY_TYPES.int64 ? 'int64' : undefined;
+  if (type === undefined) throw unreadable(`element type ${JSON.stringify(descr)} is not <f4 or <i8`);
+  if (fortranOrder) throw unreadable('it is in Fortran order');
   if (shape.length === 0) throw unreadable('it is a single value without rows');
   if (!shape.every(Number.isSafeInteger) || !Number.isSafeInteger(shape.reduce((product, dim) => product * dim, NPY_ELEMENT_BYTES[type]))) {
     throw unreadable('it is too large');

@@ -5,10 +5,11 @@ import { decodeImage } from '@selvedge/graph/image';
 import { preprocessImage, splitPreproc } from '@selvedge/graph/ops';
 import { confinePath } from '@selvedge/runtime';
 import * as z from 'zod';
+import { readDataset, selectFiles } from '../dataset/read-dataset.ts';
 import { defineTool } from '../kit/index.ts';
 import { mapConcurrently } from '../sampling/map-concurrently.ts';
 import { TensorSetWriter } from '../tensor-set/tensor-set-writer.ts';
-import { readDataset, selectFiles } from './read-dataset.ts';
+import { processTable } from './process-table.ts';
 
 const parametersSchema = z.strictObject({
   preproc: preprocSchema,
@@ -35,6 +36,11 @@ export const processTool = defineTool({
   inputs: { dataset: 'a dataset in the standard form' },
   async create({ parameters, inputs, dataDir, signal, log, progress }) {
     const dataset = await readDataset(inputs.dataset);
+    if (dataset.info.type === 'tabular')
+      return processTable({ ...parameters, folder: inputs.dataset, info: dataset.info, dataDir, signal, log });
+    if (dataset.info.type === 'object-detection') {
+      throw new AppError('INPUT_INVALID', { message: 'The dataset has boxes; what is made here are the pixels of a classifier.' });
+    }
     const spec = splitPreproc(parameters.preproc).pixels;
     const splits = {
       train: selectFiles(dataset, parameters.path.train, 'train'),
@@ -54,7 +60,7 @@ export const processTool = defineTool({
             for (const { data } of pixels) await add(data, new BigInt64Array(0));
             await add(
               new Float32Array(0),
-              BigInt64Array.from(chunk, (file) => BigInt(file.label)),
+              BigInt64Array.from(chunk, (file) => BigInt(file.label ?? 0)),
             );
             done += chunk.length;
             progress(done / total, `${done} of ${total} pictures`);

@@ -5,6 +5,7 @@ import { decodeImage } from '@selvedge/graph/image';
 import { preprocessImage } from '@selvedge/graph/ops';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { readDataset } from '../dataset/read-dataset.ts';
 import { exportTool } from '../export/export-tool.ts';
 import { importTool } from '../import/import-tool.ts';
 import { openNpy } from '../npy/index.ts';
@@ -13,7 +14,6 @@ import { openSplit, readTensorSetInfo } from '../tensor-set/tensor-set-reader.ts
 import { ToolBench } from '../testing/run-tool.ts';
 import { makePictures, writeTree } from '../testing/sample-data.ts';
 import { processTool } from './process-tool.ts';
-import { readDataset } from './read-dataset.ts';
 
 const bench = new ToolBench();
 afterAll(() => bench.end());

@@ -6,7 +6,7 @@ import { createNpy, type NpyWriter } from '../npy/index.ts';
 export interface TensorSetShape {
   readonly labels: readonly string[];
   readonly sampleShape: readonly number[];
-  readonly layout: 'HWC' | 'CHW';
+  readonly layout: TensorSet['layout'];
 }
 
 /** Writes a tensor set: <split>.x.npy and <split>.y.npy per split, and info.json at the end. One split at a time. */

@@ -57,7 +57,7 @@ export interface Histogram {
   readonly bucket: readonly number[];
 }
 
-export interface EncodedImage {
+interface EncodedImage {
   readonly height: number;
   readonly width: number;
   /** 1 grey, 3 RGB, 4 RGBA. */

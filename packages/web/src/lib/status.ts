@@ -18,7 +18,7 @@ export function stepStatus(state: RunStep['state']): Status {
 }
 
 export function datasetStatus(phase: DatasetVersion['status']['phase']): Status {
-  const tones = { Importing: 'busy', Ready: 'ok', Failed: 'bad' } as const;
+  const tones = { Importing: 'busy', Ready: 'ok', Failed: 'bad', Removing: 'idle' } as const;
   return { tone: tones[phase], text: phase };
 }
 

@@ -1,4 +1,4 @@
-import { readSmall } from '../../services/read-small-json.ts';
+import { readBounded } from '@selvedge/runtime';
 import type { Handlers } from '../implement.ts';
 import type { ApiServices } from '../services.ts';
 
@@ -20,7 +20,7 @@ export function triggerRoutes({ triggers }: ApiServices) {
         const value = request.headers[name];
         return typeof value === 'string' ? value : undefined;
       };
-      const body = await readSmall(request.raw, MAX_WEBHOOK_BYTES);
+      const body = await readBounded(request.raw, MAX_WEBHOOK_BYTES, `A webhook's body may have ${MAX_WEBHOOK_BYTES} bytes.`);
       const signed = { signature: header('x-selvedge-signature'), timestamp: header('x-selvedge-timestamp'), body };
       await triggers.deliver(params.name, params.trigger, signed);
       return { accepted: true as const };

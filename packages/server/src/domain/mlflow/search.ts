@@ -13,13 +13,13 @@ const ATTRIBUTES = {
   end_time: 'endMs',
   created: 'startMs',
 } as const;
-export type RunAttribute = (typeof ATTRIBUTES)[keyof typeof ATTRIBUTES];
+type RunAttribute = (typeof ATTRIBUTES)[keyof typeof ATTRIBUTES];
 
 export type RunField =
   | { readonly kind: 'metric' | 'param' | 'tag'; readonly key: string }
   | { readonly kind: 'attribute'; readonly key: RunAttribute };
 
-export type Operator = '=' | '!=' | '<' | '<=' | '>' | '>=' | 'LIKE' | 'ILIKE' | 'IN' | 'NOT IN';
+type Operator = '=' | '!=' | '<' | '<=' | '>' | '>=' | 'LIKE' | 'ILIKE' | 'IN' | 'NOT IN';
 
 export interface Comparison {
   readonly field: RunField;

@@ -1,5 +1,4 @@
-import { createWriteStream } from 'node:fs';
-import { writeFile } from 'node:fs/promises';
+import { createWriteStream, writeFileSync } from 'node:fs';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { AppError } from '@selvedge/contract';
@@ -17,7 +16,10 @@ export interface ArchiveEntry {
   open(): Promise<Readable>;
 }
 
-/** Entries up to this are written in one go: for thousands of small pictures the set-up of a stream costs more than the bytes. */
+/**
+ * Entries up to this are written in one go, and at once: for thousands of small pictures the set-up of a stream, or the way
+ * through the thread pool, costs more than the bytes.
+ */
 const SMALL_ENTRY_BYTES = 1024 * 1024;
 
 /** Writes one entry to its place; an entry that is there already (listed twice) is refused. */
@@ -33,7 +35,7 @@ export async function writeEntry(entry: ArchiveEntry, guard: ArchiveGuard, signa
   try {
     const content = await entry.open();
     if (sizeBytes > SMALL_ENTRY_BYTES) await pipeline(content, counted, createWriteStream(target, { flags: 'wx' }), { signal });
-    else await writeFile(target, await gather(counted(content)), { flag: 'wx' });
+    else writeFileSync(target, await gather(counted(content)), { flag: 'wx' });
   } catch (error) {
     signal.throwIfAborted();
     const code = systemErrorCode(error);

@@ -3,9 +3,9 @@ import { basename, join } from 'node:path';
 import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
 import { AppError } from '@selvedge/contract';
-import { encodeGreyPng } from './encode-png.ts';
+import { encodePng } from '../encode-png.ts';
+import type { PictureSource, SourceFolder, SourceSample } from '../source-sample.ts';
 import { decodeIdx, type IdxArray } from './idx-format.ts';
-import type { SourceDataset, SourceSample } from './source-sample.ts';
 
 const IDX_NAME = /^(.*?)[-_.]?(images|labels)[-_.]idx([13])[-_.]ubyte(\.gz)?$/i;
 /** Unpacked; MNIST has 47 MB, EMNIST 550 MB. */
@@ -25,8 +25,9 @@ export function isIdxName(path: string): boolean {
  * Pairs image and label files by what stands before "images" and "labels". Where there is both a `train` and another
  * pair, the split is known (`t10k` is `test`); a pair alone says nothing about it.
  */
-export async function readIdxDataset(root: string, paths: readonly string[]): Promise<SourceDataset> {
+export async function readIdx({ root, paths }: SourceFolder): Promise<PictureSource> {
   const pairs = pairUp(paths);
+  if (pairs.size === 0) throw new AppError('DATASET_FORMAT', { message: 'There are no IDX files in the data.' });
   const known = pairs.size > 1;
   const samples: SourceSample[] = [];
   const values = new Set<number>();
@@ -38,8 +39,8 @@ export async function readIdxDataset(root: string, paths: readonly string[]): Pr
         hint: 'IDX files come in pairs: <name>-images-idx3-ubyte and <name>-labels-idx1-ubyte.',
       });
     }
-    const pictures = await readIdx(root, images, 3);
-    const classes = await readIdx(root, labels, 1);
+    const pictures = await readArray(root, images, 3);
+    const classes = await readArray(root, labels, 1);
     const [count = 0] = pictures.shape;
     if (classes.shape[0] !== count) {
       throw new AppError('DATASET_FORMAT', { message: `${images} holds ${count} pictures and ${labels} ${classes.shape[0]} labels.` });
@@ -50,7 +51,16 @@ export async function readIdxDataset(root: string, paths: readonly string[]): Pr
   }
   // Every value up to the largest is a class, so that the class index is the value in the file.
   const labels = Array.from({ length: Math.max(...values) + 1 }, (_, value) => String(value));
-  return { layout: `IDX (${[...pairs.keys()].join(', ')})`, labels, samples, trusted: true };
+  return {
+    kind: 'pictures',
+    format: 'idx',
+    type: 'image-classification',
+    layout: `IDX (${[...pairs.keys()].join(', ')}): ${samples.length} pictures`,
+    labels,
+    samples,
+    faults: [],
+    notes: [],
+  };
 }
 
 function pairUp(paths: readonly string[]): Map<string, IdxPair> {
@@ -74,7 +84,7 @@ function splitOf(prefix: string): string {
   return prefix.endsWith('train') ? 'train' : prefix;
 }
 
-async function readIdx(root: string, path: string, dimensions: number): Promise<IdxArray> {
+async function readArray(root: string, path: string, dimensions: number): Promise<IdxArray> {
   const packed = await readFile(join(root, path));
   let bytes: Uint8Array = packed;
   if (path.toLowerCase().endsWith('.gz')) {
@@ -100,6 +110,9 @@ function idxSample(pictures: IdxArray, label: number, index: number, split: stri
     path: `${split ?? 'all'}/${label}/${name}`,
     split,
     label: String(label),
-    load: async () => encodeGreyPng(pictures.data.subarray(index * height * width, (index + 1) * height * width), width, height),
+    content: {
+      encode: async () =>
+        encodePng(pictures.data.subarray(index * height * width, (index + 1) * height * width), { width, height, channels: 1 }),
+    },
   };
 }

@@ -27,13 +27,23 @@ export async function readDataset(folder: string): Promise<ReadDataset> {
 function parseLine(line: string, number: number, info: DatasetInfo): DatasetFile {
   try {
     const parsed = datasetFileSchema.safeParse(JSON.parse(line));
-    if (parsed.success && parsed.data.label < info.labels.length) return parsed.data;
-    const why = parsed.success ? `label ${parsed.data.label} of ${info.labels.length}` : issuesOf(parsed.error)[0]?.message;
+    const fault = parsed.success ? faultOf(parsed.data, info) : undefined;
+    if (parsed.success && fault === undefined) return parsed.data;
+    const why = parsed.success ? fault : issuesOf(parsed.error)[0]?.message;
     throw new AppError('DATASET_FORMAT', { message: `manifest.jsonl, line ${number}: ${why}.` });
   } catch (cause) {
     if (cause instanceof AppError) throw cause;
     throw new AppError('DATASET_FORMAT', { message: `manifest.jsonl, line ${number} is not JSON.` }, { cause });
   }
+}
+
+/** Each type of dataset says something else about a file. */
+function faultOf({ label, boxes }: DatasetFile, { type, labels }: DatasetInfo): string | undefined {
+  if ((label !== undefined) !== (type === 'image-classification'))
+    return `a line of ${type} ${label === undefined ? 'needs a' : 'has no'} label`;
+  if ((boxes !== undefined) !== (type === 'object-detection')) return `a line of ${type} ${boxes === undefined ? 'needs' : 'has no'} boxes`;
+  const wrong = [label ?? 0, ...(boxes ?? []).map((box) => box.label)].find((index) => index >= labels.length);
+  return wrong === undefined || type === 'tabular' ? undefined : `label ${wrong} of ${labels.length}`;
 }
 
 /**
