@@ -47,17 +47,21 @@ export class TriggerController {
 
   /** Until the signal aborts. Only one server may do this at a time. */
   async work(signal: AbortSignal): Promise<void> {
+    let wake = new AbortController();
     const unsubscribe = this.#options.hub.subscribe((event) => {
       if (event.type !== 'resource' || event.resource.kind !== 'Pipeline') return;
       if (event.action === 'written') this.#keep(event.resource);
       else this.#pipelines.delete(event.resource.metadata.name);
+      // A new trigger's first look says what is old: what comes a moment after it was applied must count as new.
+      wake.abort();
     });
     try {
       for (let tick = 0; !signal.aborted; tick += 1) {
         if (tick % TICKS_PER_SCAN === 0)
           await this.#scan().catch((error: unknown) => this.#options.log.error('triggers could not be listed', describeError(error)));
         await this.#tick();
-        await sleep(TICK_MS, signal).catch(() => undefined); // aborted: the loop ends by its condition
+        await sleep(TICK_MS, AbortSignal.any([signal, wake.signal])).catch(() => undefined); // woken early or stopped
+        if (wake.signal.aborted) wake = new AbortController();
       }
     } finally {
       unsubscribe();

@@ -251,7 +251,7 @@ async function serve(request, response) {
   if (request.headers.authorization !== `Bearer ${token}`) return response.writeHead(401).end('no token');
   if (pathname === '/health') return flag('mute') ? undefined : json(response, 200, { status: 'ok', busyWith: null, queued: 0 });
   if (pathname === '/') {
-    const kind = ['train', 'benchmark', 'build'].includes(name) ? 'models' : 'data';
+    const kind = ['train', 'benchmark', 'build', 'visualize'].includes(name) ? 'models' : 'data';
     const about = { name, description: 'fixture', version: '1.0.0', codeDigest: `digest-of-${name}`, makes: 'thing', class: kind };
     return json(response, 200, { ...about, parameters: {}, inputs: {} });
   }
