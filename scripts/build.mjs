@@ -2,6 +2,7 @@
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { build as esbuild } from 'esbuild';
+import { BUNDLES, WEB } from './setup/bundles.mjs';
 import { ROOT, run } from './setup/setup.mjs';
 
 // Native and WebAssembly packages stay outside: they find their binaries relative to their own files.
@@ -21,12 +22,6 @@ const EXTERNAL = [
 const BANNER =
   "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url); import { fileURLToPath as __toPath } from 'node:url'; const __filename = __toPath(import.meta.url); const __dirname = __toPath(new globalThis.URL('.', import.meta.url));";
 
-const BUNDLES = {
-  server: { server: 'src/main.ts' },
-  tools: { tools: 'src/main.ts' },
-  agent: { agent: 'src/main.ts', 'model-server': 'src/model-server/main.ts' },
-  cli: { selvedge: 'src/main.ts' },
-};
 // Commands and tools are loaded when they are called, so those bundles are split at dynamic imports.
 const SPLIT = ['cli', 'tools', 'agent'];
 
@@ -70,4 +65,4 @@ async function bundle(name) {
 const wanted = process.argv.slice(2);
 const isWanted = (name) => wanted.length === 0 || wanted.includes(name);
 await Promise.all(Object.keys(BUNDLES).filter(isWanted).map(bundle));
-if (isWanted('web')) await run('npx', ['vite', 'build', '--logLevel', 'warn'], { quiet: true, cwd: join(ROOT, 'packages/web') });
+if (isWanted(WEB)) await run('npx', ['vite', 'build', '--logLevel', 'warn'], { quiet: true, cwd: join(ROOT, 'packages', WEB) });

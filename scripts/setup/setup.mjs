@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { BUILT_FILES } from './bundles.mjs';
 
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const MIN_NODE = [20, 19];
@@ -71,6 +72,13 @@ function filesBelow(folder) {
     .map((entry) => join(entry.parentPath ?? entry.path, entry.name));
 }
 
+/** All of a package that a build may read. */
+function sourcesOf(folder) {
+  return readdirSync(folder, { withFileTypes: true })
+    .filter((entry) => !['dist', 'node_modules'].includes(entry.name))
+    .flatMap((entry) => (entry.isDirectory() ? filesBelow(join(folder, entry.name)) : join(folder, entry.name)));
+}
+
 const stamp = (path) => (existsSync(path) ? readFileSync(path, 'utf8') : '');
 
 /** Node's own headers, where they lie beside its binary: then an addon that must be compiled needs no download of them. */
@@ -96,14 +104,10 @@ export async function ensureInstalled() {
 /** All bundles, unless they are newer than every source. */
 export async function ensureBuilt() {
   const marker = join(ROOT, 'node_modules/.selvedge-built');
-  const packages = readdirSync(join(ROOT, 'packages'));
-  const sources = packages.flatMap((name) =>
-    filesBelow(join(ROOT, 'packages', name, 'src')).concat(join(ROOT, 'packages', name, 'package.json')),
-  );
-  const wanted = digestOf([...sources, join(ROOT, 'scripts/build.mjs'), join(ROOT, 'package-lock.json')], false);
-  const complete = packages.every(
-    (name) => ['contract', 'runtime', 'graph'].includes(name) || existsSync(join(ROOT, 'packages', name, 'dist')),
-  );
+  const folders = readdirSync(join(ROOT, 'packages')).map((name) => join(ROOT, 'packages', name));
+  const scripts = ['scripts/build.mjs', 'scripts/setup/bundles.mjs', 'package-lock.json'].map((path) => join(ROOT, path));
+  const wanted = digestOf([...folders.flatMap(sourcesOf), ...scripts], false);
+  const complete = BUILT_FILES.every((path) => existsSync(join(ROOT, path)));
   if (complete && stamp(marker) === wanted) return;
   await step('Building bundles', () => run('node', ['scripts/build.mjs'], { quiet: true }));
   mkdirSync(join(ROOT, 'node_modules'), { recursive: true });

@@ -14,6 +14,8 @@ const TAGS: Record<string, string> = {
   devices: 'What only devices have.',
   datasets: 'Data in.',
   runs: 'Executions of pipelines.',
+  mlflow: 'What MLflow clients log here.',
+  triggers: 'What starts runs: schedules, new data, webhooks, metrics, by hand.',
   models: 'The registry, and inference on devices.',
   packages: 'Native packages: build, download, measure.',
   blobs: 'Content by digest.',

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
 import { decodeImage } from '@selvedge/graph/image';
+import { waitUntil } from '@selvedge/runtime';
 import * as z from 'zod';
 import { memoryOf } from '../../rss.ts';
 import { type BenchContext, VGA } from '../bench-context.ts';
@@ -33,17 +34,26 @@ const GROWTH_KIB = 256;
 const PARTS = 10;
 const TAIL = 1.5;
 
-const readySchema = z.object({ port: z.number() });
+const listeningSchema = z.object({ port: z.number() });
+const LONGEST_START_MS = 30_000;
 
 async function startServer(folder: string) {
   const child = spawn(join(folder, 'run'), ['--serve', '127.0.0.1:0'], { stdio: ['ignore', 'pipe', 'ignore'] });
   const [line] = await once(createInterface(child.stdout), 'line');
-  const { port } = readySchema.parse(JSON.parse(String(line)));
+  const { port } = listeningSchema.parse(JSON.parse(String(line)));
   const stop = async () => {
     const exited = once(child, 'exit');
     child.kill('SIGTERM');
     await exited;
   };
+  // It listens before the model is loaded, and refuses requests until then.
+  const isReady = async () => (await fetch(`http://127.0.0.1:${port}/v2/health/ready`)).status === 200;
+  try {
+    await waitUntil(isReady, { timeoutMs: LONGEST_START_MS, intervalMs: 5, what: 'the server' });
+  } catch (error) {
+    await stop();
+    throw error;
+  }
   return { port, pid: child.pid ?? 0, stop };
 }
 
