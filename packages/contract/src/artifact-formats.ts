@@ -15,7 +15,7 @@ import { nativeManifestSchema, provenanceSchema } from './native-package.ts';
  * | split | training-set | as export, with the splits train, validation, test |
  * | train | model | model.onnx, training.json (trainingReportSchema) |
  * | benchmark | benchmark | report.json (benchmarkReportSchema), golden.json (goldenSampleSchema) |
- * | build | package | build.json (buildReportSchema), files.tar.zst (a zstd frame with the tar entries of the manifest's files, sorted, without the end blocks of tar, followed by a frame with those) |
+ * | build | package | build.json (buildReportSchema), files.tar.zst (zstd frames with the tar entries of the manifest's files, sorted, and a last one with the end blocks of tar) |
  *
  * .npy is NumPy's format 1.0, C order, little-endian.
  */

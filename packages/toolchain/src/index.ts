@@ -1,3 +1,4 @@
+export { cachedBytes } from './compile/cached-bytes.ts';
 export { type CompileOptions, compileSources, type SourceToCompile, targetFlags } from './compile/compile-sources.ts';
 export { type LinkOptions, linkExecutable, XNNPACK_LIBRARIES } from './compile/link-executable.ts';
 export { objectCacheBytes, objectCacheLimit, usingObjects } from './compile/object-space.ts';

@@ -15,6 +15,8 @@ export interface Compiler {
   readonly zstd: string;
   /** Version of the clang package: part of what makes the same bytes. */
   readonly version: string;
+  /** sha256 over all packages that it was installed from. */
+  readonly digest: string;
 }
 
 /** What compiling and linking need of a target. */
@@ -39,9 +41,18 @@ export interface InstalledTarget extends BuildTarget {
   readonly isUpToDate: boolean;
 }
 
+const digestOf = (packages: readonly { sha256: string }[]) => sha256Hex(packages.map(({ sha256 }) => sha256).join('\n'));
+
 export function compilerAt(folder: string, lock: ToolchainLock): Compiler {
   const program = (name: string) => join(folder, 'bin', name);
-  return { folder, clang: program('clang'), linker: program('ld.lld'), zstd: program('zstd'), version: lock.compiler };
+  return {
+    folder,
+    clang: program('clang'),
+    linker: program('ld.lld'),
+    zstd: program('zstd'),
+    version: lock.compiler,
+    digest: digestOf(lock.packages),
+  };
 }
 
 /** Assembles what is needed to build from a folder with sysroot/ and lib/. */
@@ -55,8 +66,8 @@ export async function buildTargetAt(
   const versions = join(sysroot, 'usr/lib/gcc', recipe.triple);
   const newest = (await readdir(versions)).filter((name) => /^\d+$/.test(name)).sort((a, b) => Number(b) - Number(a))[0];
   if (newest === undefined) throw new AppError('SETUP_INCOMPLETE', { message: `${versions} holds no C++ runtime.` });
-  const sysrootDigest = sha256Hex(packages.map((locked) => locked.sha256).join('\n'));
-  return { name: recipe.name, recipe, sysroot, libDir: join(folder, 'lib'), gccDir: join(versions, newest), sysrootDigest, compiler };
+  const gccDir = join(versions, newest);
+  return { name: recipe.name, recipe, sysroot, libDir: join(folder, 'lib'), gccDir, sysrootDigest: digestOf(packages), compiler };
 }
 
 async function openRecipe(layout: Layout, recipe: Recipe): Promise<InstalledTarget | undefined> {

@@ -1,8 +1,9 @@
-import { readFile, rm, utimes } from 'node:fs/promises';
+import { readFile, rm } from 'node:fs/promises';
 import { dirname, join, relative, resolve, sep } from 'node:path';
 import { AppError, sha256Schema } from '@selvedge/contract';
 import { readJsonFile, sha256Hex, systemErrorCode, writeJsonAtomic } from '@selvedge/runtime';
 import * as z from 'zod';
+import { markUsed } from './mark-used.ts';
 
 const MAX_VARIANTS = 8;
 
@@ -92,8 +93,8 @@ export class ObjectCache {
         variant.headers.map(async (header) => (await this.#digests.of(join(roots[header.root] ?? '/', header.path))) === header.sha256),
       );
       const path = this.objectPath(variant.object);
-      if (!matches.every(Boolean) || !(await isThere(path))) continue;
-      await isThere(this.#indexPath(key));
+      if (!matches.every(Boolean) || !(await markUsed(path))) continue;
+      await markUsed(this.#indexPath(key));
       return path;
     }
     return undefined;
@@ -111,21 +112,6 @@ export class ObjectCache {
     const others = (await this.#read(key)).variants.filter(({ object }) => object !== variant.object);
     await writeJsonAtomic(this.#indexPath(key), { variants: [variant, ...others].slice(0, MAX_VARIANTS) });
   }
-}
-
-/** Whether there is such a file. Its time tells from then on that it was used now: see object-space.ts. */
-async function isThere(path: string): Promise<boolean> {
-  const now = new Date();
-  try {
-    await utimes(path, now, now);
-  } catch (error) {
-    const code = systemErrorCode(error) ?? '';
-    // Of another user: it is there, and deleting it is up to that one.
-    if (['EPERM', 'EACCES', 'EROFS'].includes(code)) return true;
-    if (code !== 'ENOENT') throw error;
-    return false;
-  }
-  return true;
 }
 
 /** The folder of a source, as the first place of its headers. */

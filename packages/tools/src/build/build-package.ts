@@ -178,7 +178,7 @@ export async function buildPackage(request: PackageRequest): Promise<BuildReport
 }
 
 async function pack(
-  { target, dataDir, signal, log, progress }: PackageRequest,
+  { target, cacheDir, dataDir, signal, log, progress }: PackageRequest,
   folder: string,
   files: NativeManifest['files'],
 ): Promise<void> {
@@ -186,7 +186,8 @@ async function pack(
   await writeArchive({
     folder,
     files,
-    zstd: target.compiler.zstd,
+    compiler: target.compiler,
+    cacheDir,
     output,
     signal,
     progress: (fraction) => progress(0.8 + fraction * 0.19, 'packing'),
