@@ -69,6 +69,7 @@ describe.skipIf(CHROMIUM === undefined)('the web UI', () => {
   it.each([
     ['Overview', 'digits'],
     ['Devices', 'edge-1'],
+    ['Datasets', 'digits'],
     ['Runs', 'digits-1'],
     ['Models', 'digits'],
   ])('%s shows real data in both themes, without a serious accessibility fault', async (name, text) => {
@@ -88,6 +89,21 @@ describe.skipIf(CHROMIUM === undefined)('the web UI', () => {
     await page.getByText('benchmark').first().waitFor();
     await page.locator('canvas').first().waitFor();
     await page.screenshot({ path: join(SHOTS, 'run.png'), fullPage: true });
+    expect(await seriousViolations()).toEqual([]);
+  });
+
+  it('a dataset shows samples, its classes, and what needs it', async () => {
+    await page.getByRole('navigation').first().getByRole('link', { name: 'Datasets' }).click();
+    await page.getByRole('link', { name: 'digits' }).first().click();
+    await page.getByRole('table', { name: 'Samples per class' }).waitFor();
+    const pictures = page.getByRole('listitem').getByRole('img');
+    await pictures.first().waitFor();
+    await page.waitForFunction('[...document.querySelectorAll("figure img")].slice(0, 3).every((image) => image.naturalWidth > 0)');
+    expect(await pictures.count()).toBe(24);
+    await page.getByText('run/digits-1').waitFor();
+    await page.getByRole('button', { name: 'Verify' }).click();
+    await page.getByText('as they were').waitFor();
+    await page.screenshot({ path: join(SHOTS, 'dataset.png'), fullPage: true });
     expect(await seriousViolations()).toEqual([]);
   });
 

@@ -49,6 +49,16 @@ const routeTree = rootRoute.addChildren([
     }),
     createRoute({
       getParentRoute: inShell,
+      path: '/datasets',
+      component: lazyRouteComponent(() => import('../features/datasets/datasets-page.tsx'), 'DatasetsPage'),
+    }),
+    createRoute({
+      getParentRoute: inShell,
+      path: '/datasets/$name',
+      component: lazyRouteComponent(() => import('../features/datasets/dataset-page.tsx'), 'DatasetPage'),
+    }),
+    createRoute({
+      getParentRoute: inShell,
       path: '/runs',
       component: lazyRouteComponent(() => import('../features/runs/runs-page.tsx'), 'RunsPage'),
     }),

@@ -12,6 +12,7 @@ import { Mark } from '../ui/mark.tsx';
 const PLACES = [
   { to: '/', text: 'Overview', icon: 'overview' },
   { to: '/devices', text: 'Devices', icon: 'device' },
+  { to: '/datasets', text: 'Datasets', icon: 'dataset' },
   { to: '/runs', text: 'Runs', icon: 'run' },
   { to: '/models', text: 'Models', icon: 'model' },
 ] as const satisfies readonly { to: string; text: string; icon: IconName }[];
@@ -79,7 +80,7 @@ function BottomBar(): ReactNode {
   return (
     <nav
       aria-label="Main"
-      className="fixed inset-x-0 bottom-0 z-30 grid grid-cols-4 border-t border-line bg-surface pb-[env(safe-area-inset-bottom)] md:hidden"
+      className="fixed inset-x-0 bottom-0 z-30 grid auto-cols-fr grid-flow-col border-t border-line bg-surface pb-[env(safe-area-inset-bottom)] md:hidden"
     >
       {PLACES.map((place) => (
         <Link

@@ -67,6 +67,16 @@ const VISITS: Visit[] = [
   { name: 'device-conflict', path: '/devices/twin' },
   { name: 'device-remove', path: '/devices/edge-2', act: press('Remove') },
   { name: 'device-missing', path: '/devices/nobody' },
+  { name: 'datasets', path: '/datasets', phone: true },
+  {
+    name: 'dataset',
+    path: '/datasets/digits',
+    act: async (page) => {
+      await press('Verify')(page);
+      await page.getByText('as they were').waitFor();
+    },
+    phone: true,
+  },
   { name: 'runs', path: '/runs', phone: true },
   { name: 'runs-start', path: '/runs', act: press('Start a run') },
   { name: 'run', path: `/runs/${RUNNING_RUN}`, act: (page) => page.locator('canvas').first().waitFor(), phone: true },

@@ -15,6 +15,7 @@ import {
   toProblem,
 } from '@selvedge/contract';
 import { metricPointsOf, sample } from './fixture-curves.ts';
+import { DATASET_DIFF, DATASET_VERIFICATION, datasetDetail, sendDatasetFile } from './fixture-datasets.ts';
 import { benchmark, TARGETS } from './fixture-packages.ts';
 import { type FixtureWorld, RUNNING_RUN } from './fixture-world.ts';
 
@@ -99,6 +100,10 @@ export class FixtureServer {
 
   #answer(request: IncomingMessage, response: ServerResponse): void {
     const url = new URL(request.url ?? '/', 'http://fixture');
+    if (url.pathname.startsWith('/containers/import/')) {
+      sendDatasetFile(url.pathname, response);
+      return;
+    }
     if (!url.pathname.startsWith('/api/')) {
       this.#file(url.pathname, response);
       return;
@@ -174,6 +179,12 @@ export class FixtureServer {
           model: this.#find('Model', named),
           versions: world.resources.filter((item) => item.kind === 'ModelVersion' && item.spec.model === named).toReversed(),
         };
+      case 'getDatasetVersion':
+        return datasetDetail(this.#find('DatasetVersion', `${named}-v${params.version}`));
+      case 'diffDatasets':
+        return DATASET_DIFF;
+      case 'verifyDataset':
+        return DATASET_VERIFICATION;
       case 'getRunMetrics':
         return { points: world.metrics.get(named) ?? [] };
       case 'getDeviceTelemetry':

@@ -36,6 +36,8 @@ function data(clock: make.FixtureClock): AnyResource[] {
     make.dataset('digits', clock.ago(4000), [1, 2]),
     make.datasetVersion('digits', 1, clock.ago(4000), 'Ready'),
     make.datasetVersion('digits', 2, clock.ago(90), 'Ready'),
+    make.dataset('orchard', clock.ago(30), []),
+    make.datasetVersion('orchard', 1, clock.ago(30), 'Failed'),
     make.pipeline('digits', clock.ago(3900), 'digits'),
     make.pipeline('fabric-defects', clock.ago(2000), 'fabric-defects'),
   ];
