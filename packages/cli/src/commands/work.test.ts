@@ -298,3 +298,53 @@ test('pipelines are listed and shown', async () => {
   expect((await bench.call(['pipeline', 'list'])).stdout).toMatch(/^digits +digits +digits +- /m);
   expect((await bench.call(['pipeline', 'show', 'digits'])).stdout).toContain('resize → hwctochw → scale');
 });
+
+describe('triggers and repeated runs', () => {
+  const trigger = {
+    pipeline: 'digits',
+    name: 'push',
+    kind: 'webhook',
+    description: 'a signed call',
+    nextAt: null,
+    pending: { dueAt: '2026-11-20T17:00:00.000Z', events: 2 },
+    lastFiredAt: null,
+    lastRun: null,
+    webhookPath: '/webhooks/digits/push',
+    hasSecret: false,
+  };
+
+  test('lists what starts runs, and says what a webhook lacks', async () => {
+    await bench.serve({ listTriggers: ({ query }) => ({ items: query.pipeline === 'none' ? [] : [trigger] }) });
+    const { code, stdout } = await bench.call(['trigger', 'list']);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/digits +push +a signed call \(no secret yet\) +- +2 events, due 2026-11-20T17:00:00\.000Z/);
+    const none = await bench.call(['trigger', 'list', '--pipeline', 'none']);
+    expect(none).toMatchObject({ code: 0, stdout: '', stderr: expect.stringContaining('the block "triggers" of a pipeline file') });
+  });
+
+  test('fires one, and prints a secret alone on stdout', async () => {
+    const server = await bench.serve({
+      fireTrigger: () => run('digits-4', 1, 'running', 1),
+      makeTriggerSecret: () => ({ secret: 's3cret', webhookPath: '/webhooks/digits/push' }),
+    });
+    expect(await bench.call(['trigger', 'fire', 'digits', 'push'])).toMatchObject({ code: 0, stdout: 'Run/digits-4 started\n' });
+    expect(await bench.call(['trigger', 'secret', 'digits', 'push'])).toMatchObject({
+      code: 0,
+      stdout: 's3cret\n',
+      stderr: expect.stringContaining('/webhooks/digits/push'),
+    });
+    expect(server.calls).toHaveLength(2);
+  });
+
+  test('repeats a run from a step on', async () => {
+    const asked: unknown[] = [];
+    await bench.serve({
+      rerunRun: ({ params, body }) => {
+        asked.push({ ...params, body });
+        return run('digits-5', 1, 'running', 1);
+      },
+    });
+    expect(await bench.call(['run', 'rerun', 'digits-1', '--from', 'train'])).toMatchObject({ code: 0, stdout: 'Run/digits-5 started\n' });
+    expect(asked).toEqual([{ name: 'digits-1', body: { from: 'train' } }]);
+  });
+});

@@ -147,6 +147,10 @@ describe('triggers', () => {
       body,
     });
   const runs = async () => (await server.client.listResources({ params: { plural: 'runs' } })).items as Run[];
+  const ofAgain = (all: readonly Run[]) => {
+    const found = all.filter((run) => run.spec.pipeline === 'again');
+    return found.length === 0 ? undefined : found;
+  };
   const waitForRuns = (count: number) =>
     waitUntil(async () => ((await runs()).length === count ? runs() : undefined), { timeoutMs: 20_000, what: `${count} runs` });
 
@@ -195,6 +199,41 @@ describe('triggers', () => {
     const third = await server.client.fireTrigger({ params: { name: 'pipe', trigger: 'nightly' } });
     expect(third.spec.cause).toMatchObject({ type: 'trigger', trigger: 'nightly', detail: 'fired by hand' });
     await expect(server.client.fireTrigger({ params: { name: 'pipe', trigger: 'never' } })).rejects.toMatchObject({ code: 'NOT_FOUND' });
+  }, 60_000);
+
+  it('start a run when their time has come', async () => {
+    server = await TestServer.start();
+    await server.addDataset('things');
+    const steps = [{ id: 'only', tool: 'process' }];
+    await server.applyPipeline('pipe', { ...SMALL_PIPELINE, steps, triggers: [{ schedule: '* * * * * *', debounceS: 0 }] });
+    const first = await waitUntil(async () => (await runs())[0], { timeoutMs: 20_000, what: 'a scheduled run' });
+    const { detail, ...cause } = first.spec.cause;
+    expect(cause).toMatchObject({ type: 'trigger', by: 'schedule', trigger: 'schedule' });
+    expect(detail).toMatch(/^scheduled for \d{4}-\d\d-\d\dT/);
+  }, 60_000);
+
+  it('start a run when a metric of another pipeline is on the wrong side, once', async () => {
+    server = await TestServer.start();
+    await server.addDataset('things');
+    const watch = { name: 'validation/accuracy', pipeline: 'pipe', below: 0.9 };
+    await server.applyPipeline('again', {
+      ...SMALL_PIPELINE,
+      steps: [{ id: 'only', tool: 'process' }],
+      triggers: [{ metric: watch, debounceS: 0 }],
+    });
+    await server.applyPipeline('pipe', SMALL_PIPELINE);
+    const train = async () => {
+      const { metadata } = await server.client.startRun({ params: { name: 'pipe' }, body: {} });
+      await server.waitForRun(metadata.name, isFinished, 'finished');
+    };
+    await train();
+    const [started] = await waitUntil(async () => ofAgain(await runs()), { timeoutMs: 20_000, what: 'a run of "again"' });
+    expect(started?.spec.cause).toMatchObject({ by: 'metric', detail: 'validation/accuracy of pipe-1 is 0.5, below 0.9' });
+    // as bad as before: that is no news
+    await train();
+    const looked = (await server.client.listTriggers({ query: {} })).items;
+    expect(looked).toMatchObject([{ pipeline: 'again', name: 'metric', pending: null }]);
+    expect(ofAgain(await runs())).toHaveLength(1);
   }, 60_000);
 
   it('are refused with the path of what cannot be followed', async () => {
