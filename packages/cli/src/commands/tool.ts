@@ -4,14 +4,17 @@ import { AppError, type ToolExample, toolExampleSchema } from '@selvedge/contrac
 import { systemErrorCode } from '@selvedge/runtime';
 import { locateIssues, parseDocuments } from '@selvedge/runtime/documents';
 import { type CheckResult, type ToolVerification, verifyTool } from '@selvedge/runtime/tool-conformance';
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import * as z from 'zod';
 import { ChildEnded } from '../child-ended.ts';
+import { toolInstallation } from '../install-root.ts';
 import type { Io } from '../io.ts';
 import { finishLeaf } from '../leaf.ts';
 import { globalOptions } from '../options.ts';
 import { paint } from '../output/paint.ts';
 import { openSession, type Session } from '../session.ts';
+import { newTool } from '../tools/new-tool.ts';
+import { runOwnTests, toolFileIn, verifyFolder } from '../tools/test-tool.ts';
 
 /** As the description's example, and inputs may be files beside this one. */
 const exampleFileSchema = toolExampleSchema.extend({
@@ -69,12 +72,24 @@ function lineOf(session: Session, { check, outcome, expected, got, because }: Ch
   return `${mark} ${check}${because === undefined ? '' : ` (${because})`}`;
 }
 
+/** Each check as soon as it is known, where a person reads. */
+function show(session: Session, check: CheckResult): void {
+  const { output, quiet } = session.settings;
+  if (output === 'table' && !(quiet && check.outcome !== 'failed')) session.print(lineOf(session, check));
+}
+
 function summary({ tool, checks }: ToolVerification): string {
   const count = (outcome: CheckResult['outcome']) => checks.filter((check) => check.outcome === outcome).length;
   return `${tool ?? 'The tool'}: ${count('ok')} ok, ${count('failed')} failed, ${count('skipped')} skipped.`;
 }
 
 export function registerTool(command: Command, io: Io): void {
+  registerNew(command, io);
+  registerTest(command, io);
+  registerVerify(command, io);
+}
+
+function registerVerify(command: Command, io: Io): void {
   const verify = command
     .command('verify <url>')
     .description('check that a tool, in whatever language, keeps the tool API')
@@ -82,15 +97,12 @@ export function registerTool(command: Command, io: Io): void {
     .action(async (given: string, { example }: { example?: string }, called: Command) => {
       const session = await openSession(called, io);
       const url = toolUrl(given);
-      const live = session.settings.output === 'table';
       const result = await verifyTool({
         url,
         token: tokenFor(url, session, called),
         example: example === undefined ? undefined : await readExample(resolve(io.cwd, example), example),
         signal: io.signal,
-        onCheck: (check) => {
-          if (live && !(session.settings.quiet && check.outcome !== 'failed')) session.print(lineOf(session, check));
-        },
+        onCheck: (check) => show(session, check),
       });
       await session.result(result, () => summary(result));
       // What failed has been said; the exit code says that something has.
@@ -106,4 +118,36 @@ reached with the server's token, another one with --token or SELVEDGE_TOOL_TOKEN
 
 An example file has "parameters" and "inputs", each input as {path: FILE}, {file: NAME, text: TEXT} or {file: NAME, base64: BYTES}.`,
   });
+}
+
+function registerNew(command: Command, io: Io): void {
+  const create = command
+    .command('new <name>')
+    .description('make a working tool with its test, and list it in selvedge.yaml')
+    .addOption(new Option('--lang <language>', 'language of the tool').choices(['py']).default('py'))
+    .action(async (name: string, { lang }: { lang: 'py' }, called: Command) => {
+      const session = await openSession(called, io);
+      const made = await newTool(io.cwd, name, lang);
+      await session.result({ name, ...made }, () => made.files.join('\n'));
+      session.note(`selvedge.yaml ${made.listed ? 'lists it now' : 'lists it already'}: "selvedge up" in this folder runs it.
+  selvedge tool test tools/${name}                 checks it, and runs its test`);
+    });
+  finishLeaf(create, { examples: ['selvedge tool new count', 'selvedge tool new count --lang py'], server: false });
+}
+
+function registerTest(command: Command, io: Io): void {
+  const test = command
+    .command('test <folder>')
+    .description("start the tool of a folder, check that it keeps the tool API, and run the author's tests")
+    .action(async (given: string, _options: unknown, called: Command) => {
+      const session = await openSession(called, io);
+      const installation = toolInstallation();
+      const file = toolFileIn(resolve(io.cwd, given));
+      const result = await verifyFolder(file, installation, io, (check) => show(session, check));
+      const code = await runOwnTests(file, installation, io);
+      const ownTests = code === undefined ? 'none' : code === 0 ? 'passed' : 'failed';
+      await session.result({ ...result, ownTests }, () => `${summary(result)} Own tests: ${ownTests}.`);
+      if (!result.passed || ownTests === 'failed') throw new ChildEnded(1);
+    });
+  finishLeaf(test, { examples: ['selvedge tool test tools/count'], server: false });
 }

@@ -14,7 +14,7 @@ export interface RequestOfInputs {
   readonly inputs?: Readonly<Record<string, { readonly url: string }>>;
 }
 
-export const isFinished = ({ status }: ArtifactStatus): boolean => !['queued', 'in-progress'].includes(status);
+const isFinished = ({ status }: ArtifactStatus): boolean => !['queued', 'in-progress'].includes(status);
 
 /** What the checks share: the tool, what it says of itself, what was made, and what has to be removed at the end. */
 export class Verification {
