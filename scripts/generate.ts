@@ -75,11 +75,49 @@ async function referenceFiles(): Promise<Map<string, string>> {
   return files;
 }
 
+interface OpenApi {
+  readonly paths: Record<string, Record<string, { readonly operationId: string; readonly requestBody?: { readonly content: object } }>>;
+}
+
+/** The operations that the Python client can call: method, path and type of the request's body. */
+function pythonOperations(document: OpenApi): string {
+  const text = (value: string | undefined): string => (value === undefined ? 'None' : JSON.stringify(value));
+  const rows = Object.entries(document.paths).flatMap(([path, methods]) =>
+    Object.entries(methods).map(([method, { operationId, requestBody }]) => {
+      const [type] = Object.keys(requestBody?.content ?? {});
+      return `    ${text(operationId)}: Operation(${text(method.toUpperCase())}, ${text(path)}, ${text(type)}),`;
+    }),
+  );
+  return [
+    `# ${BANNER}`,
+    '"""Every operation of the REST API."""',
+    '',
+    'from __future__ import annotations',
+    '',
+    'from typing import Dict, NamedTuple, Optional',
+    '',
+    '',
+    'class Operation(NamedTuple):',
+    '    method: str',
+    '    path: str',
+    '    request: Optional[str]',
+    '',
+    '',
+    'OPERATIONS: Dict[str, Operation] = {',
+    ...rows,
+    '}',
+    '',
+  ].join('\n');
+}
+
 async function current(path: string): Promise<string | undefined> {
   return readFile(path, 'utf8').catch(() => undefined);
 }
 
-const files = new Map([['packages/contract/src/target-facts.ts', await targetFacts()]]);
+const files = new Map([
+  ['packages/contract/src/target-facts.ts', await targetFacts()],
+  ['clients/python/src/selvedge/operations.py', pythonOperations((await openApiDocument()) as unknown as OpenApi)],
+]);
 for (const [name, text] of await referenceFiles()) files.set(join(REFERENCE, name), text);
 
 const isCheck = process.argv.includes('--check');

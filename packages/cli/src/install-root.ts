@@ -29,6 +29,11 @@ export function serverCommand(): [string, ...string[]] {
   });
 }
 
+/** What tools of a project are run with. */
+export function toolInstallation(): { pythonPath: string } {
+  return { pythonPath: join(installRoot(), 'clients/python/src') };
+}
+
 /** The agent's own program. */
 export function agentProgram(): string {
   const program = join(installRoot(), 'packages/agent/bin/selvedge-agent');

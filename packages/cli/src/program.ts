@@ -134,6 +134,12 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./commands/module.ts')).registerModule,
   },
   {
+    name: 'tool',
+    group: ANY,
+    summary: 'check tools, and begin new ones',
+    load: async () => (await import('./commands/tool.ts')).registerTool,
+  },
+  {
     name: 'version',
     group: ANY,
     summary: 'print the versions of this command line and of the server',

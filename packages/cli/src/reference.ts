@@ -17,6 +17,7 @@ import { registerPipeline } from './commands/pipeline.ts';
 import { registerRun } from './commands/run.ts';
 import { registerStatus } from './commands/status.ts';
 import { registerTarget } from './commands/target.ts';
+import { registerTool } from './commands/tool.ts';
 import { registerTrigger } from './commands/trigger.ts';
 import { registerUp } from './commands/up.ts';
 import { registerVersion } from './commands/version.ts';
@@ -45,6 +46,7 @@ const REGISTER: Readonly<Record<string, Register>> = {
   get: registerGet,
   delete: registerDelete,
   module: registerModule,
+  tool: registerTool,
   version: registerVersion,
 };
 

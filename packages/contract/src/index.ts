@@ -16,6 +16,7 @@ export * from './pipeline-steps.ts';
 export * from './pipeline-sweep.ts';
 export * from './pipeline-triggers.ts';
 export * from './problem.ts';
+export * from './project-file.ts';
 export * from './resources/index.ts';
 export * from './rest/client.ts';
 export * from './rest/dataset-routes.ts';

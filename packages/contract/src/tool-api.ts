@@ -69,6 +69,27 @@ export const artifactSummarySchema = z.object({
 });
 export type ArtifactSummary = z.infer<typeof artifactSummarySchema>;
 
+/** A name without anything that could be a path. */
+const fileNameSchema = z
+  .string()
+  .max(128)
+  .regex(/^[A-Za-z0-9_-][A-Za-z0-9._-]*$/, 'must be a file name of letters, digits, ".", "_" and "-"');
+
+/** Something small that a tool can make: enough for whoever wants to see that it works. Inputs are the bytes of one file each. */
+export const toolExampleSchema = z.strictObject({
+  parameters: z.record(z.string(), z.unknown()).default({}),
+  inputs: z
+    .record(
+      nameSchema,
+      z.union([z.strictObject({ file: fileNameSchema, text: z.string() }), z.strictObject({ file: fileNameSchema, base64: z.base64() })]),
+    )
+    .default({}),
+});
+export type ToolExample = z.output<typeof toolExampleSchema>;
+
+/** What the description of an input that may be left out begins with. */
+export const OPTIONAL_INPUT_MARK = '(optional)';
+
 export const toolDescriptionSchema = z.object({
   name: nameSchema,
   description: z.string(),
@@ -81,8 +102,9 @@ export const toolDescriptionSchema = z.object({
   class: z.enum(['data', 'models']),
   /** JSON Schema of `parameters`. */
   parameters: z.record(z.string(), z.unknown()),
-  /** Names of the inputs that must be given, with what they hold. */
+  /** Names of the inputs with what they hold; "(optional) ..." for those that may be left out. */
   inputs: z.record(z.string(), z.string()),
+  example: toolExampleSchema.optional(),
 });
 export type ToolDescription = z.infer<typeof toolDescriptionSchema>;
 

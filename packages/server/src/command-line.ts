@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { AppError, issuesOf } from '@selvedge/contract';
+import { PROJECT_FILE } from '@selvedge/runtime/project';
 import { type ServerConfig, serverConfigSchema } from './config.ts';
 
 export const USAGE = `usage: server [flags]
@@ -13,6 +14,7 @@ export const USAGE = `usage: server [flags]
   --device-port PORT    port for devices (default 7443, env SELVEDGE_DEVICE_PORT)
   --device-host ADDRESS address to listen on for devices (default 127.0.0.1, env SELVEDGE_DEVICE_HOST)
   --advertise NAME      name or address under which devices reach this machine; may be repeated (env SELVEDGE_ADVERTISE, comma-separated)
+  --project FILE        tools of a project (default selvedge.yaml, where it is there; env SELVEDGE_PROJECT)
   --web DIR             folder of the built web UI (env SELVEDGE_WEB)
   --log-level LEVEL     debug, info, warn or error (default info, env SELVEDGE_LOG_LEVEL)
 
@@ -27,6 +29,7 @@ const OPTIONS = {
   'device-port': { type: 'string' },
   'device-host': { type: 'string' },
   advertise: { type: 'string', multiple: true },
+  project: { type: 'string' },
   web: { type: 'string' },
   'log-level': { type: 'string' },
   help: { type: 'boolean' },
@@ -42,7 +45,11 @@ function readFlags(args: string[]) {
 }
 
 /** Where this installation's other parts are, seen from the file that runs (src/main.ts or dist/server.js). */
-function installation(mainUrl: string): { toolCommand: string[]; webDir: string | null } {
+function installation(mainUrl: string): {
+  toolCommand: string[];
+  webDir: string | null;
+  pythonPath: string;
+} {
   const part = (path: string) => fileURLToPath(new URL(`../../${path}`, mainUrl));
   const webDir = part('web/dist');
   const isSource = mainUrl.endsWith('.ts');
@@ -51,6 +58,7 @@ function installation(mainUrl: string): { toolCommand: string[]; webDir: string 
       ? [process.execPath, '--import', import.meta.resolve('tsx'), part('tools/src/main.ts')]
       : [process.execPath, part('tools/dist/tools.js')],
     webDir: existsSync(webDir) ? webDir : null,
+    pythonPath: part('../clients/python/src'),
   };
 }
 
@@ -86,6 +94,9 @@ export function readServerConfig(args: string[], env: NodeJS.ProcessEnv, mainUrl
     deviceHost: text(flags['device-host'], 'SELVEDGE_DEVICE_HOST'),
     advertise: flags.advertise ?? env.SELVEDGE_ADVERTISE?.split(',').filter((name) => name !== ''),
     webDir: text(flags.web, 'SELVEDGE_WEB') ?? defaults.webDir,
+    projectFile: resolve(text(flags.project, 'SELVEDGE_PROJECT') ?? PROJECT_FILE),
+    projectFileOptional: text(flags.project, 'SELVEDGE_PROJECT') === undefined,
+    pythonPath: defaults.pythonPath,
     targetsDir: env.SELVEDGE_TARGETS_DIR ? resolve(env.SELVEDGE_TARGETS_DIR) : null,
     toolCommand: toolCommand ? readToolCommand(toolCommand) : defaults.toolCommand,
     logLevel: text(flags['log-level'], 'SELVEDGE_LOG_LEVEL'),

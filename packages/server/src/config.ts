@@ -17,6 +17,12 @@ export const serverConfigSchema = z.strictObject({
   targetsDir: z.string().min(1).nullable().default(null),
   /** Command that starts a tool; the tool's name is appended. */
   toolCommand: z.array(z.string()).min(1),
+  /** File with the tools of a project. */
+  projectFile: z.string().min(1).nullable().default(null),
+  /** True: the file was not asked for, and need not be there. */
+  projectFileOptional: z.boolean().default(false),
+  /** Folder of the Python package `selvedge`, for tools in Python. */
+  pythonPath: z.string().default(''),
   logLevel: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
   /** Largest dataset upload in bytes. */
   maxUploadBytes: z

@@ -8,6 +8,7 @@ import * as z from 'zod';
 import packageJson from '../package.json' with { type: 'json' };
 import { lockFolder } from './adapters/folder-lock/folder-lock.ts';
 import { FsBlobStore } from './adapters/fs/fs-blob-store.ts';
+import { readProjectTools } from './adapters/fs/read-project-tools.ts';
 import { S3Objects } from './adapters/s3/s3-source.ts';
 import { openStore } from './adapters/sql/open-store.ts';
 import { HttpToolClient } from './adapters/tool-http/http-tool-client.ts';
@@ -108,10 +109,12 @@ async function start(config: ServerConfig, log: Logger, ending: Endings): Promis
   const tools = new HttpToolClient({ addressOf: directory.addressOf, token: toolToken });
   ending.push(() => tools.close());
   const toolsDir = join(dataDir, 'tools');
+  const projectTools = await readProjectTools(config);
   const modules = new ModuleSupervisor({
     toolCommand: config.toolCommand,
     toolsDir,
     targetsDir: targetsFolder(config),
+    projectTools,
     token: toolToken,
     directory,
     tools,

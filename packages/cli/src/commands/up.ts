@@ -14,6 +14,7 @@ interface UpOptions {
   devicePort?: number;
   deviceHost?: string;
   advertise?: string[];
+  project?: string;
   logLevel?: string;
 }
 
@@ -41,6 +42,7 @@ function serverArguments(options: UpOptions, dataDir: string): string[] {
   add('--device-port', options.devicePort);
   add('--device-host', options.deviceHost);
   for (const address of options.advertise ?? []) add('--advertise', address);
+  add('--project', options.project);
   add('--log-level', options.logLevel);
   return args;
 }
@@ -70,6 +72,7 @@ export function registerUp(command: Command, io: Io): void {
     .option('--device-port <port>', 'port for devices (default: 7443)', integer(0, MAX_PORT))
     .option('--device-host <address>', 'address to listen on for devices (default: 127.0.0.1)')
     .option('--advertise <host>', 'name or address under which devices reach this machine; may be repeated', collect)
+    .option('--project <file>', 'tools of your own (default: selvedge.yaml in this folder, where it is there)')
     .addOption(new Option('--log-level <level>', 'how much the server says (default: info)').choices(LOG_LEVELS))
     .action(async (options: UpOptions, called: Command) => {
       const given = globalOptions(called);

@@ -10,6 +10,16 @@ import type { ToolDirectory } from './tool-directory.ts';
 /** The tools of a pipeline, in the order of its steps, the one that builds packages, and the one that shows what all of them measure. */
 const TOOL_NAMES = ['import', 'process', 'export', 'split', 'train', 'benchmark', 'build', 'visualize'] as const;
 
+/** A tool that a project brings along, and how it is started on its data folder. */
+export interface ProjectModule {
+  readonly name: string;
+  commandFor(dataDir: string): {
+    readonly command: readonly string[];
+    readonly env: Readonly<Record<string, string>>;
+    readonly startLimitMs?: number;
+  };
+}
+
 export interface ModuleSupervisorOptions {
   /** The tool's name and its flags are appended. */
   toolCommand: readonly string[];
@@ -26,6 +36,8 @@ export interface ModuleSupervisorOptions {
   clock: () => Date;
   /** Which tools; default all. */
   names?: readonly string[];
+  /** Tools of the project, in addition. */
+  projectTools?: readonly ProjectModule[];
 }
 
 /** Starts the tools as child processes, watches their health, restarts them with back-off and says how they are. */
@@ -39,23 +51,34 @@ export class ModuleSupervisor {
 
   /** @param origin - where the tools reach the server: `http://127.0.0.1:7070`. Returns once the children are spawned. */
   async start(origin: string): Promise<void> {
-    const { names = TOOL_NAMES, toolCommand, toolsDir, targetsDir, token, directory, tools, hub, log, clock } = this.#options;
-    for (const name of names) {
-      const dataDir = join(toolsDir, name);
+    const { names = TOOL_NAMES, toolCommand, toolsDir, projectTools = [] } = this.#options;
+    const own = names.map((name) => ({
+      name,
+      commandFor: (dataDir: string) => ({ command: [...toolCommand, name, '--data', dataDir, '--port', '0'], env: {} }),
+    }));
+    for (const module of [...own, ...projectTools]) {
+      const dataDir = join(toolsDir, module.name);
       await mkdir(dataDir, { recursive: true });
-      const tool = new SupervisedTool({
-        name,
-        command: [...toolCommand, name, '--data', dataDir, '--port', '0'],
-        env: { SELVEDGE_TOOL_TOKEN: token, SELVEDGE_TRUSTED_ORIGINS: origin, SELVEDGE_TARGETS_DIR: targetsDir },
-        directory,
-        tools,
-        log: log.child({ module: name }),
-        clock,
-        onChange: (module) => hub.publish({ type: 'module', module }),
-      });
+      const tool = this.#supervise(module, dataDir, origin);
       this.#tools.push(tool);
       tool.start();
     }
+  }
+
+  #supervise({ name, commandFor }: ProjectModule, dataDir: string, origin: string): SupervisedTool {
+    const { targetsDir, token, directory, tools, hub, log, clock } = this.#options;
+    const { command, env, startLimitMs } = commandFor(dataDir);
+    return new SupervisedTool({
+      name,
+      command,
+      env: { ...env, SELVEDGE_TOOL_TOKEN: token, SELVEDGE_TRUSTED_ORIGINS: origin, SELVEDGE_TARGETS_DIR: targetsDir },
+      startLimitMs,
+      directory,
+      tools,
+      log: log.child({ module: name }),
+      clock,
+      onChange: (module) => hub.publish({ type: 'module', module }),
+    });
   }
 
   /** Ends all tools within `graceMs` (default 3,000). */

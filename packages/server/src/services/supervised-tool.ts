@@ -18,6 +18,8 @@ export interface SupervisedToolOptions {
   name: string;
   command: readonly string[];
   env: Record<string, string>;
+  /** From spawn to the first good answer; default a minute. */
+  startLimitMs?: number | undefined;
   directory: ToolDirectory;
   tools: ToolClient;
   log: Logger;
@@ -137,7 +139,7 @@ export class SupervisedTool {
       missed = up ? 0 : missed + 1;
       if (up) {
         this.#enter('healthy');
-      } else if (starting && performance.now() - spawnedAt > START_LIMIT_MS) {
+      } else if (starting && performance.now() - spawnedAt > (this.#options.startLimitMs ?? START_LIMIT_MS)) {
         this.#options.log.error('tool did not come up in time; it is killed');
         this.#process.restart();
         return;

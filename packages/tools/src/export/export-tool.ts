@@ -1,6 +1,7 @@
 import { AppError, type PreprocSpec, preprocSchema, type TensorSet } from '@selvedge/contract';
 import { applyPreproc, type PixelTensor, splitPreproc } from '@selvedge/graph/ops';
 import * as z from 'zod';
+import { tensorExample } from '../examples/tensor-example.ts';
 import { defineTool } from '../kit/index.ts';
 import { openSplit, readTensorSetInfo } from '../tensor-set/tensor-set-reader.ts';
 import { TensorSetWriter } from '../tensor-set/tensor-set-writer.ts';
@@ -15,6 +16,10 @@ export const exportTool = defineTool({
   makes: 'tensors',
   parameters: parametersSchema,
   inputs: { pixels: 'pixels made by the process tool' },
+  example: async () => ({
+    parameters: { preproc: { pipeline: ['hwctochw'] } },
+    inputs: { pixels: await tensorExample('HWC', [4, 4, 1], { train: 6, test: 2 }) },
+  }),
   async create({ parameters, inputs, dataDir, signal, log, progress }) {
     const info = await readTensorSetInfo(inputs.pixels);
     const { convert, shape } = info.layout === 'vector' ? vectorExport(info, parameters.preproc) : pixelExport(info, parameters.preproc);

@@ -27,6 +27,10 @@ export const importTool = defineTool({
   makes: 'dataset',
   parameters: parametersSchema,
   inputs: { archive: { description: 'tar, tar.gz, zip or single file with the data, in place of parameters.url', optional: true } },
+  example: async () => {
+    const rows = Array.from({ length: 10 }, (_, row) => `${row},${row % 3},${row % 2 === 0 ? 'even' : 'odd'}`);
+    return { parameters: {}, inputs: { archive: { file: 'numbers.csv', text: `a,b,label\n${rows.join('\n')}\n` } } };
+  },
   async create({ parameters, inputs, dataDir, cacheDir, signal, log, progress, ...ctx }) {
     const { url, sha256, testShare, seed, resplit, options } = parameters;
     if ((inputs.archive === undefined) === (url === undefined)) {

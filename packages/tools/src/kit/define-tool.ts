@@ -1,3 +1,4 @@
+import { OPTIONAL_INPUT_MARK, type ToolExample } from '@selvedge/contract';
 import type { Logger } from '@selvedge/runtime';
 import type * as z from 'zod';
 
@@ -74,6 +75,8 @@ export interface ToolDefinition<P extends z.ZodType, I extends Record<string, In
   create(ctx: ToolContext<z.output<P>, InputFolders<I>>): Promise<void>;
   /** Runs from the start of the tool to its end, beside the queue. What it throws is logged and ends it. */
   readonly background?: (ctx: BackgroundContext) => Promise<void>;
+  /** Something small that can be made, which the description shows; made when it is asked for first. */
+  readonly example?: () => Promise<ToolExample>;
 }
 
 /** A tool as the kit runs it, whatever its parameters. */
@@ -87,6 +90,7 @@ export interface Tool {
   /** @param ctx - parameters as given; they are parsed here. */
   create(ctx: ToolContext): Promise<void>;
   readonly background?: (ctx: BackgroundContext) => Promise<void>;
+  readonly example?: () => Promise<ToolExample>;
 }
 
 /** Declares a tool. Everything else (HTTP, queue, fetching, log, metrics, restart) is the kit's. */
@@ -99,6 +103,7 @@ export function defineTool<P extends z.ZodType, const I extends Record<string, I
     parameters: definition.parameters,
     inputs: definition.inputs,
     ...(definition.background === undefined ? {} : { background: definition.background }),
+    ...(definition.example === undefined ? {} : { example: definition.example }),
     create: (ctx) =>
       definition.create({
         ...ctx,
@@ -114,5 +119,5 @@ export function isOptional(input: InputDeclaration): boolean {
 }
 
 export function describeInput(input: InputDeclaration): string {
-  return typeof input === 'string' ? input : `(optional) ${input.description}`;
+  return typeof input === 'string' ? input : `${OPTIONAL_INPUT_MARK} ${input.description}`;
 }

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { AppError, type ToolDescription } from '@selvedge/contract';
+import { AppError, type ToolDescription, type ToolExample } from '@selvedge/contract';
 import { describeError, type Logger, listenOrExplain, lockFolder } from '@selvedge/runtime';
 import * as z from 'zod';
 import type { Artifact } from './artifact.ts';
@@ -54,18 +54,14 @@ export async function serveTool(tool: Tool, options: ServeToolOptions): Promise<
   try {
     const store = new ArtifactStore(options.dataDir, logger);
     await store.load();
-    const fetchPolicy: FetchPolicy = {
-      ...DEFAULT_FETCH_POLICY,
-      ...options.fetch,
-      token: options.token,
-      trustedOrigins: new Set(options.trustedOrigins?.map((origin) => new URL(origin).origin)),
-    };
+    const trustedOrigins = new Set(options.trustedOrigins?.map((origin) => new URL(origin).origin));
+    const fetchPolicy: FetchPolicy = { ...DEFAULT_FETCH_POLICY, ...options.fetch, token: options.token, trustedOrigins };
     const cacheDir = join(options.dataDir, 'cache');
     const make = (artifact: Artifact, signal: AbortSignal) => makeArtifact(tool, artifact, { fetchPolicy, cacheDir, logger, signal });
     const runner = new ArtifactRunner({ store, make });
     const app = await buildToolApi({
       tool,
-      description: describeTool(tool, options),
+      describe: describer(tool, options),
       store,
       runner,
       token: options.token,
@@ -73,10 +69,13 @@ export async function serveTool(tool: Tool, options: ServeToolOptions): Promise<
       logger,
     });
     await listenOrExplain(() => app.listen({ host, port }), { host, port, flag: '--port' });
-    runner.start();
-    const background = startBackground(tool, cacheDir, options);
     const address = app.addresses()[0];
     const listening = typeof address === 'object' ? address.port : port;
+    const url = `http://${host.includes(':') ? `[${host}]` : host}:${listening}`;
+    // An artifact may be made from another one of the same tool: whoever listens there is this process.
+    trustedOrigins.add(new URL(url).origin);
+    runner.start();
+    const background = startBackground(tool, cacheDir, options);
     const stop = async () => {
       // The queue first: readers of a log see the artifact's end before their connection closes.
       await runner.stop();
@@ -84,7 +83,7 @@ export async function serveTool(tool: Tool, options: ServeToolOptions): Promise<
       await app.close();
       await unlock();
     };
-    return { port: listening, url: `http://${host.includes(':') ? `[${host}]` : host}:${listening}`, stop };
+    return { port: listening, url, stop };
   } catch (error) {
     await unlock();
     throw error;
@@ -115,8 +114,9 @@ function startBackground(tool: Tool, cacheDir: string, options: ServeToolOptions
   };
 }
 
-function describeTool(tool: Tool, { version, codeDigest }: ServeToolOptions): ToolDescription {
-  return {
+function describer(tool: Tool, { version, codeDigest }: ServeToolOptions): () => Promise<ToolDescription> {
+  let example: Promise<ToolExample> | undefined;
+  const description = {
     name: tool.name,
     description: tool.description,
     version,
@@ -125,5 +125,10 @@ function describeTool(tool: Tool, { version, codeDigest }: ServeToolOptions): To
     class: tool.class,
     parameters: z.toJSONSchema(tool.parameters, { io: 'input' }),
     inputs: Object.fromEntries(Object.entries(tool.inputs).map(([name, input]) => [name, describeInput(input)])),
+  };
+  return async () => {
+    if (tool.example === undefined) return description;
+    example ??= tool.example();
+    return { ...description, example: await example };
   };
 }

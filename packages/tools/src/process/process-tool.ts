@@ -6,6 +6,7 @@ import { preprocessImage, splitPreproc } from '@selvedge/graph/ops';
 import { confinePath } from '@selvedge/runtime';
 import * as z from 'zod';
 import { readDataset, selectFiles } from '../dataset/read-dataset.ts';
+import { datasetExample } from '../examples/dataset-example.ts';
 import { defineTool } from '../kit/index.ts';
 import { mapConcurrently } from '../sampling/map-concurrently.ts';
 import { TensorSetWriter } from '../tensor-set/tensor-set-writer.ts';
@@ -34,6 +35,10 @@ export const processTool = defineTool({
   makes: 'pixels',
   parameters: parametersSchema,
   inputs: { dataset: 'a dataset in the standard form' },
+  example: async () => ({
+    parameters: { preproc: { pipeline: ['hwctochw'] }, path: { train: 'train', test: 'test' } },
+    inputs: { dataset: await datasetExample() },
+  }),
   async create({ parameters, inputs, dataDir, signal, log, progress }) {
     const dataset = await readDataset(inputs.dataset);
     if (dataset.info.type === 'tabular')

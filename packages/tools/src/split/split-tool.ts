@@ -1,4 +1,5 @@
 import { splitBlockSchema, type TensorSet } from '@selvedge/contract';
+import { tensorExample } from '../examples/tensor-example.ts';
 import { defineTool } from '../kit/index.ts';
 import { chooseHoldOut } from '../sampling/hold-out.ts';
 import { openSplit, readTensorSetInfo } from '../tensor-set/tensor-set-reader.ts';
@@ -18,6 +19,10 @@ export const splitTool = defineTool({
   makes: 'training-set',
   parameters: splitBlockSchema,
   inputs: { tensors: 'tensors made by the export tool' },
+  example: async () => ({
+    parameters: { validation: 0.25, seed: 1 },
+    inputs: { tensors: await tensorExample('CHW', [1, 4, 4], { train: 8, test: 4 }) },
+  }),
   async create({ parameters, inputs, dataDir, signal, log, progress }) {
     const { validation = DEFAULT_VALIDATION, seed = 0 } = parameters;
     const info = await readTensorSetInfo(inputs.tensors);

@@ -2,6 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { hyperparamsSchema, trainBlockSchema, trainingReportSchema } from '@selvedge/contract';
 import * as z from 'zod';
+import { tensorExample } from '../examples/tensor-example.ts';
 import { defineTool } from '../kit/index.ts';
 import { readTensorSetInfo } from '../tensor-set/tensor-set-reader.ts';
 import { planResources } from './resources.ts';
@@ -20,6 +21,10 @@ export const trainTool = defineTool({
   makes: 'model',
   parameters: parametersSchema,
   inputs: { 'training-set': 'tensors with the splits train and validation, made by the split tool' },
+  example: async () => ({
+    parameters: { hyperparams: { lr: 0.01, batch_size: 4, epochs: 2 } },
+    inputs: { 'training-set': await tensorExample('CHW', [1, 12, 12], { train: 16, validation: 4, test: 4 }) },
+  }),
   async create({ parameters, inputs, dataDir, log, ...ctx }) {
     const { hyperparams, train = {} } = parameters;
     const resources = planResources(train.resources);

@@ -9,13 +9,13 @@ import { receiveRequest } from './receive-request.ts';
 
 export interface ArtifactRoutesOptions {
   readonly tool: Tool;
-  readonly description: ToolDescription;
+  readonly describe: () => Promise<ToolDescription>;
   readonly store: ArtifactStore;
   readonly runner: ArtifactRunner;
 }
 
 /** What the tool is, and the life of artifacts: list, create, look at, cancel, delete. */
-export function addArtifactRoutes(app: FastifyInstance, { tool, description, store, runner }: ArtifactRoutesOptions): void {
+export function addArtifactRoutes(app: FastifyInstance, { tool, describe, store, runner }: ArtifactRoutesOptions): void {
   const summary = (artifact: Artifact): ArtifactSummary => ({
     name: artifact.name,
     type: tool.makes,
@@ -25,7 +25,7 @@ export function addArtifactRoutes(app: FastifyInstance, { tool, description, sto
     state: artifact.status,
   });
 
-  app.get('/', async () => description);
+  app.get('/', describe);
 
   app.get('/health', async () => ({
     status: 'ok',

@@ -12,7 +12,7 @@ import { MAX_REQUEST_BYTES, MAX_UPLOADED_FILES } from './receive-request.ts';
 
 export interface ToolApiOptions {
   readonly tool: Tool;
-  readonly description: ToolDescription;
+  readonly describe: () => Promise<ToolDescription>;
   readonly store: ArtifactStore;
   readonly runner: ArtifactRunner;
   readonly token: string;

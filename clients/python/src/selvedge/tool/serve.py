@@ -1,0 +1,71 @@
+"""Runs a tool until it is told to end."""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import json
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import List, Optional, Sequence
+
+from .api import ToolServer
+from .attempt import EVENTS_FD_ENV, run_attempt
+from .definition import Tool
+from .runner import Runner
+from .store import ArtifactStore
+
+MIN_TOKEN_LENGTH = 16
+
+
+def run_main(tool: Tool, argv: Optional[Sequence[str]] = None) -> None:
+    """Serves the tool, or makes one artifact where the tool has started this process for that."""
+    if EVENTS_FD_ENV in os.environ:
+        sys.stdout.flush()
+        sys.exit(run_attempt(tool))
+    parser = argparse.ArgumentParser(description=tool.description)
+    parser.add_argument("--data", required=True, type=Path, help="folder of this tool alone")
+    parser.add_argument("--port", type=int, default=0, help="0 takes any free port")
+    parser.add_argument("--host", default="127.0.0.1")
+    options = parser.parse_args(argv)
+    token = os.environ.pop("SELVEDGE_TOOL_TOKEN", "")
+    if len(token) < MIN_TOKEN_LENGTH:
+        parser.error(f"SELVEDGE_TOOL_TOKEN must have at least {MIN_TOKEN_LENGTH} characters")
+    origins = [origin for origin in os.environ.get("SELVEDGE_TRUSTED_ORIGINS", "").split(",") if origin]
+    serve(tool, options.data, options.host, options.port, token, origins)
+
+
+def serve(tool: Tool, data_dir: Path, host: str, port: int, token: str, origins: List[str]) -> None:
+    """Blocks until SIGTERM, SIGINT or the end of the parent; what is under way then goes back to the queue."""
+    data_dir.mkdir(parents=True, exist_ok=True)
+    lock = (data_dir / "tool.lock").open("w")
+    fcntl.flock(lock, fcntl.LOCK_EX)  # a predecessor that is about to end gives it free
+    store = ArtifactStore(data_dir.resolve())
+    store.load()
+    trusted = set(origins)
+    runner = Runner(tool, store, token=token, origins=trusted, cache_dir=data_dir.resolve() / "cache")
+    server = ToolServer((host, port), tool, store, runner, token)
+    # An artifact may be made from another one of the same tool: whoever listens there is this process.
+    trusted.add(f"http://{host}:{server.server_port}")
+    ended = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: ended.set())
+    if os.environ.get("SELVEDGE_EXIT_WITH_PARENT") == "1":
+        threading.Thread(target=_wait_for_end_of_stdin, args=(ended,), daemon=True).start()
+    runner.start()
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    print(json.dumps({"event": "listening", "port": server.server_port}), flush=True)
+    ended.wait()
+    runner.stop()
+    server.shutdown()
+    server.server_close()
+    lock.close()
+
+
+def _wait_for_end_of_stdin(ended: threading.Event) -> None:
+    while os.read(0, 4096):
+        pass
+    ended.set()

@@ -1,0 +1,1 @@
+export { type CheckResult, type ToolVerification, type VerifyToolOptions, verifyTool } from './verify-tool.ts';
