@@ -4,7 +4,7 @@ import { hyperparamsSchema, trainBlockSchema, trainingReportSchema } from '@selv
 import * as z from 'zod';
 import { defineTool } from '../kit/index.ts';
 import { readTensorSetInfo } from '../tensor-set/tensor-set-reader.ts';
-import { planResources } from './resources.ts';
+import { planJob, trainingResources } from './resources.ts';
 
 const parametersSchema = z.strictObject({
   hyperparams: hyperparamsSchema,
@@ -20,9 +20,10 @@ export const trainTool = defineTool({
   makes: 'model',
   parameters: parametersSchema,
   inputs: { 'training-set': 'tensors with the splits train and validation, made by the split tool' },
-  async create({ parameters, inputs, dataDir, log, ...ctx }) {
+  job: async ({ train }) => planJob(train),
+  async create({ parameters, inputs, dataDir, log, usage, ...ctx }) {
     const { hyperparams, train = {} } = parameters;
-    const resources = planResources(train.resources);
+    const resources = trainingResources(train.resources);
     const folder = inputs['training-set'];
     const info = await readTensorSetInfo(folder);
     // Loaded here, so that an idle tool does not hold the graph code and ONNX Runtime.
@@ -38,6 +39,7 @@ export const trainTool = defineTool({
       metrics: result.best.metrics,
       inputs: result.inputs,
       outputs: result.outputs,
+      resources: await usage(),
     });
     await writeFile(join(dataDir, 'model.onnx'), result.model);
     await writeFile(join(dataDir, 'training.json'), `${JSON.stringify(report, null, 2)}\n`);
