@@ -3,7 +3,7 @@
 /** By package: the bundles in its dist folder with their entries. */
 export const BUNDLES = {
   server: { server: 'src/main.ts' },
-  tools: { tools: 'src/main.ts' },
+  tools: { tools: 'src/main.ts', job: 'src/job-main.ts' },
   agent: { agent: 'src/main.ts', 'model-server': 'src/model-server/main.ts' },
   cli: { selvedge: 'src/main.ts' },
 };

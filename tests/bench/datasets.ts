@@ -46,7 +46,12 @@ function rssMiB(): number {
 }
 
 async function importFrom(input: string, work: string): Promise<Measured> {
-  const folders = { dataDir: join(work, 'data'), checkpointDir: join(work, 'checkpoint'), cacheDir: join(work, 'cache') };
+  const folders = {
+    dataDir: join(work, 'data'),
+    workDir: join(work, 'work'),
+    checkpointDir: join(work, 'checkpoint'),
+    cacheDir: join(work, 'cache'),
+  };
   for (const folder of Object.values(folders)) await mkdir(folder, { recursive: true });
   const before = rssMiB();
   let [tenth, peak] = [0, before];
@@ -67,6 +72,7 @@ async function importFrom(input: string, work: string): Promise<Measured> {
     },
     metric: () => undefined,
     fetch: () => Promise.reject(new Error('nothing is fetched here')),
+    usage: async () => undefined,
   });
   const seconds = (performance.now() - started) / 1000;
   const { user, system } = process.cpuUsage(cpu);

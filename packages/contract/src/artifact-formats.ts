@@ -3,6 +3,7 @@ import { ENGINES, PRECISIONS } from './build-options.ts';
 import { packagePathSchema, sha256Schema, tensorSpecSchema } from './common.ts';
 import { boxSchema, DATASET_TYPES } from './dataset-formats.ts';
 import { nativeManifestSchema, provenanceSchema } from './native-package.ts';
+import { jobResourcesSchema } from './train-resources.ts';
 
 /**
  * What the tools of an image pipeline leave in their artifact's `data/` folder for the next one.
@@ -69,6 +70,8 @@ export const trainingReportSchema = z.strictObject({
   /** The tensors of model.onnx: what the registry and the devices know of it without reading the file. */
   inputs: z.array(tensorSpecSchema).min(1),
   outputs: z.array(tensorSpecSchema).min(1),
+  /** As far as the training had come when this was written. */
+  resources: jobResourcesSchema.optional(),
 });
 export type TrainingReport = z.infer<typeof trainingReportSchema>;
 

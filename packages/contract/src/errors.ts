@@ -79,6 +79,7 @@ export const ERRORS = {
   CANCELLED: entry('user', 409, EXIT.failed, false, 'The work was cancelled'),
   TOOL_UNAVAILABLE: entry('operational', 503, EXIT.unavailable, true, 'The tool is not running'),
   RESOURCES_UNAVAILABLE: entry('user', 422, EXIT.invalid, false, 'The requested resources cannot be had on this machine'),
+  OUT_OF_MEMORY: entry('operational', 500, EXIT.failed, false, 'The work needed more memory than it may use'),
   // devices
   DEVICE_OFFLINE: entry('operational', 503, EXIT.unavailable, true, 'The device is not connected'),
   DEVICE_TIMEOUT: entry('operational', 504, EXIT.unavailable, true, 'The device did not answer in time'),

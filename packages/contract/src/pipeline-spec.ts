@@ -4,6 +4,7 @@ import { nameSchema } from './common.ts';
 import { stepsSchema } from './pipeline-steps.ts';
 import { sweepSchema } from './pipeline-sweep.ts';
 import { triggersSchema } from './pipeline-triggers.ts';
+import { trainResourcesSchema } from './train-resources.ts';
 
 /**
  * The pipeline file: dataset + preproc + model + postproc. The four blocks keep the names and the nesting of the
@@ -166,7 +167,7 @@ export const trainBlockSchema = z.strictObject({
   loss: z.enum(['cross-entropy', 'mse', 'bce-with-logits']).optional(),
   /** Random shift (pixels of the tensor) applied to training images, 0..8; default 0. */
   augment: z.strictObject({ shift: z.int().min(0).max(8) }).optional(),
-  resources: z.strictObject({ cpus: z.int().min(1).max(1024).optional(), memoryMiB: z.int().min(64).optional() }).optional(),
+  resources: trainResourcesSchema.optional(),
 });
 export type TrainBlock = z.infer<typeof trainBlockSchema>;
 

@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { failureSchema, nameSchema, timestampSchema } from './common.ts';
+import { jobResourcesSchema } from './train-resources.ts';
 
 /**
  * The uniform API of every tool: one process per tool, one artifact at a time, the rest queued on disk.
@@ -49,6 +50,8 @@ export const artifactStatusSchema = z.object({
   startedAt: timestampSchema.nullable(),
   finishedAt: timestampSchema.nullable(),
   error: failureSchema.nullable(),
+  /** Of work that is done in a process of its own: what it asked for, was given and has used, in this attempt so far. */
+  resources: jobResourcesSchema.optional(),
 });
 export type ArtifactStatus = z.infer<typeof artifactStatusSchema>;
 

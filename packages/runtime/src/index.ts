@@ -9,6 +9,7 @@ export * from './log.ts';
 export * from './main-process.ts';
 export * from './optional-file.ts';
 export * from './ports.ts';
+export * from './process-group.ts';
 export * from './read-bounded.ts';
 export * from './serial-runner.ts';
 export * from './supervise.ts';

@@ -7,21 +7,10 @@ import { AppError } from '@selvedge/contract';
 import { createLogger, exitWithParent, runMain } from '@selvedge/runtime';
 import * as z from 'zod';
 import packageJson from '../package.json' with { type: 'json' };
-import { listFilePaths, serveTool, type Tool } from './kit/index.ts';
+import { listFilePaths, serveTool } from './kit/index.ts';
+import { loadTool, TOOL_NAMES } from './tool-list.ts';
 
-/** Each tool is loaded by name, so that an idle one does not carry the libraries of the others. */
-const TOOLS: Readonly<Record<string, () => Promise<Tool>>> = {
-  import: async () => (await import('./import/import-tool.ts')).importTool,
-  process: async () => (await import('./process/process-tool.ts')).processTool,
-  export: async () => (await import('./export/export-tool.ts')).exportTool,
-  split: async () => (await import('./split/split-tool.ts')).splitTool,
-  train: async () => (await import('./train/train-tool.ts')).trainTool,
-  build: async () => (await import('./build/build-tool.ts')).buildTool,
-  benchmark: async () => (await import('./benchmark/benchmark-tool.ts')).benchmarkTool,
-  visualize: async () => (await import('./visualize/visualize-tool.ts')).createVisualizeTool(),
-};
-
-const USAGE = `usage: tools <${Object.keys(TOOLS).join('|')}> --data DIR [--port 0] [--host 127.0.0.1]
+const USAGE = `usage: tools <${TOOL_NAMES.join('|')}> --data DIR [--port 0] [--host 127.0.0.1]
 environment: SELVEDGE_TOOL_TOKEN (required), SELVEDGE_TRUSTED_ORIGINS (comma-separated)`;
 
 const portSchema = z.coerce.number().int().min(0).max(65_535);
@@ -73,17 +62,24 @@ async function digestCode(): Promise<string> {
   return hash.digest('hex');
 }
 
+/** The program of a job: the bundle beside this one, or its source through tsx when we run from source. */
+function jobCommand(): string[] {
+  const from = import.meta.url;
+  if (from.endsWith('.ts'))
+    return [process.execPath, '--import', import.meta.resolve('tsx'), fileURLToPath(new URL('./job-main.ts', from))];
+  return [process.execPath, fileURLToPath(new URL('./job.js', from))];
+}
+
 async function main(signal: AbortSignal): Promise<undefined> {
   const token = takeToken();
   const { name, dataDir, port, host } = readCommandLine(process.argv.slice(2));
-  const load = Object.hasOwn(TOOLS, name) ? TOOLS[name] : undefined;
-  if (load === undefined) throw new AppError('USAGE', { message: `There is no tool "${name}".\n${USAGE}` });
+  const tool = await loadTool(name);
   const ended = new AbortController();
   exitWithParent(() => ended.abort());
   const end = AbortSignal.any([signal, ended.signal]);
   const logger = createLogger({ name: `tool-${name}` });
   const trustedOrigins = (process.env.SELVEDGE_TRUSTED_ORIGINS ?? '').split(',').filter((origin) => origin !== '');
-  const served = await serveTool(await load(), {
+  const served = await serveTool(tool, {
     dataDir,
     port,
     host,
@@ -91,6 +87,7 @@ async function main(signal: AbortSignal): Promise<undefined> {
     trustedOrigins,
     version: packageJson.version,
     codeDigest: await digestCode(),
+    jobCommand: jobCommand(),
     logger,
     signal: end,
   });

@@ -2,6 +2,7 @@ import * as z from 'zod';
 import { failureSchema, metricValuesSchema, nameSchema, sha256Schema, timestampSchema } from '../common.ts';
 import { gateResultSchema } from '../gates.ts';
 import { pipelineSpecSchema } from '../pipeline-spec.ts';
+import { jobResourcesSchema } from '../train-resources.ts';
 import { resourceSchema } from './envelope.ts';
 
 export const stepStateSchema = z.enum(['pending', 'running', 'completed', 'failed', 'cancelled', 'skipped']);
@@ -70,6 +71,8 @@ export const runStepSchema = z.object({
   /** Contents of the artifact's outputs.json, and last value of each of its metrics. */
   outputs: z.record(z.string(), z.unknown()).optional(),
   metrics: metricValuesSchema.optional(),
+  /** Of a step that its tool does in a process of its own, once it has ended; of the attempt that ended it. */
+  resources: jobResourcesSchema.optional(),
 });
 export type RunStep = z.infer<typeof runStepSchema>;
 

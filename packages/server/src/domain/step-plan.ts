@@ -67,7 +67,8 @@ function planAbsent(
 function planPresent(step: GraphStep, stored: RunStep, seen: Extract<Observation, { kind: 'present' }>, run: StepView): RunAction[] {
   const artifact = seen.status;
   const attempt = (stored.try ?? 1) - 1 + artifact.attempt;
-  const times = { attempt, startedAt: artifact.startedAt, finishedAt: artifact.finishedAt };
+  const used = artifact.finishedAt === null || artifact.resources === undefined ? {} : { resources: artifact.resources };
+  const times = { attempt, startedAt: artifact.startedAt, finishedAt: artifact.finishedAt, ...used };
   const retried = artifact.attempt > 1 ? `attempt ${attempt} after the tool ended unexpectedly` : '';
   switch (artifact.status) {
     case 'queued': {

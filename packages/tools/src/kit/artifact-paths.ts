@@ -12,6 +12,7 @@ import { join } from 'node:path';
  * metrics/          <metric with "." for "/">.jsonl
  * checkpoint/       only while it is made: what lets the work go on after a restart
  * work/             only while it is made: fetched inputs
+ * job.lock          only while a process of its own makes it: which one
  */
 export interface ArtifactPaths {
   readonly root: string;
@@ -24,6 +25,7 @@ export interface ArtifactPaths {
   readonly metrics: string;
   readonly checkpoint: string;
   readonly work: string;
+  readonly jobLock: string;
 }
 
 export function artifactPaths(root: string): ArtifactPaths {
@@ -38,5 +40,6 @@ export function artifactPaths(root: string): ArtifactPaths {
     metrics: join(root, 'metrics'),
     checkpoint: join(root, 'checkpoint'),
     work: join(root, 'work'),
+    jobLock: join(root, 'job.lock'),
   };
 }

@@ -1,7 +1,14 @@
 import { EventEmitter } from 'node:events';
 import { appendFileSync } from 'node:fs';
 import { mkdir, rm } from 'node:fs/promises';
-import { type ArtifactRequest, type ArtifactStatus, artifactNameSchema, artifactRequestSchema, sha256Schema } from '@selvedge/contract';
+import {
+  type ArtifactRequest,
+  type ArtifactStatus,
+  artifactNameSchema,
+  artifactRequestSchema,
+  type JobResources,
+  sha256Schema,
+} from '@selvedge/contract';
 import { describeError, type Logger, SerialRunner, writeJsonAtomic } from '@selvedge/runtime';
 import * as z from 'zod';
 import { type ArtifactPaths, artifactPaths } from './artifact-paths.ts';
@@ -98,6 +105,11 @@ export class Artifact extends EventEmitter<{ change: [] }> {
     }
   }
 
+  /** Shows what the work has used so far; written with the progress. */
+  showResources(resources: JobResources): void {
+    this.#status = { ...this.#status, resources };
+  }
+
   /** Moves progress and message; written now and then. */
   showProgress(progress: number, message: string): void {
     this.#status = { ...this.#status, progress: Math.min(1, Math.max(0, Number.isFinite(progress) ? progress : 0)), message };
@@ -135,6 +147,7 @@ export class Artifact extends EventEmitter<{ change: [] }> {
   /** Removes what only the work needs. */
   async clearAfterAttempt(options: { keepCheckpoint: boolean; keepData: boolean }): Promise<void> {
     await rm(this.paths.work, { recursive: true, force: true });
+    await rm(this.paths.jobLock, { force: true });
     if (!options.keepCheckpoint) await rm(this.paths.checkpoint, { recursive: true, force: true });
     if (!options.keepData) await rm(this.paths.data, { recursive: true, force: true });
   }

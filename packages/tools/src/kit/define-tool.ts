@@ -1,4 +1,4 @@
-import { OPTIONAL_INPUT_MARK, type ToolExample } from '@selvedge/contract';
+import { type JobResources, OPTIONAL_INPUT_MARK, type ToolExample } from '@selvedge/contract';
 import type { Logger } from '@selvedge/runtime';
 import type * as z from 'zod';
 
@@ -23,6 +23,8 @@ export interface ToolContext<P = unknown, I = Readonly<Record<string, string | u
   readonly inputs: I;
   /** Absolute path of the empty folder whose files become the artifact. */
   readonly dataDir: string;
+  /** Absolute path of a folder for what this attempt alone needs. */
+  readonly workDir: string;
   /** Absolute path of a folder that survives a restart in the middle of the work (for checkpoints); removed when it is finished. */
   readonly checkpointDir: string;
   /** Absolute path of a folder that all artifacts of this tool share, for what can be made anew; it may be emptied while the tool is not running. */
@@ -44,6 +46,8 @@ export interface ToolContext<P = unknown, I = Readonly<Record<string, string | u
   metric(name: string, step: number, value: number): void;
   /** Fetches further bytes below the same rules as the inputs; returns their folder. */
   fetch(name: string, source: FetchSource): Promise<string>;
+  /** What the work has used so far; undefined when it is not done in a process of its own. */
+  usage(): Promise<JobResources | undefined>;
 }
 
 /** What the kit gives to the work that a tool does beside its artifacts, for as long as it runs. */
@@ -57,6 +61,9 @@ export interface BackgroundContext {
   /** Aborts when the tool stops: return soon. */
   readonly signal: AbortSignal;
 }
+
+/** What a job may use: as asked in the parameters, and what comes of that on this machine. */
+export type JobPlan = Pick<JobResources, 'asked' | 'granted'>;
 
 export interface ToolDefinition<P extends z.ZodType, I extends Record<string, InputDeclaration>> {
   readonly name: string;
@@ -73,6 +80,12 @@ export interface ToolDefinition<P extends z.ZodType, I extends Record<string, In
    * code, message and hint reach the user, anything else is reported as a bug with its stack in the log.
    */
   create(ctx: ToolContext<z.output<P>, InputFolders<I>>): Promise<void>;
+  /**
+   * When it is there, each artifact is made in a process of its own, within what this grants.
+   *
+   * @throws AppError RESOURCES_UNAVAILABLE (user) when the machine has not what is asked for.
+   */
+  readonly job?: (parameters: z.output<P>) => Promise<JobPlan>;
   /** Runs from the start of the tool to its end, beside the queue. What it throws is logged and ends it. */
   readonly background?: (ctx: BackgroundContext) => Promise<void>;
   /** Something small that can be made, which the description shows; made when it is asked for first. */
@@ -89,12 +102,15 @@ export interface Tool {
   readonly inputs: Readonly<Record<string, InputDeclaration>>;
   /** @param ctx - parameters as given; they are parsed here. */
   create(ctx: ToolContext): Promise<void>;
+  /** @param parameters - as given; they are parsed here. */
+  readonly job?: (parameters: unknown) => Promise<JobPlan>;
   readonly background?: (ctx: BackgroundContext) => Promise<void>;
   readonly example?: () => Promise<ToolExample>;
 }
 
 /** Declares a tool. Everything else (HTTP, queue, fetching, log, metrics, restart) is the kit's. */
 export function defineTool<P extends z.ZodType, const I extends Record<string, InputDeclaration>>(definition: ToolDefinition<P, I>): Tool {
+  const { job } = definition;
   return {
     name: definition.name,
     description: definition.description,
@@ -104,6 +120,7 @@ export function defineTool<P extends z.ZodType, const I extends Record<string, I
     inputs: definition.inputs,
     ...(definition.background === undefined ? {} : { background: definition.background }),
     ...(definition.example === undefined ? {} : { example: definition.example }),
+    ...(job === undefined ? {} : { job: async (parameters: unknown) => job(definition.parameters.parse(parameters)) }),
     create: (ctx) =>
       definition.create({
         ...ctx,

@@ -6,12 +6,15 @@ import { unpackZip } from './archive/unpack-zip.ts';
 import type { Artifact } from './artifact.ts';
 import type { FetchSource, Tool, ToolContext } from './define-tool.ts';
 import { type FetchPolicy, fetchInput, safeFileName, shownUrl } from './fetch-input.ts';
+import { endLeftOverJob, runJob } from './job/run-job.ts';
 import { listFilePaths } from './list-files.ts';
 
 export interface MakeOptions {
   readonly fetchPolicy: FetchPolicy;
   /** Folder that all artifacts share. */
   readonly cacheDir: string;
+  /** Program and arguments of the process of a job; without it jobs are done in this process, without their limits. */
+  readonly jobCommand?: readonly string[] | undefined;
   readonly logger: Logger;
   /** Aborted with AppError CANCELLED (by a user) or INTERRUPTED (the process ends: the artifact is queued again). */
   readonly signal: AbortSignal;
@@ -23,12 +26,28 @@ const MAX_FLUSHED_FILES = 64;
 /** Makes one attempt at an artifact. Never rejects: how it ended is in the artifact's status. */
 export async function makeArtifact(tool: Tool, artifact: Artifact, options: MakeOptions): Promise<void> {
   try {
+    await endLeftOverJob(artifact.paths.jobLock);
     await begin(tool, artifact);
-    await tool.create(await contextOf(artifact, options));
+    await work(tool, artifact, options);
     await complete(artifact, options.signal);
   } catch (error) {
     await end(artifact, explainDiskError(diskErrorIn(error) ?? error, artifact.paths.root), options);
   }
+}
+
+async function work(tool: Tool, artifact: Artifact, options: MakeOptions): Promise<void> {
+  // Before the inputs are fetched: what cannot be had is said at once.
+  const plan = options.jobCommand === undefined ? undefined : await tool.job?.(artifact.parameters);
+  const context = await contextOf(artifact, options);
+  if (plan === undefined || options.jobCommand === undefined) return tool.create(context);
+  await runJob({
+    command: options.jobCommand,
+    tool: tool.name,
+    plan,
+    context,
+    lockFile: artifact.paths.jobLock,
+    onUsage: (resources) => artifact.showResources(resources),
+  });
 }
 
 async function begin(tool: Tool, artifact: Artifact): Promise<void> {
@@ -43,6 +62,7 @@ async function begin(tool: Tool, artifact: Artifact): Promise<void> {
     startedAt: new Date().toISOString(),
     finishedAt: null,
     error: null,
+    resources: undefined,
   });
   artifact.log(`${tool.name}: attempt ${attempt}${hasCheckpoint ? ', going on from a checkpoint' : ''}`);
 }
@@ -67,6 +87,7 @@ async function contextOf(artifact: Artifact, { fetchPolicy, cacheDir, signal }: 
     parameters: artifact.parameters,
     inputs,
     dataDir: artifact.paths.data,
+    workDir: artifact.paths.work,
     checkpointDir: artifact.paths.checkpoint,
     cacheDir,
     attempt: artifact.status.attempt,
@@ -78,6 +99,7 @@ async function contextOf(artifact: Artifact, { fetchPolicy, cacheDir, signal }: 
       else log(`${name} is not a finite number at step ${step}`);
     },
     fetch: (name, source) => fetchInto(`fetched-${name}`, source),
+    usage: async () => undefined,
   };
 }
 

@@ -27,6 +27,8 @@ export interface ServeToolOptions {
   readonly version: string;
   readonly codeDigest: string;
   readonly logger: Logger;
+  /** Program and arguments of the process of a job; see MakeOptions. */
+  readonly jobCommand?: readonly string[];
   /** Per uploaded file; default 64 GiB. */
   readonly maxUploadBytes?: number;
   readonly fetch?: Partial<Pick<FetchPolicy, 'attempts' | 'backoff' | 'idleTimeoutMs' | 'maxBytes'>>;
@@ -57,7 +59,8 @@ export async function serveTool(tool: Tool, options: ServeToolOptions): Promise<
     const trustedOrigins = new Set(options.trustedOrigins?.map((origin) => new URL(origin).origin));
     const fetchPolicy: FetchPolicy = { ...DEFAULT_FETCH_POLICY, ...options.fetch, token: options.token, trustedOrigins };
     const cacheDir = join(options.dataDir, 'cache');
-    const make = (artifact: Artifact, signal: AbortSignal) => makeArtifact(tool, artifact, { fetchPolicy, cacheDir, logger, signal });
+    const make = (artifact: Artifact, signal: AbortSignal) =>
+      makeArtifact(tool, artifact, { fetchPolicy, cacheDir, jobCommand: options.jobCommand, logger, signal });
     const runner = new ArtifactRunner({ store, make });
     const app = await buildToolApi({
       tool,

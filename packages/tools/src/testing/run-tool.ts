@@ -36,6 +36,7 @@ export class ToolBench {
       parameters,
       inputs,
       dataDir,
+      workDir: await this.folder(),
       checkpointDir,
       cacheDir: options.cacheDir ?? (await this.folder()),
       attempt: 1,
@@ -47,6 +48,7 @@ export class ToolBench {
         options.onMetric?.(name, step);
       },
       fetch: () => Promise.reject(new Error('These tests fetch nothing')),
+      usage: async () => undefined,
     });
     return { dataDir, log, metrics };
   }

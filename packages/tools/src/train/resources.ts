@@ -1,5 +1,6 @@
+import { existsSync } from 'node:fs';
 import { availableParallelism, totalmem } from 'node:os';
-import { AppError, type TrainBlock } from '@selvedge/contract';
+import { AppError, type Issue, type JobResources, type TrainBlock } from '@selvedge/contract';
 
 const MIB = 1024 * 1024;
 /** Where the pipeline sets no memory limit. */
@@ -14,27 +15,49 @@ export interface TrainingResources {
   readonly maxDataBytes: number;
 }
 
-/**
- * What the training may use: `cpus` becomes threads, half of `memoryMiB` may hold data (the other half is for weights,
- * gradients and the process).
- *
- * @throws AppError RESOURCES_UNAVAILABLE (user) when the machine has less.
- */
-export function planResources(wanted: TrainBlock['resources']): TrainingResources {
-  const cpus = availableParallelism();
-  const memoryMiB = Math.floor(totalmem() / MIB);
-  if (wanted?.cpus !== undefined && wanted.cpus > cpus) {
-    throw new AppError('RESOURCES_UNAVAILABLE', {
-      message: `The training asks for ${wanted.cpus} CPUs; this machine has ${cpus}.`,
-      hint: 'Lower train.resources.cpus in the pipeline.',
-    });
-  }
-  if (wanted?.memoryMiB !== undefined && wanted.memoryMiB > memoryMiB) {
-    throw new AppError('RESOURCES_UNAVAILABLE', {
-      message: `The training asks for ${wanted.memoryMiB} MiB of memory; this machine has ${memoryMiB} MiB.`,
-      hint: 'Lower train.resources.memoryMiB in the pipeline.',
-    });
-  }
+/** How the engine `onnx` divides what it may use: half of `memoryMiB` may hold data, the other half is for weights, gradients and the process. */
+export function trainingResources(wanted: TrainBlock['resources']): TrainingResources {
   const maxDataBytes = wanted?.memoryMiB === undefined ? DEFAULT_DATA_BYTES : (wanted.memoryMiB * MIB) / 2;
   return { threads: wanted?.cpus ?? DEFAULT_THREADS, maxDataBytes };
+}
+
+interface Machine {
+  readonly cpus: number;
+  readonly memoryMiB: number;
+  /** Whether the memory and the time of processes can be seen; on Linux. */
+  readonly hasProc: boolean;
+}
+
+function thisMachine(): Machine {
+  return {
+    cpus: availableParallelism(),
+    memoryMiB: Math.floor(totalmem() / MIB),
+    hasProc: existsSync('/proc/self/status'),
+  };
+}
+
+/**
+ * What a training gets of what its pipeline asks for.
+ *
+ * @throws AppError RESOURCES_UNAVAILABLE (user) with an issue for each thing that the machine has not.
+ */
+export function planJob(train: TrainBlock | undefined, machine: Machine = thisMachine()): Pick<JobResources, 'asked' | 'granted'> {
+  const asked = train?.resources ?? {};
+  const { cpus, memoryMiB, nice = 0 } = asked;
+  const issues: Issue[] = [];
+  const refuse = (field: string, message: string) => issues.push({ path: `train.resources.${field}`, message });
+  if (cpus !== undefined && cpus > machine.cpus) refuse('cpus', `${cpus} CPUs are asked for; this machine has ${machine.cpus}`);
+  if (memoryMiB !== undefined && memoryMiB > machine.memoryMiB)
+    refuse('memoryMiB', `${memoryMiB} MiB of memory are asked for; this machine has ${machine.memoryMiB} MiB`);
+  if (memoryMiB !== undefined && !machine.hasProc) refuse('memoryMiB', 'memory can be limited on Linux only: there is no /proc here');
+  if (asked.gpus !== undefined && asked.gpus !== 0) refuse('gpus', 'GPUs are asked for; the engine "onnx" computes on the CPU');
+  if (issues.length > 0) {
+    const [first] = issues;
+    throw new AppError('RESOURCES_UNAVAILABLE', {
+      message: `The training cannot have what it asks for: ${first?.message ?? ''}${issues.length > 1 ? ` (and ${issues.length - 1} more)` : ''}.`,
+      hint: `Change ${[...new Set(issues.map((issue) => issue.path))].join(', ')} in the pipeline.`,
+      issues,
+    });
+  }
+  return { asked, granted: { threads: cpus ?? DEFAULT_THREADS, memoryMiB: memoryMiB ?? null, nice, gpus: [] } };
 }

@@ -115,8 +115,9 @@ describe('train', () => {
   it.each([
     ['more CPUs than there are', { resources: { cpus: cpus().length + 1 } }],
     ['more memory than there is', { resources: { memoryMiB: 1024 ** 3 } }],
+    ['a GPU', { resources: { gpus: [0] } }],
   ])('refuses %s', async (_what, block) => {
-    await expect(bench.run(trainTool, { hyperparams, train: block }, { 'training-set': set })).rejects.toMatchObject({
+    await expect(trainTool.job?.({ hyperparams, train: block })).rejects.toMatchObject({
       code: 'RESOURCES_UNAVAILABLE',
     });
   });

@@ -5,7 +5,7 @@ import * as z from 'zod';
 import { tensorExample } from '../examples/tensor-example.ts';
 import { defineTool } from '../kit/index.ts';
 import { readTensorSetInfo } from '../tensor-set/tensor-set-reader.ts';
-import { planResources } from './resources.ts';
+import { planJob, trainingResources } from './resources.ts';
 
 const parametersSchema = z.strictObject({
   hyperparams: hyperparamsSchema,
@@ -21,13 +21,14 @@ export const trainTool = defineTool({
   makes: 'model',
   parameters: parametersSchema,
   inputs: { 'training-set': 'tensors with the splits train and validation, made by the split tool' },
+  job: async ({ train }) => planJob(train),
   example: async () => ({
     parameters: { hyperparams: { lr: 0.01, batch_size: 4, epochs: 2 } },
     inputs: { 'training-set': await tensorExample('CHW', [1, 12, 12], { train: 16, validation: 4, test: 4 }) },
   }),
-  async create({ parameters, inputs, dataDir, log, ...ctx }) {
+  async create({ parameters, inputs, dataDir, log, usage, ...ctx }) {
     const { hyperparams, train = {} } = parameters;
-    const resources = planResources(train.resources);
+    const resources = trainingResources(train.resources);
     const folder = inputs['training-set'];
     const info = await readTensorSetInfo(folder);
     // Loaded here, so that an idle tool does not hold the graph code and ONNX Runtime.
@@ -43,6 +44,7 @@ export const trainTool = defineTool({
       metrics: result.best.metrics,
       inputs: result.inputs,
       outputs: result.outputs,
+      resources: await usage(),
     });
     await writeFile(join(dataDir, 'model.onnx'), result.model);
     await writeFile(join(dataDir, 'training.json'), `${JSON.stringify(report, null, 2)}\n`);
