@@ -14,7 +14,7 @@ import { nativeManifestSchema, provenanceSchema } from './native-package.ts';
  * | export | tensors | info.json (layout CHW, HWC or vector), <split>.x.npy float32 [N,...], <split>.y.npy int64 [N] |
  * | split | training-set | as export, with the splits train, validation, test |
  * | train | model | model.onnx, training.json (trainingReportSchema) |
- * | benchmark | benchmark | report.json (benchmarkReportSchema), golden.json (goldenSampleSchema) |
+ * | benchmark | benchmark | report.json (benchmarkReportSchema), report.html, report.csv (a row per class), metrics.csv, golden.json (goldenSampleSchema) |
  * | build | package | build.json (buildReportSchema), files.tar.zst (a zstd frame with the tar entries of the manifest's files, sorted, without the end blocks of tar, followed by a frame with those) |
  *
  * .npy is NumPy's format 1.0, C order, little-endian.
@@ -72,14 +72,58 @@ export const trainingReportSchema = z.strictObject({
 });
 export type TrainingReport = z.infer<typeof trainingReportSchema>;
 
+export const BENCHMARK_KINDS = ['classification', 'detection', 'embedding'] as const;
+export type BenchmarkKind = (typeof BENCHMARK_KINDS)[number];
+
+/** One class of a benchmark: the scores that its kind of model has; a ratio without cases is 0. */
+const classReportSchema = z.strictObject({
+  label: z.string(),
+  /** Samples of the class; for detection its objects. */
+  support: z.int().min(0),
+  /** For detection: of the boxes that the pipeline shows, at IoU 0.50. */
+  precision: z.number().optional(),
+  recall: z.number().optional(),
+  f1: z.number().optional(),
+  /** Null unless there are samples of the class and others. */
+  rocAuc: z.number().nullable().optional(),
+  /** Average precision at IoU 0.50, and its mean over IoU 0.50 to 0.95. */
+  ap50: z.number().optional(),
+  ap: z.number().optional(),
+  /** Share of the queries of an identity whose nearest other picture shows it, and the mean average precision of these. */
+  rank1: z.number().optional(),
+  map: z.number().optional(),
+});
+export type ClassReport = z.infer<typeof classReportSchema>;
+
+/** A sample that the model got wrong. `sample` is its row in the test split. */
+const mistakeSchema = z.strictObject({
+  sample: z.int().min(0),
+  /** What it is, and what the model took it for. */
+  actual: z.string(),
+  predicted: z.string(),
+  /** Of what the model took it for, 0..1. */
+  confidence: z.number(),
+});
+
 export const benchmarkReportSchema = z.strictObject({
   formatVersion: z.literal(1),
+  /** Absent in reports of before other models than classifiers were measured. */
+  kind: z.enum(BENCHMARK_KINDS).optional(),
   samples: z.int().min(0),
-  /** accuracy, f1 (macro), precision (macro), recall (macro): 0..1; loss: mean cross-entropy. */
+  /**
+   * Classification: accuracy, f1, precision, recall (macro), microF1, microPrecision, microRecall, rocAuc, ece (0..1), loss
+   * (mean cross-entropy). Detection: mAP@50, mAP@50:95, f1, precision, recall. Embedding: rank1, rank5, mAP.
+   */
   metrics: z.record(z.string(), z.number()),
-  perClass: z.array(z.strictObject({ label: z.string(), precision: z.number(), recall: z.number(), f1: z.number(), support: z.int() })),
-  /** confusion[actual][predicted]. */
+  perClass: z.array(classReportSchema),
+  /** confusion[actual][predicted] of a classifier; empty with more than 200 classes. */
   confusion: z.array(z.array(z.int())),
+  /** Of a classifier: its samples by confidence, and how many of them are right. */
+  calibration: z
+    .array(z.strictObject({ from: z.number(), to: z.number(), samples: z.int(), confidence: z.number(), accuracy: z.number() }))
+    .optional(),
+  /** The worst first, 24 at most. */
+  mistakes: z.array(mistakeSchema).optional(),
   latencyMs: z.strictObject({ p50: z.number(), p95: z.number() }),
 });
 export type BenchmarkReport = z.infer<typeof benchmarkReportSchema>;
