@@ -10,8 +10,8 @@ import { nativeManifestSchema, provenanceSchema } from './native-package.ts';
  * | tool | artifact type | files |
  * |---|---|---|
  * | import | dataset | dataset.json (datasetInfoSchema), manifest.jsonl (datasetFileSchema per line), files/<path>, report.json (datasetReportSchema) |
- * | process | pixels | info.json (tensorSetSchema, layout HWC; or vector), <split>.x.npy float32 [N,H,W,C] or [N,F], <split>.y.npy int64 [N] |
- * | export | tensors | info.json (layout CHW, HWC or vector), <split>.x.npy float32 [N,...], <split>.y.npy int64 [N] |
+ * | process | pixels | info.json (tensorSetSchema, layout HWC; or vector), <split>.x.npy float32 [N,H,W,C] or [N,F], <split>.y.npy int64 [N]; for boxes <split>.boxes.npy; for groups <split>.groups.npy |
+ * | export | tensors | info.json (layout CHW, HWC or vector), <split>.x.npy float32 [N,...], the others as process |
  * | split | training-set | as export, with the splits train, validation, test |
  * | train | model | model.onnx, training.json (trainingReportSchema) |
  * | benchmark | benchmark | report.json (benchmarkReportSchema), report.html, report.csv (a row per class), metrics.csv, golden.json (goldenSampleSchema) |
@@ -48,13 +48,28 @@ export const datasetFileSchema = z.strictObject({
 });
 export type DatasetFile = z.infer<typeof datasetFileSchema>;
 
+const tensorSplitSchema = z.strictObject({
+  count: z.int().min(0),
+  x: packagePathSchema,
+  /** int64 [N]: the class index of each sample; where there are `boxes`, how many of them each sample has. */
+  y: packagePathSchema,
+  /**
+   * For object detection: float32 [boxes of the split, 5], in the order of the samples. Class index, x1, y1, x2, y2 in pixels of
+   * the sample as it is here, after the pixel operations of preproc.
+   */
+  boxes: packagePathSchema.optional(),
+  /** Where the dataset has groups: int64 [N], a number per group of the whole set; samples without one have numbers of their own. */
+  groups: packagePathSchema.optional(),
+});
+
+/** Either all splits have `boxes` or none has; the same for `groups`. */
 export const tensorSetSchema = z.strictObject({
   formatVersion: z.literal(1),
   labels: z.array(z.string()),
   /** Shape of one sample: [H, W, C], [C, H, W], or [F] for a row of a table (layout `vector`). */
   sampleShape: z.array(z.int().min(1)).min(1).max(3),
   layout: z.enum(['HWC', 'CHW', 'vector']),
-  splits: z.record(z.string(), z.strictObject({ count: z.int().min(0), x: packagePathSchema, y: packagePathSchema })),
+  splits: z.record(z.string(), tensorSplitSchema),
 });
 export type TensorSet = z.infer<typeof tensorSetSchema>;
 
