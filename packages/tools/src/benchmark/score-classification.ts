@@ -44,7 +44,9 @@ export async function scoreClassification(options: ScoreOptions): Promise<Scores
 function notesOf({ rocAuc }: ClassificationMetrics): string[] {
   return [
     'f1, precision and recall are means over the classes (macro); the micro ones are over all samples.',
-    rocAuc === null ? 'There is no ROC-AUC: all samples are of one class.' : 'ROC-AUC: each class against the others, mean over the classes.',
+    rocAuc === null
+      ? 'There is no ROC-AUC: all samples are of one class.'
+      : 'ROC-AUC: each class against the others, mean over the classes.',
     `ece: expected calibration error over ${CALIBRATION_BINS} bins of equal width.`,
   ];
 }

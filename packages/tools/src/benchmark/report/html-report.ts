@@ -111,7 +111,9 @@ function pairs(confusion: BenchmarkReport['confusion'], labels: readonly string[
   if (wrong.length === 0) return html`<p>No sample was taken for another class.</p>`;
   const rows = wrong
     .slice(0, MAX_PAIRS)
-    .map(({ count, actual, predicted }) => html`<tr><td>${labels[actual] ?? ''}</td><td>${labels[predicted] ?? ''}</td><td>${count}</td></tr>`);
+    .map(
+      ({ count, actual, predicted }) => html`<tr><td>${labels[actual] ?? ''}</td><td>${labels[predicted] ?? ''}</td><td>${count}</td></tr>`,
+    );
   return html`<div><p class="soft">Most frequent mistakes</p><table><thead><tr><th>is</th><th>taken for</th><th>times</th></tr></thead><tbody>${rows}</tbody></table></div>`;
 }
 
@@ -133,7 +135,8 @@ function classSection({ perClass }: BenchmarkReport, kind: Scores['kind']): Html
     });
     return html`<tr>${cells}</tr>`;
   });
-  const more = perClass.length > MAX_CLASS_ROWS ? html`<p class="soft">${perClass.length - MAX_CLASS_ROWS} more in report.csv</p>` : NOTHING;
+  const more =
+    perClass.length > MAX_CLASS_ROWS ? html`<p class="soft">${perClass.length - MAX_CLASS_ROWS} more in report.csv</p>` : NOTHING;
   return html`<section><h2>${kind === 'embedding' ? 'Identities' : 'Classes'}</h2><div class="scroll"><table class="wide"><thead><tr>${columns.map((column) => html`<th>${title(column)}</th>`)}</tr></thead><tbody>${rows}</tbody></table></div>${more}</section>`;
 }
 
@@ -150,7 +153,9 @@ function mistakeSection(mistakes: readonly ShownMistake[], kind: Scores['kind'])
 function mistakeItem({ mistake, pictures }: ShownMistake, kind: Scores['kind']): Html {
   const { sample, actual, predicted, confidence, boxes } = mistake;
   const small = pictures.every(({ width, height }) => Math.max(width, height) <= 96);
-  const images = pictures.map(({ uri, width, height }) => html`<img src="${uri}" width="${width}" height="${height}" alt="Test sample ${sample}">`);
+  const images = pictures.map(
+    ({ uri, width, height }) => html`<img src="${uri}" width="${width}" height="${height}" alt="Test sample ${sample}">`,
+  );
   const [first] = pictures;
   const layer = first !== undefined && boxes !== undefined ? boxLayer(boxes, first.width, first.height) : NOTHING;
   const frame = images.length === 0 ? NOTHING : html`<div class="frame${small ? ' pixelated' : ''}">${images}${layer}</div>`;
