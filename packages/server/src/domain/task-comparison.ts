@@ -7,7 +7,7 @@ const LESS_IS_BETTER: readonly string[] = ['loss', 'ece', 'p50Ms', 'p90Ms', 'p95
 const TRAIN_TOOL = 'train';
 
 /** A version that a run of the pipeline has registered, and the run unless it was removed. */
-export interface Contestant {
+interface Contestant {
   readonly version: ModelVersion;
   readonly run: Run | undefined;
 }

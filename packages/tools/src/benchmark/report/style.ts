@@ -47,8 +47,8 @@ ${heat}
 .gallery{display:grid;grid-template-columns:repeat(auto-fill,minmax(168px,1fr));gap:16px;margin:0;padding:0;list-style:none}
 .gallery.large{grid-template-columns:repeat(auto-fill,minmax(280px,1fr))}
 .gallery figure{margin:0}
-.frame{position:relative;background:var(--page);border-radius:8px;overflow:hidden;display:flex}
-.frame img{display:block;width:100%;flex:1 1 0;min-width:0}
+.frame{position:relative;background:var(--page);border-radius:8px;overflow:hidden;display:flex;align-items:flex-start}
+.frame img{display:block;width:100%;height:auto;flex:1 1 0;min-width:0}
 .pixelated img{image-rendering:pixelated}
 .boxes{position:absolute;inset:0;width:100%;height:100%}
 .box{fill:none;stroke-width:2}
