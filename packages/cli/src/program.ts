@@ -68,8 +68,20 @@ export const COMMANDS: readonly CommandEntry[] = [
   {
     name: 'model',
     group: WORK,
-    summary: 'look at and download models',
+    summary: 'look at, compare, name and download models',
     load: async () => (await import('./commands/model.ts')).registerModel,
+  },
+  {
+    name: 'task',
+    group: WORK,
+    summary: 'compare the pipelines of a task by its criteria',
+    load: async () => (await import('./commands/task.ts')).registerTask,
+  },
+  {
+    name: 'lineage',
+    group: WORK,
+    summary: 'find what depends on a dataset, down to the devices',
+    load: async () => (await import('./commands/lineage.ts')).registerLineage,
   },
   {
     name: 'target',

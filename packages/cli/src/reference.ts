@@ -8,6 +8,7 @@ import { registerDelete } from './commands/delete.ts';
 import { registerDevice } from './commands/device.ts';
 import { registerGet } from './commands/get.ts';
 import { registerInfer } from './commands/infer.ts';
+import { registerLineage } from './commands/lineage.ts';
 import { registerMlflow } from './commands/mlflow.ts';
 import { registerModel } from './commands/model.ts';
 import { registerModule } from './commands/module.ts';
@@ -18,6 +19,7 @@ import { registerRun } from './commands/run.ts';
 import { registerStatus } from './commands/status.ts';
 import { registerTarget } from './commands/target.ts';
 import { registerTool } from './commands/tool.ts';
+import { registerTask } from './commands/task.ts';
 import { registerTrigger } from './commands/trigger.ts';
 import { registerUp } from './commands/up.ts';
 import { registerVersion } from './commands/version.ts';
@@ -30,6 +32,8 @@ const REGISTER: Readonly<Record<string, Register>> = {
   open: registerOpen,
   status: registerStatus,
   target: registerTarget,
+  task: registerTask,
+  lineage: registerLineage,
   dataset: registerDataset,
   pipeline: registerPipeline,
   run: registerRun,

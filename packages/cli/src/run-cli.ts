@@ -2,6 +2,7 @@ import { type Command, CommanderError } from 'commander';
 import { ChildEnded } from './child-ended.ts';
 import type { Io } from './io.ts';
 import { buildProgram } from './program.ts';
+import { RequirementNotMet } from './requirement-not-met.ts';
 
 const HELP_CODES = ['commander.helpDisplayed', 'commander.version'];
 /** A command group called without a subcommand: its help is on stderr already. */
@@ -52,7 +53,7 @@ export async function runCli(argv: readonly string[], io: Io): Promise<number> {
     await program.parseAsync(argv[0] === 'help' ? [...argv.slice(1), '--help'] : [...argv], { from: 'user' });
     return 0;
   } catch (thrown) {
-    if (thrown instanceof ChildEnded) return thrown.exitCode;
+    if (thrown instanceof ChildEnded || thrown instanceof RequirementNotMet) return thrown.exitCode;
     const isUsage = thrown instanceof CommanderError;
     if (isUsage && (HELP_CODES.includes(thrown.code) || (thrown.code === HELP_AS_ERROR && thrown.exitCode === 0))) return 0;
     if (isUsage && thrown.code === HELP_AS_ERROR) return EXIT_USAGE;

@@ -4,7 +4,23 @@ export const GATE_OPERATORS = ['<=', '>=', '<', '>', '=='] as const;
 export type GateOperator = (typeof GATE_OPERATORS)[number];
 
 /** Metrics of a version, as the benchmark tool computes them: 0..1, but the loss. */
-export const VERSION_METRICS = ['accuracy', 'f1', 'precision', 'recall', 'loss'] as const;
+export const VERSION_METRICS = [
+  'accuracy',
+  'f1',
+  'precision',
+  'recall',
+  'loss',
+  'microF1',
+  'microPrecision',
+  'microRecall',
+  'rocAuc',
+  'ece',
+  'mAP@50',
+  'mAP@50:95',
+  'rank1',
+  'rank5',
+  'mAP',
+] as const;
 /** Metrics that only a measurement on a device gives (`selvedge bench`), as its benchmark has them. */
 export const DEVICE_METRICS = ['p50Ms', 'p90Ms', 'p95Ms', 'p99Ms', 'imagesPerS', 'rssMiB', 'coldStartMs'] as const;
 /** Size of a native package, unpacked. */

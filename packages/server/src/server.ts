@@ -27,6 +27,7 @@ import { DatasetService } from './services/dataset-service.ts';
 import { EventHub } from './services/event-hub.ts';
 import { MlflowArtifacts } from './services/mlflow-artifacts.ts';
 import { MlflowService } from './services/mlflow-service.ts';
+import { ModelCatalog } from './services/model-catalog.ts';
 import { ModelRegistry } from './services/model-registry.ts';
 import { ModuleSupervisor } from './services/module-supervisor.ts';
 import { PackageController } from './services/package-controller.ts';
@@ -35,8 +36,10 @@ import { ResourceService } from './services/resource-service.ts';
 import { RunCoordinator } from './services/run-coordinator.ts';
 import { runEnvironment } from './services/run-environment.ts';
 import { RunLog } from './services/run-log.ts';
+import { RunReports } from './services/run-report.ts';
 import { RunService } from './services/run-service.ts';
 import { TargetCatalog } from './services/target-catalog.ts';
+import { TaskService } from './services/task-service.ts';
 import { ToolDirectory } from './services/tool-directory.ts';
 import { TriggerController } from './services/trigger-controller.ts';
 import { TriggerService } from './services/trigger-service.ts';
@@ -188,6 +191,7 @@ function createHttp(base: Base, registry: ModelRegistry, runs: RunService): Http
   const { config, log, clock, store, blobs, devices, devicePort, directory, toolToken, tools, modules, auth, hub } = base;
   const { datasets, garbage } = base;
   const targets = new TargetCatalog(targetsFolder(config));
+  const reports = new RunReports({ store, tools });
   const services = {
     version: packageJson.version,
     startedAt: clock(),
@@ -212,7 +216,10 @@ function createHttp(base: Base, registry: ModelRegistry, runs: RunService): Http
     datasetCatalog: new DatasetCatalog({ store, blobs, tools, datasets }),
     datasetGarbage: garbage,
     runLog: new RunLog({ store, tools }),
+    reports,
+    tasks: new TaskService({ store }),
     registry,
+    catalog: new ModelCatalog({ store, registry, reports }),
     modules,
     targets,
     packageLog: new PackageLog({ store, tools }),

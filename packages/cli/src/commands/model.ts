@@ -9,6 +9,7 @@ import { ageOf, formatBytes, formatNumber, orDash } from '../output/format.ts';
 import { renderFields, renderTable } from '../output/table.ts';
 import { listAll } from '../resources.ts';
 import { openSession, type Session } from '../session.ts';
+import { registerModelRegistry } from './model-registry.ts';
 
 type ModelDetail = Awaited<ReturnType<Client['getModel']>>;
 
@@ -120,4 +121,5 @@ export function registerModel(command: Command, io: Io): void {
     });
   finishLeaf(show, { examples: ['selvedge model show digits'] });
   registerDownload(command, io);
+  registerModelRegistry(command, io);
 }

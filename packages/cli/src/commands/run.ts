@@ -10,6 +10,7 @@ import { oneLine, renderFields, renderTable } from '../output/table.ts';
 import { getOne, listAll, newestFirst } from '../resources.ts';
 import { openSession, type Session } from '../session.ts';
 import { gateTable } from './model.ts';
+import { registerRunReport } from './run-report.ts';
 
 function durationOf(run: Run, now: number): string {
   const { startedAt, finishedAt } = run.status;
@@ -223,6 +224,7 @@ export function registerRun(command: Command, io: Io): void {
   registerShow(command, io);
   registerLogs(command, io);
   registerMetrics(command, io);
+  registerRunReport(command, io);
   const cancel = command
     .command('cancel <name>')
     .description('cancel a run')

@@ -14,9 +14,9 @@ export function findVersion(detail: ModelDetail, wanted: string): ModelVersion {
   throw new AppError('NOT_FOUND', { message: `Model ${name} has no version "${wanted}".`, hint: `It has: ${orDash(known.join(', '))}` });
 }
 
-/** The version that `MODEL` (its latest), `MODEL:VERSION` or `MODEL:ALIAS` names. @throws AppError NOT_FOUND. */
+/** The version that `MODEL` (its latest), `MODEL:VERSION`, `MODEL:ALIAS` or `MODEL@ALIAS` names. @throws AppError NOT_FOUND. */
 export async function resolveReference(session: Session, reference: string): Promise<ModelVersion> {
-  const at = reference.lastIndexOf(':');
+  const at = Math.max(reference.lastIndexOf(':'), reference.lastIndexOf('@'));
   const name = at < 0 ? reference : reference.slice(0, at);
   const detail = await session.client.getModel({ params: { name }, signal: session.io.signal });
   return findVersion(detail, at < 0 ? 'latest' : reference.slice(at + 1));

@@ -3,6 +3,7 @@ import { nameSchema, sha256Schema, timestampSchema } from '../common.ts';
 import { anyResourceSchema, runSchema, taskSchema } from '../resources/index.ts';
 import { DATASET_ROUTES } from './dataset-routes.ts';
 import { mlflowExperimentsRoute, mlflowRunsRoute } from './mlflow-routes.ts';
+import { REGISTRY_ROUTES } from './registry-routes.ts';
 import { type Route, route } from './route.ts';
 import { RUN_ENGINE_ROUTES } from './run-engine-routes.ts';
 import * as s from './schemas.ts';
@@ -280,6 +281,7 @@ export const ROUTES = {
     download: 'application/octet-stream',
   }),
   ...RUN_ENGINE_ROUTES,
+  ...REGISTRY_ROUTES,
   listMlflowExperiments: mlflowExperimentsRoute,
   listMlflowRuns: mlflowRunsRoute,
 } as const satisfies Record<string, Route>;

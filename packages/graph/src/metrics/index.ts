@@ -14,4 +14,11 @@ export {
   meanAveragePrecision,
   type TruthBox,
 } from './detection.ts';
-export { type Gallery, type RetrievalMetrics, retrievalMetrics } from './retrieval.ts';
+export {
+  type Gallery,
+  type Ranking,
+  type RetrievalMetrics,
+  retrievalMetrics,
+  retrievalRankings,
+  summariseRankings,
+} from './retrieval.ts';

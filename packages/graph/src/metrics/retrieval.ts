@@ -18,11 +18,17 @@ export interface RetrievalMetrics {
   readonly queries: number;
 }
 
-interface Ranking {
-  /** Of the first right picture, from 0. */
+/** How one query found the pictures of its identity. */
+export interface Ranking {
+  /** The query's row. */
+  readonly row: number;
+  /** Place of the first right picture, from 0. */
   readonly first: number;
   /** Mean of the precision at each right picture. */
   readonly precision: number;
+  /** Row of the most similar picture, right or wrong, and how similar it is. */
+  readonly nearest: number;
+  readonly similarity: number;
 }
 
 function similarity(a: Float32Array, atA: number, b: Float32Array, atB: number, size: number): number {
@@ -40,16 +46,18 @@ function rank(query: Gallery, row: number, gallery: Gallery, size: number, same:
   let found = 0;
   let sum = 0;
   let first = -1;
+  let nearest = -1;
   for (const at of order) {
     // A picture is not to find itself.
     if (same && at === row) continue;
+    if (nearest < 0) nearest = at;
     place += 1;
     if (gallery.identities[at] !== query.identities[row]) continue;
     found += 1;
     sum += found / place;
     if (first < 0) first = place - 1;
   }
-  return found === 0 ? undefined : { first, precision: sum / found };
+  return found === 0 ? undefined : { row, first, precision: sum / found, nearest, similarity: scores[nearest] ?? 0 };
 }
 
 function sizeOf({ embeddings, identities }: Gallery): number {
@@ -61,23 +69,37 @@ function sizeOf({ embeddings, identities }: Gallery): number {
 }
 
 /**
- * How well pictures of an identity find each other by the scalar product of their vectors.
+ * The ranking of every query that has a picture to find.
  *
  * @param gallery - where to look; default: the queries themselves, each without itself.
  * @throws AppError SHAPE_MISMATCH when lengths do not fit; INPUT_INVALID when no query has anything to find.
  */
-export function retrievalMetrics(queries: Gallery, gallery: Gallery = queries): RetrievalMetrics {
+export function retrievalRankings(queries: Gallery, gallery: Gallery = queries): Ranking[] {
   const size = sizeOf(queries);
   if (sizeOf(gallery) !== size)
     throw new AppError('SHAPE_MISMATCH', { message: `Vectors of ${size} values cannot be compared with those of ${sizeOf(gallery)}.` });
   const rankings = Array.from(queries.identities, (_, row) => rank(queries, row, gallery, size, gallery === queries)).flatMap(
     (one) => one ?? [],
   );
-  if (rankings.length === 0)
-    throw new AppError('INPUT_INVALID', {
-      message: 'No identity has a second picture, so there is nothing to find.',
-      hint: 'Measure with at least two pictures of an identity.',
-    });
+  if (rankings.length > 0) return rankings;
+  throw new AppError('INPUT_INVALID', {
+    message: 'No identity has a second picture, so there is nothing to find.',
+    hint: 'Measure with at least two pictures of an identity.',
+  });
+}
+
+/**
+ * How well pictures of an identity find each other by the scalar product of their vectors.
+ *
+ * @param gallery - where to look; default: the queries themselves, each without itself.
+ * @throws AppError as `retrievalRankings`.
+ */
+export function retrievalMetrics(queries: Gallery, gallery: Gallery = queries): RetrievalMetrics {
+  return summariseRankings(retrievalRankings(queries, gallery));
+}
+
+/** @param rankings - at least one. */
+export function summariseRankings(rankings: readonly Ranking[]): RetrievalMetrics {
   const share = (isCounted: (ranking: Ranking) => boolean) => rankings.filter(isCounted).length / rankings.length;
   return {
     rank1: share(({ first }) => first < 1),

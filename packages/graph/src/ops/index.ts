@@ -1,3 +1,4 @@
+export { clipBoxes, type LabelledBox, MIN_VISIBLE_SHARE, preprocessBoxes } from './boxes.ts';
 export { type Box, type BoxTable, boxTable, type Detection, MAX_BOXES, type NmsParams, nms } from './nms.ts';
 export { imageToTensor, type PixelTensor, type RawImage, type TensorLayout } from './pixel-tensor.ts';
 export { applyPostproc, type ModelOutput, type PostprocResult } from './postproc.ts';

@@ -109,7 +109,7 @@ export function letterboxView(view: PixelView, size: Size, fill: number): PixelT
 }
 
 /** Where the middle `output` pixels of an axis lie: skipped pixels of the input, zero pixels before it, pixels copied. */
-function middle(input: number, output: number): { from: number; to: number; count: number } {
+export function middle(input: number, output: number): { from: number; to: number; count: number } {
   return input >= output
     ? { from: Math.floor((input - output) / 2), to: 0, count: output }
     : { from: 0, to: Math.floor((output - input) / 2), count: input };

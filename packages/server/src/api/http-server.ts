@@ -16,6 +16,7 @@ import { dataRoutes } from './routes/data-routes.ts';
 import { datasetRoutes } from './routes/dataset-routes.ts';
 import { mlflowRoutes } from './routes/mlflow-routes.ts';
 import { packageRoutes } from './routes/package-routes.ts';
+import { registryRoutes } from './routes/registry-routes.ts';
 import { resourceRoutes } from './routes/resource-routes.ts';
 import { runRoutes } from './routes/run-routes.ts';
 import { serverRoutes } from './routes/server-routes.ts';
@@ -93,6 +94,7 @@ export class HttpServer {
       ...packageRoutes(services),
       ...triggerRoutes(services),
       ...mlflowRoutes(services),
+      ...registryRoutes(services),
     };
     await implementAll(app, handlers);
     addPipelineContainer(app, pipelineHandlers(services));

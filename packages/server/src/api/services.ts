@@ -13,14 +13,17 @@ import type { EventHub } from '../services/event-hub.ts';
 import type { InferRequest } from '../services/inference-service.ts';
 import type { MlflowArtifacts } from '../services/mlflow-artifacts.ts';
 import type { MlflowService } from '../services/mlflow-service.ts';
+import type { ModelCatalog } from '../services/model-catalog.ts';
 import type { ModelRegistry } from '../services/model-registry.ts';
 import type { ModuleSupervisor } from '../services/module-supervisor.ts';
 import type { PackageTrust } from '../services/package-builder.ts';
 import type { PackageLog } from '../services/package-log.ts';
 import type { ResourceService } from '../services/resource-service.ts';
 import type { RunLog } from '../services/run-log.ts';
+import type { RunReports } from '../services/run-report.ts';
 import type { RunService } from '../services/run-service.ts';
 import type { TargetCatalog } from '../services/target-catalog.ts';
+import type { TaskService } from '../services/task-service.ts';
 import type { TriggerService } from '../services/trigger-service.ts';
 
 /** What the API needs of the device side. */
@@ -50,7 +53,10 @@ export interface ApiServices {
   readonly runs: RunService;
   readonly triggers: TriggerService;
   readonly runLog: RunLog;
+  readonly reports: RunReports;
+  readonly tasks: TaskService;
   readonly registry: ModelRegistry;
+  readonly catalog: ModelCatalog;
   readonly modules: ModuleSupervisor;
   readonly targets: TargetCatalog;
   readonly packageLog: PackageLog;

@@ -16,7 +16,12 @@ export function canonicalSteps(spec: PipelineSpec): [StepSpec, ...StepSpec[]] {
       inputs: { 'training-set': 'split' },
       parameters: { hyperparams: model.hyperparams, ...(train === undefined ? {} : { train }) },
     },
-    { id: 'benchmark', tool: 'benchmark', inputs: { model: 'train', 'training-set': 'split' }, parameters: { postproc } },
+    {
+      id: 'benchmark',
+      tool: 'benchmark',
+      inputs: { model: 'train', 'training-set': 'split' },
+      parameters: { postproc, preproc, title: model.name },
+    },
     { id: 'register', tool: 'register', inputs: { model: 'train', benchmark: 'benchmark' } },
   ];
 }

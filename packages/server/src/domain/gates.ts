@@ -23,15 +23,18 @@ export interface ParsedGates {
   issues: string[];
 }
 
-const COMPARISON = /^[-*•\s]*([A-Za-z][\w./-]*)\s*(<=|>=|==|=<|=>|≤|≥|<|>|=)\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(\S*)\s*$/;
-const NAME_ALONE = /^[-*•\s]*([A-Za-z][\w./-]*)\s*\.?$/;
+const COMPARISON = /^[-*•\s]*([A-Za-z][\w./@:-]*)\s*(<=|>=|==|=<|=>|≤|≥|<|>|=)\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(\S*)\s*$/;
+const NAME_ALONE = /^[-*•\s]*([A-Za-z][\w./@:-]*)\s*\.?$/;
 const OPERATORS: Readonly<Record<string, GateOperator>> = { '<=': '<=', '>=': '>=', '==': '==', '≤': '<=', '≥': '>=', '<': '<', '>': '>' };
 const MIB = 1024 * 1024;
 
-/** As it is written by people: whatever the case, with or without the benchmark tool's prefix. */
+/** `mAP@50:95`, `map50-95` and `rank-1` alike: letters and digits are what counts. */
+const lettersOf = (name: string) => name.toLowerCase().replace(/[^a-z0-9]/g, '');
+
+/** As it is written by people: whatever the case and the signs inside, with or without the benchmark tool's prefix. */
 function findMetric(name: string): GateMetric | undefined {
-  const plain = name.replace(/^(test|task)[./]/, '').toLowerCase();
-  return GATE_METRICS.find((metric) => metric.toLowerCase() === plain);
+  const plain = lettersOf(name.replace(/^(test|task)[./]/, ''));
+  return GATE_METRICS.find((metric) => lettersOf(metric) === plain);
 }
 
 function parseLine(line: string): Gate | { issue: string } | undefined {

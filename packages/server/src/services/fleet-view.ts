@@ -1,19 +1,7 @@
-import type {
-  AnyResource,
-  Device,
-  InferenceModel,
-  Kind,
-  Model,
-  ModelVersion,
-  Package,
-  Pipeline,
-  ServerEvent,
-  Task,
-} from '@selvedge/contract';
+import type { AnyResource, Device, InferenceModel, Model, ModelVersion, Package, Pipeline, ServerEvent, Task } from '@selvedge/contract';
 import { isBuiltOf } from '../domain/native-choice.ts';
-import type { ResourceOf, ResourceStore } from '../ports/store.ts';
-
-const PAGE = 200;
+import type { ResourceStore } from '../ports/store.ts';
+import { readAll } from './read-all.ts';
 
 /**
  * The resources that placement looks at, kept in memory: loaded whole from the store now and then, and brought forward by
@@ -101,21 +89,6 @@ function versionKey({ spec }: ModelVersion): string {
 
 function byName<R extends AnyResource>(resources: readonly R[]): Map<string, R> {
   return new Map(resources.map((resource) => [resource.metadata.name, resource]));
-}
-
-async function readAll<K extends Kind>(store: ResourceStore, kind: K): Promise<ResourceOf<K>[]> {
-  const all: ResourceOf<K>[] = [];
-  let after: string | null = '';
-  while (after !== null) {
-    const page: { items: ResourceOf<K>[]; next: string | null } = await store.list(kind, {
-      limit: PAGE,
-      ...(after === '' ? {} : { after }),
-    });
-    all.push(...page.items);
-    after = page.next;
-    if (after !== null) await new Promise((resolve) => setImmediate(resolve)); // a large fleet must not hold up its messages
-  }
-  return all;
 }
 
 function keep<R extends AnyResource>(

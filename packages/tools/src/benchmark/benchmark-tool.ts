@@ -1,30 +1,51 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { benchmarkReportSchema, goldenSampleSchema, postprocSchema } from '@selvedge/contract';
+import { AppError, BENCHMARK_KINDS, benchmarkReportSchema, goldenSampleSchema, postprocSchema, preprocSchema } from '@selvedge/contract';
 import * as z from 'zod';
 import { defineTool } from '../kit/index.ts';
 import { openSplit, readTensorSetInfo } from '../tensor-set/tensor-set-reader.ts';
-
-const CRITERIA = ['accuracy', 'f1', 'precision', 'recall', 'loss'] as const;
+import { writeReports } from './write-reports.ts';
 
 const parametersSchema = z.strictObject({
-  /** Checked against what the model gives. */
+  /** What turns the output into an answer: detections are measured through its `nms`. */
   postproc: postprocSchema.optional(),
-  /** Metrics that are shown as curves; the report always holds all. Default accuracy, f1, loss. */
-  criteria: z.array(z.enum(CRITERIA)).min(1).default(['accuracy', 'f1', 'loss']),
+  /** With it the pictures of the report look as they did before it. */
+  preproc: preprocSchema.optional(),
+  /** What the model does; default: what the data and its output say. */
+  kind: z.enum(BENCHMARK_KINDS).optional(),
+  /** Metrics that are also points of the run, of those in the report; default all. */
+  criteria: z.array(z.string().min(1).max(64)).min(1).optional(),
+  /** Heading of the report. */
+  title: z.string().min(1).max(256).default('Benchmark'),
   batchSize: z.int().min(1).max(4096).default(64),
 });
+
+/** Metrics are named like files where they are points of a run: `mAP@50:95` is `test/map50-95` there. */
+function curveName(metric: string): string {
+  const name = metric
+    .replace(/([a-z])([A-Z])(?=[a-z0-9])/g, '$1-$2')
+    .replaceAll('@', '')
+    .replace(/[^A-Za-z0-9_-]+/g, '-')
+    .toLowerCase();
+  return `test/${name}`;
+}
+
+function metricOf(metrics: Readonly<Record<string, number>>, name: string): number {
+  const value = metrics[name];
+  if (value !== undefined) return value;
+  throw new AppError('INPUT_INVALID', { message: `The benchmark has no metric "${name}"; it has ${Object.keys(metrics).join(', ')}.` });
+}
 
 /** Measures a model on the test split and records a sample that a device can check itself with. */
 export const benchmarkTool = defineTool({
   name: 'benchmark',
-  description: 'Measures a model on the test data: accuracy, F1, confusion, latency',
+  description: 'Measures a model on the test data: scores per class, worst mistakes, latency; as JSON, CSV and a page',
   class: 'models',
   makes: 'benchmark',
   parameters: parametersSchema,
   inputs: { model: 'a model made by the train tool', 'training-set': 'tensors with the split test, made by the split tool' },
   async create({ parameters, inputs, dataDir, signal, log, progress, metric }) {
-    const { postproc, batchSize, criteria } = parameters;
+    const { postproc, preproc, kind, batchSize, title } = parameters;
     const folder = inputs['training-set'];
     const info = await readTensorSetInfo(folder);
     const test = await openSplit(folder, info, 'test');
@@ -32,12 +53,13 @@ export const benchmarkTool = defineTool({
       // Loaded here, so that an idle tool does not hold ONNX Runtime.
       const { benchmarkModel } = await import('./benchmark-model.ts');
       const modelPath = join(inputs.model, 'model.onnx');
-      const { report, golden } = await benchmarkModel({ modelPath, info, test, postproc, batchSize, signal, progress });
-      for (const name of criteria) metric(`test/${name}`, 1, report.metrics[name] ?? 0);
-      await writeFile(join(dataDir, 'report.json'), `${JSON.stringify(benchmarkReportSchema.parse(report), null, 2)}\n`);
-      await writeFile(join(dataDir, 'golden.json'), `${JSON.stringify(goldenSampleSchema.parse(golden))}\n`);
+      const result = await benchmarkModel({ modelPath, info, test, postproc, kind, batchSize, signal, progress });
+      const report = benchmarkReportSchema.parse(result.report);
+      for (const name of parameters.criteria ?? Object.keys(report.metrics)) metric(curveName(name), 1, metricOf(report.metrics, name));
+      await writeReports({ dataDir, title, report, scores: result.scores, info, test, preproc, signal });
+      await writeFile(join(dataDir, 'golden.json'), `${JSON.stringify(goldenSampleSchema.parse(result.golden))}\n`);
       const shown = Object.entries(report.metrics).map(([name, value]) => `${name} ${value.toFixed(4)}`);
-      log(`${report.samples} samples: ${shown.join(', ')}; one image ${report.latencyMs.p50.toFixed(2)} ms (p50)`);
+      log(`${report.samples} samples: ${shown.join(', ')}; one sample ${report.latencyMs.p50.toFixed(2)} ms (p50)`);
     } finally {
       await test.close();
     }

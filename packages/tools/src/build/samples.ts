@@ -1,12 +1,15 @@
 import { join } from 'node:path';
-import { AppError, type TensorSet } from '@selvedge/contract';
+import { AppError, type PostprocSpec, type TensorSet } from '@selvedge/contract';
 import type { Feeds } from '@selvedge/graph/quantise';
 import type { Tensor } from '@selvedge/graph/session';
 import { sha256File } from '@selvedge/runtime';
-import { scoreClassifier } from '../benchmark/benchmark-model.ts';
+import { scoreModel } from '../benchmark/benchmark-model.ts';
 import { openSplit, readTensorSetInfo, type SplitReader } from '../tensor-set/tensor-set-reader.ts';
 
 const BATCH = 16;
+
+/** How a detector's boxes are told apart where only two precisions of it are compared. */
+const DETECTOR_POSTPROC: PostprocSpec = { pipeline: ['nms'], params: { nms: { IoU_thr: 0.5, conf_thr: 0.25 } } };
 
 /** Batches of calibration samples; each iteration begins anew. */
 export interface SampleBatches extends AsyncIterable<Feeds> {
@@ -52,11 +55,13 @@ export class BuildSamples {
     };
   }
 
-  /** Share of the test split that the model gets right. */
+  /** How well the model does on the test split, 0..1: its accuracy, mAP@50 or rank-1. */
   async accuracy(model: Uint8Array, signal: AbortSignal): Promise<number> {
-    if (this.#test === undefined) throw new AppError('DATASET_FORMAT', { message: 'There are no test samples.' });
-    const scores = await scoreClassifier(model, { info: this.#info, test: this.#test, batchSize: 64, signal, progress: () => undefined });
-    return scores.accuracy ?? 0;
+    const test = this.#test;
+    if (test === undefined) throw new AppError('DATASET_FORMAT', { message: 'There are no test samples.' });
+    const postproc = test.hasBoxes ? DETECTOR_POSTPROC : undefined;
+    const metrics = await scoreModel(model, { info: this.#info, test, postproc, batchSize: 64, signal, progress: () => undefined });
+    return metrics.accuracy ?? metrics['mAP@50'] ?? metrics.rank1 ?? 0;
   }
 
   /** One sample as the model takes it: a test sample where there are any. */

@@ -3,7 +3,8 @@ import { applyPreproc, type PixelTensor, splitPreproc } from '@selvedge/graph/op
 import * as z from 'zod';
 import { tensorExample } from '../examples/tensor-example.ts';
 import { defineTool } from '../kit/index.ts';
-import { openSplit, readTensorSetInfo } from '../tensor-set/tensor-set-reader.ts';
+import { readExtras } from '../tensor-set/copy-rows.ts';
+import { hasBoxes, hasGroups, openSplit, readTensorSetInfo } from '../tensor-set/tensor-set-reader.ts';
 import { TensorSetWriter } from '../tensor-set/tensor-set-writer.ts';
 
 const parametersSchema = z.strictObject({ preproc: preprocSchema });
@@ -23,17 +24,18 @@ export const exportTool = defineTool({
   async create({ parameters, inputs, dataDir, signal, log, progress }) {
     const info = await readTensorSetInfo(inputs.pixels);
     const { convert, shape } = info.layout === 'vector' ? vectorExport(info, parameters.preproc) : pixelExport(info, parameters.preproc);
-    const writer = new TensorSetWriter(dataDir, { labels: info.labels, ...shape });
+    const writer = new TensorSetWriter(dataDir, { labels: info.labels, ...shape, hasBoxes: hasBoxes(info), hasGroups: hasGroups(info) });
     const total = Object.values(info.splits).reduce((sum, split) => sum + split.count, 0);
     let done = 0;
     try {
       for (const split of Object.keys(info.splits)) {
         const reader = await openSplit(inputs.pixels, info, split);
         try {
+          const extras = await readExtras(reader);
           await writer.writeSplit(split, reader.count, async (add) => {
             for (let row = 0; row < reader.count; row += 1) {
               signal.throwIfAborted();
-              await add(convert(await reader.x.readRows(row, 1)), await reader.y.readRows(row, 1));
+              await add(convert(await reader.x.readRows(row, 1)), await reader.y.readRows(row, 1), extras.rows(row, 1));
               done += 1;
               if (done % 256 === 0) progress(done / total, `${done} of ${total} tensors`);
             }

@@ -1,2 +1,2 @@
 export { createNpy, type NpyReader, type NpyWriter, openNpy } from './npy-file.ts';
-export { decodeNpyHeader, encodeNpyHeader, MAX_HEADER_BYTES, parseNpyHeader } from './npy-header.ts';
+export { decodeNpyHeader, encodeNpyHeader, MAX_HEADER_BYTES, type NpyType, parseNpyHeader } from './npy-header.ts';

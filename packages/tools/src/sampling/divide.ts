@@ -13,12 +13,13 @@ interface Group {
   rank: string;
 }
 
-/** Stands for a sample without any class. */
+/** Stands for samples without any class, and for classes that are whole in one group: they cannot be shared out. */
 const NO_LABEL = -1;
 
 /**
  * Divides samples into splits so that every split gets its share of every class, as closely as whole groups allow; a class
- * with at least as many samples as there are splits is in each of them, where no group is in the way.
+ * with at least as many samples as there are splits is in each of them, where no group is in the way. Classes that are whole
+ * in one group (identities, where a person is a group) are shared out as wholes, each split getting its share of the samples.
  *
  * Greedy: groups are taken from the largest to the smallest, equals in the order of a digest of seed and name, each into the
  * split that lacks its classes most. The result follows from seed, groups and classes alone, not from the order of samples.
@@ -30,7 +31,7 @@ const NO_LABEL = -1;
 export function divide(samples: readonly Divisible[], shares: Readonly<Record<string, number>>, seed: number): string[] {
   const names = Object.keys(shares).sort();
   const totals = new Map<number, number>();
-  const groups = gather(samples, totals, seed);
+  const groups = gather(withoutWholeClasses(samples), totals, seed);
   const wanted = names.map(() => new Map<number, number>());
   for (const [label, total] of totals) {
     const parts = allot(
@@ -52,6 +53,20 @@ export function divide(samples: readonly Divisible[], shares: Readonly<Record<st
     for (const member of group.members) result[member] = names[best] ?? '';
   }
   return result;
+}
+
+function withoutWholeClasses(samples: readonly Divisible[]): readonly Divisible[] {
+  const groupsOf = new Map<number, Set<string>>();
+  const sizes = new Map<number, number>();
+  for (const { group, labels } of samples) {
+    for (const label of labels) {
+      const groups = groupsOf.get(label) ?? new Set();
+      groupsOf.set(label, groups.add(group));
+      sizes.set(label, (sizes.get(label) ?? 0) + 1);
+    }
+  }
+  const isWhole = (label: number) => (sizes.get(label) ?? 0) > 1 && groupsOf.get(label)?.size === 1;
+  return samples.map((one) => (one.labels.some(isWhole) ? { ...one, labels: one.labels.filter((label) => !isWhole(label)) } : one));
 }
 
 function gather(samples: readonly Divisible[], totals: Map<number, number>, seed: number): Group[] {

@@ -69,6 +69,11 @@ const routeTree = rootRoute.addChildren([
     }),
     createRoute({
       getParentRoute: inShell,
+      path: '/tasks/$name',
+      component: lazyRouteComponent(() => import('../features/tasks/task-page.tsx'), 'TaskPage'),
+    }),
+    createRoute({
+      getParentRoute: inShell,
       path: '/models',
       component: lazyRouteComponent(() => import('../features/models/models-page.tsx'), 'ModelsPage'),
     }),

@@ -11,6 +11,7 @@ export const keys = {
   list: (kind: Kind) => ['list', kind],
   resource: (kind: Kind, name: string) => ['resource', kind, name],
   model: (name: string) => ['model', name],
+  taskComparison: (task: string) => ['task-comparison', task],
   runMetrics: (run: string) => ['run-metrics', run],
   telemetry: (device: string) => ['telemetry', device],
 } as const;

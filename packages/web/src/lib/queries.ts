@@ -80,6 +80,16 @@ export function useModel(name: string) {
   });
 }
 
+/** The pipelines of a task side by side. It is computed of many resources, so it is asked for again and not patched. */
+export function useTaskComparison(task: string) {
+  const { client } = useBackend();
+  return useQuery({
+    queryKey: keys.taskComparison(task),
+    queryFn: ({ signal }) => client.compareTask({ params: { name: task }, signal }),
+    refetchInterval: 30_000,
+  });
+}
+
 /** Every point of every metric of a run; grows while it runs. */
 export function useRunMetrics(run: string) {
   const { client, events } = useBackend();

@@ -50,6 +50,9 @@ export function ModelPage(): ReactNode {
           <CliHint
             commands={[
               `selvedge model show ${name}`,
+              `selvedge model compare ${name}`,
+              `selvedge model lineage ${name}:latest`,
+              `selvedge model alias ${name} champion VERSION`,
               `selvedge build create ${name}:latest --target linux-arm64`,
               'selvedge package list',
               `selvedge bench ${name}:latest --on DEVICE`,

@@ -1,4 +1,4 @@
-import type { ModelVersion, TensorSpec } from '@selvedge/contract';
+import { type ModelVersion, NOTE_ANNOTATION, type TensorSpec } from '@selvedge/contract';
 import { Link } from '@tanstack/react-router';
 import type { ReactNode } from 'react';
 import { formatBytes, formatShape, shortDigest } from '../../lib/format.ts';
@@ -27,6 +27,7 @@ export function VersionDetail({ version }: { version: ModelVersion }): ReactNode
       </Section>
       <Section title="Lineage">
         <Lineage version={version} />
+        <Documents version={version} />
       </Section>
       {gates.length > 0 && (
         <div className="min-w-0 md:col-span-2">
@@ -35,6 +36,31 @@ export function VersionDetail({ version }: { version: ModelVersion }): ReactNode
           </Section>
         </div>
       )}
+    </div>
+  );
+}
+
+/** What was written about a version, by people and by its benchmark. */
+function Documents({ version }: { version: ModelVersion }): ReactNode {
+  const { model, version: number, lineage } = version.spec;
+  const note = version.metadata.annotations[NOTE_ANNOTATION];
+  const link = 'font-medium text-accent underline-offset-2 hover:underline';
+  return (
+    <div className="mt-3 grid gap-2 text-sm">
+      {note !== undefined && <p className="whitespace-pre-wrap rounded-md border border-line bg-sunken px-2.5 py-1.5">{note}</p>}
+      <p className="flex flex-wrap gap-x-4 gap-y-1">
+        {lineage !== null && (
+          <a href={`/api/v1/runs/${lineage.run}/report`} target="_blank" rel="noopener" className={link}>
+            Report
+          </a>
+        )}
+        <a href={`/api/v1/models/${model}/versions/${encodeURIComponent(number)}/card`} target="_blank" rel="noopener" className={link}>
+          Model card
+        </a>
+        <a href={`/api/v1/models/${model}/versions/${encodeURIComponent(number)}/lineage`} target="_blank" rel="noopener" className={link}>
+          Lineage as JSON
+        </a>
+      </p>
     </div>
   );
 }

@@ -71,7 +71,7 @@ function versionColumn(aliases: Record<string, string>): Column<ModelVersion> {
 
 function metricColumn(name: string, versions: readonly ModelVersion[]): Column<ModelVersion> {
   const values = versions.flatMap((version) => version.spec.metrics[name] ?? []);
-  const best = /loss|error/i.test(name) ? Math.min(...values) : Math.max(...values);
+  const best = /loss|error|(^|\/)ece$/i.test(name) ? Math.min(...values) : Math.max(...values);
   return {
     id: `metric:${name}`,
     head: name,

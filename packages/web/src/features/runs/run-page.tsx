@@ -53,10 +53,12 @@ export function RunPage(): ReactNode {
               `selvedge run show ${name}`,
               `selvedge run logs ${name} --follow`,
               `selvedge run metrics ${name}`,
+              `selvedge run report ${name}`,
               `selvedge run cancel ${name}`,
             ]}
           />
           {(phase === 'Running' || phase === 'Pending') && <CancelButton name={name} />}
+          {run.data !== undefined && <ReportLink run={run.data} />}
           {run.data !== undefined && <DeployLink modelVersion={run.data.status.modelVersion} />}
         </>
       }
@@ -65,6 +67,17 @@ export function RunPage(): ReactNode {
         {(data) => <RunDetail key={name} run={data} />}
       </QueryView>
     </Page>
+  );
+}
+
+/** The report of its benchmark, a page by itself. */
+function ReportLink({ run }: { run: Run }): ReactNode {
+  const isDone = run.status.steps.some((step) => (step.tool ?? step.name) === 'benchmark' && step.state === 'completed');
+  if (!isDone) return null;
+  return (
+    <a href={`/api/v1/runs/${run.metadata.name}/report`} target="_blank" rel="noopener" className={buttonClasses('secondary')}>
+      Report
+    </a>
   );
 }
 
@@ -140,11 +153,21 @@ function RunDetail({ run }: { run: Run }): ReactNode {
 /** How the version does by the criteria of the pipeline's task; nothing without a task, or before there is a version. */
 function Criteria({ run }: { run: Run }): ReactNode {
   const { criteria = [] } = run.status;
+  const { task } = run.spec.pipelineSpec;
   if (criteria.length === 0) return null;
   const told = gatesStatus(criteria);
   return (
     <Card title="Criteria of the task" actions={told !== undefined && <StatusBadge status={told} />}>
       <GateList caption="Evaluation criteria" results={criteria} />
+      {task !== undefined && (
+        <Link
+          to="/tasks/$name"
+          params={{ name: task }}
+          className="mt-3 inline-block text-sm text-accent underline-offset-2 hover:underline"
+        >
+          Compare the pipelines of {task}
+        </Link>
+      )}
     </Card>
   );
 }

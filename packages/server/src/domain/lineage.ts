@@ -1,0 +1,108 @@
+import {
+  type DatasetImpact,
+  type InferenceModel,
+  type Model,
+  type ModelLineage,
+  type ModelVersion,
+  NOTE_ANNOTATION,
+  type Package,
+  type Run,
+} from '@selvedge/contract';
+
+export interface LineageFacts {
+  readonly version: ModelVersion;
+  readonly model: Model;
+  readonly run: Run | undefined;
+  readonly datasetRemoved: boolean;
+  readonly packages: readonly Package[];
+  readonly inferenceModels: readonly InferenceModel[];
+}
+
+type Serving = ModelLineage['devices'][number];
+
+/** Devices that have reported that they serve a version. */
+function servingOf(inferenceModels: readonly InferenceModel[], { model, version }: ModelVersion['spec']): Serving[] {
+  return inferenceModels
+    .filter(({ spec }) => spec.modelName === model)
+    .flatMap(({ metadata, status }) =>
+      status.devices
+        .filter(({ servingVersion }) => servingVersion === version)
+        .map(({ device, state, runtime }) => ({ deployment: metadata.name, device, state, runtime: runtime ?? null })),
+    );
+}
+
+function causeOf(run: Run | undefined): string | null {
+  if (run === undefined) return null;
+  const { type, by, trigger, detail } = run.spec.cause;
+  return [type, trigger ?? by, detail].filter((part) => part !== undefined).join(' ');
+}
+
+function originOf({ version, run, datasetRemoved }: LineageFacts): ModelLineage['origin'] {
+  const { lineage } = version.spec;
+  if (lineage === null) return null;
+  return {
+    ...lineage,
+    startedAt: run?.status.startedAt ?? null,
+    cause: causeOf(run),
+    task: run?.spec.pipelineSpec.task ?? null,
+    dataset: { ...lineage.dataset, removed: datasetRemoved },
+  };
+}
+
+/** From a version back to the data and forward to the devices. */
+export function modelLineage(facts: LineageFacts): ModelLineage {
+  const { version, model, packages, inferenceModels } = facts;
+  const { spec, metadata } = version;
+  return {
+    model: spec.model,
+    version: spec.version,
+    file: spec.file,
+    createdAt: metadata.createdAt,
+    aliases: Object.entries(model.status.aliases).flatMap(([alias, of]) => (of === spec.version ? [alias] : [])),
+    note: metadata.annotations[NOTE_ANNOTATION] ?? null,
+    metrics: spec.metrics,
+    origin: originOf(facts),
+    packages: packages
+      .filter((one) => one.spec.model === spec.model && one.spec.version === spec.version)
+      .map((one) => ({
+        name: one.metadata.name,
+        target: one.spec.target,
+        phase: one.status.phase,
+        archiveSha256: one.status.archive?.sha256 ?? null,
+      })),
+    deployments: inferenceModels
+      .filter((one) => one.spec.modelName === spec.model && one.status.resolvedVersion === spec.version)
+      .map((one) => one.metadata.name),
+    devices: servingOf(inferenceModels, spec),
+  };
+}
+
+/** What depends on a dataset, or on one version of it: from the data forward to the devices. */
+export function datasetImpact(
+  dataset: string,
+  version: number | undefined,
+  facts: { runs: readonly Run[]; versions: readonly ModelVersion[]; inferenceModels: readonly InferenceModel[] },
+): DatasetImpact {
+  const isOf = (of: { name: string; version: number } | undefined) =>
+    of !== undefined && of.name === dataset && (version === undefined || of.version === version);
+  const made = facts.versions.filter(({ spec }) => isOf(spec.lineage?.dataset));
+  return {
+    dataset,
+    version: version ?? null,
+    runs: facts.runs.filter(({ spec }) => isOf(spec.dataset)).map(({ metadata }) => metadata.name),
+    models: made.map(({ spec }) => ({
+      model: spec.model,
+      version: spec.version,
+      datasetVersion: spec.lineage?.dataset.version ?? 0,
+      run: spec.lineage?.run ?? '',
+    })),
+    devices: made.flatMap(({ spec }) =>
+      servingOf(facts.inferenceModels, spec).map((serving) => ({
+        ...serving,
+        model: spec.model,
+        version: spec.version,
+        datasetVersion: spec.lineage?.dataset.version ?? 0,
+      })),
+    ),
+  };
+}
