@@ -24,3 +24,4 @@ export * from './rest/routes.ts';
 export * from './rest/run-engine-routes.ts';
 export * from './rest/schemas.ts';
 export * from './tool-api.ts';
+export * from './train-block.ts';
