@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { modelReferenceSchema } from './pipeline-steps.ts';
 
 const kernel = z.int().min(1).max(31);
 
@@ -70,8 +71,6 @@ export const augmentSchema = z.strictObject({
 });
 export type Augment = z.infer<typeof augmentSchema>;
 
-const MODEL_VERSION = /^[a-z0-9]([a-z0-9.-]*[a-z0-9])?:[1-9]\d{0,8}$/;
-
 const trainBlockShape = z.strictObject({
   engine: z.literal('onnx').optional(),
   /** The name of a network (default `small-cnn`; for rows of a table `mlp`) or a list of layers; `classifier` is a dense layer with one unit per class. */
@@ -85,7 +84,7 @@ const trainBlockShape = z.strictObject({
     .string()
     .max(2048)
     .refine(
-      (text) => MODEL_VERSION.test(text) || /^https?:\/\/\S+$/.test(text),
+      (text) => modelReferenceSchema.safeParse(text).success || /^https?:\/\/\S+$/.test(text),
       'must be a version like "digits:3" or the http(s) URL of an .onnx file',
     )
     .optional(),
