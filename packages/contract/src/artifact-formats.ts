@@ -70,6 +70,8 @@ export const tensorSetSchema = z.strictObject({
   /** Shape of one sample: [H, W, C], [C, H, W], or [F] for a row of a table (layout `vector`). */
   sampleShape: z.array(z.int().min(1)).min(1).max(3),
   layout: z.enum(['HWC', 'CHW', 'vector']),
+  /** What black and white pictures are in these tensors, per channel: augmentation changes colours in this range. Pictures only. */
+  range: z.strictObject({ black: z.array(z.number()).min(1), white: z.array(z.number()).min(1) }).optional(),
   splits: z.record(z.string(), tensorSplitSchema),
 });
 export type TensorSet = z.infer<typeof tensorSetSchema>;

@@ -4,7 +4,7 @@ import { nameSchema } from './common.ts';
 import { stepsSchema } from './pipeline-steps.ts';
 import { sweepSchema } from './pipeline-sweep.ts';
 import { triggersSchema } from './pipeline-triggers.ts';
-import { trainResourcesSchema } from './train-resources.ts';
+import { trainBlockSchema } from './train-block.ts';
 
 /**
  * The pipeline file: dataset + preproc + model + postproc. The four blocks keep the names and the nesting of the
@@ -129,47 +129,6 @@ export const hyperparamsSchema = z.strictObject({
   seed: z.int().min(0).max(0xffff_ffff).optional(),
 });
 export type Hyperparams = z.infer<typeof hyperparamsSchema>;
-
-const kernel = z.int().min(1).max(31);
-
-/** One layer of a network written by hand. `dense` without `units` gets one unit per class. */
-export const layerSchema = z.union([
-  z.enum(['relu', 'relu6', 'leakyrelu', 'sigmoid', 'batchnorm', 'flatten', 'globalaveragepool', 'classifier']),
-  z.strictObject({
-    conv: z.strictObject({
-      filters: z.int().min(1).max(4096),
-      kernel,
-      stride: z.int().min(1).max(16).optional(),
-      /** Pixels on each side; default keeps the size at stride 1 (odd kernels). */
-      pad: z.int().min(0).max(16).optional(),
-      groups: z.int().min(1).max(4096).optional(),
-    }),
-  }),
-  /** A convolution of each channel by itself. */
-  z.strictObject({
-    depthwise: z.strictObject({
-      kernel,
-      stride: z.int().min(1).max(16).optional(),
-      pad: z.int().min(0).max(16).optional(),
-    }),
-  }),
-  z.strictObject({ maxpool: kernel }),
-  z.strictObject({ averagepool: kernel }),
-  z.strictObject({ dropout: z.number().min(0).lt(1) }),
-  z.strictObject({ dense: z.int().min(1).max(65_536) }),
-]);
-export type Layer = z.infer<typeof layerSchema>;
-
-export const trainBlockSchema = z.strictObject({
-  engine: z.literal('onnx').optional(),
-  /** A preset (`small-cnn`, the default; `mlp`; `mobilenet-tiny`) or a list of layers; `classifier` is a dense layer with one unit per class. */
-  network: z.union([z.enum(['small-cnn', 'mlp', 'mobilenet-tiny']), z.array(layerSchema).min(1).max(500)]).optional(),
-  loss: z.enum(['cross-entropy', 'mse', 'bce-with-logits']).optional(),
-  /** Random shift (pixels of the tensor) applied to training images, 0..8; default 0. */
-  augment: z.strictObject({ shift: z.int().min(0).max(8) }).optional(),
-  resources: trainResourcesSchema.optional(),
-});
-export type TrainBlock = z.infer<typeof trainBlockSchema>;
 
 export const splitBlockSchema = z.strictObject({
   /** Share of the training data kept for validation; default 0.1. */

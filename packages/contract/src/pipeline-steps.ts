@@ -8,12 +8,19 @@ export const stepIdSchema = z
   .max(40)
   .regex(/^[a-z]([-a-z0-9]*[a-z0-9])?$/, 'must be lower-case letters, digits and "-", and begin with a letter');
 
-/** Where an input comes from: a step's artifact, one file of it, the pipeline's dataset, or a URL. */
+/** A version of a model in the registry: `NAME:V`. Aliases are not: what they mean changes. */
+export const modelReferenceSchema = z
+  .string()
+  .max(300)
+  .regex(/^[a-z0-9]([a-z0-9.-]*[a-z0-9])?:[1-9]\d{0,8}$/, 'must be a version of a model, like "digits:3"');
+
+/** Where an input comes from: a step's artifact, one file of it, the pipeline's dataset, a URL, or a version's ONNX file. */
 export const stepInputSchema = z.union([
   /** A step's id, or `dataset`. */
   stepIdSchema,
   z.strictObject({ step: stepIdSchema, file: packagePathSchema.optional() }),
   z.strictObject({ url: z.url({ protocol: /^https?$/ }).max(4096), sha256: sha256Schema.optional() }),
+  z.strictObject({ model: modelReferenceSchema }),
 ]);
 export type StepInput = z.infer<typeof stepInputSchema>;
 

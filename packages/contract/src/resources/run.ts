@@ -26,6 +26,8 @@ export const runSpecSchema = z.strictObject({
   pipelineSpec: pipelineSpecSchema,
   dataset: z.strictObject({ name: z.string(), version: z.int().min(1), digest: sha256Schema, artifact: z.string() }),
   cause: runCauseSchema,
+  /** sha256 of the ONNX file of each version that the run reads, by `NAME:V`. */
+  models: z.record(z.string(), sha256Schema).optional(),
   /** Steps that are done anew even when an earlier run has done the same; absent: none. */
   fresh: z.array(z.string()).optional(),
   /** The run that this one repeats, and the step that it begins with (null: the first). */

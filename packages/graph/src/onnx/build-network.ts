@@ -8,8 +8,8 @@ import { elementCount } from './tensor.ts';
 export interface NetworkSpec {
   /** A preset or the layers, first to last. */
   readonly layers: readonly Layer[] | NetworkPreset;
-  /** [channels, height, width] of one picture. */
-  readonly inputShape: readonly [number, number, number];
+  /** [channels, height, width] of one picture, or [features] of a row of a table. */
+  readonly inputShape: readonly [number, number, number] | readonly [number];
   /** Units of the last layer. */
   readonly classes: number;
   /** Factor on the channels of `mobilenet-tiny`, which has 16 to 128; 0.25..4, default 1. Other networks have one width. */
@@ -23,7 +23,7 @@ export const OPSET = 17;
 export const IR_VERSION = 8;
 
 /**
- * Builds an untrained network: He-initialised weights, opset 17, input "input" [N, C, H, W] float32 with an open batch,
+ * Builds an untrained network: He-initialised weights, opset 17, input "input" [N, C, H, W] or [N, F] float32 with an open batch,
  * output "logits" [N, classes]. The same spec gives the same bytes.
  *
  * `flatten` before `dense` may be left out. The last layer must give one value per class; `classifier` does.

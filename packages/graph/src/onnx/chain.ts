@@ -10,8 +10,8 @@ const BATCHNORM_MOMENTUM = 0.9;
 const MAX_PARAMETERS = 500_000_000;
 
 export interface ChainSpec {
-  /** [channels, height, width] of the value "input". */
-  readonly inputShape: readonly [number, number, number];
+  /** [channels, height, width] of the value "input", or [features] of a row. */
+  readonly inputShape: readonly [number, number, number] | readonly [number];
   /** Units of the layer `classifier`. */
   readonly classes: number;
   /** Seeds the weights; 0..2^32-1. */
@@ -107,7 +107,7 @@ export class Chain {
         this.addBatchNorm();
         break;
       case 'flatten':
-        this.addFlatten();
+        if (this.shape.length > 1) this.addFlatten();
         break;
       case 'globalaveragepool':
         this.requirePicture(layer);

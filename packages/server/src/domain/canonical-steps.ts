@@ -1,4 +1,4 @@
-import type { PipelineSpec, StepSpec } from '@selvedge/contract';
+import type { PipelineSpec, StepInput, StepSpec } from '@selvedge/contract';
 
 export const IMPORT_TOOL = 'import';
 
@@ -13,7 +13,7 @@ export function canonicalSteps(spec: PipelineSpec): [StepSpec, ...StepSpec[]] {
     {
       id: 'train',
       tool: 'train',
-      inputs: { 'training-set': 'split' },
+      inputs: { 'training-set': 'split', ...baseInput(train?.from) },
       parameters: { hyperparams: model.hyperparams, ...(train === undefined ? {} : { train }) },
     },
     {
@@ -24,4 +24,10 @@ export function canonicalSteps(spec: PipelineSpec): [StepSpec, ...StepSpec[]] {
     },
     { id: 'register', tool: 'register', inputs: { model: 'train', benchmark: 'benchmark' } },
   ];
+}
+
+/** What is fine-tuned. */
+function baseInput(from: string | undefined): Record<string, StepInput> {
+  if (from === undefined) return {};
+  return { model: /^https?:/.test(from) ? { url: from } : { model: from } };
 }

@@ -2,6 +2,7 @@ import {
   AppError,
   type ArtifactRequest,
   artifactNameSchema,
+  type DatasetType,
   hyperparamsSchema,
   type Issue,
   nameSchema,
@@ -12,6 +13,7 @@ import {
 } from '@selvedge/contract';
 import { type GraphStep, stepGraphOf } from './step-graph.ts';
 import { drawsOf } from './sweep-plan.ts';
+import { trainingChainIssues } from './training-chains.ts';
 
 /** Longest end of an artifact's name: of the tenth try. */
 const RETRY_SUFFIX = '.10';
@@ -52,28 +54,28 @@ export function stepRequest(
   step: GraphStep,
   parameters: Record<string, unknown>,
   artifactIn: (step: string) => { tool: string; artifact: string },
-  origin: string,
+  { origin, models = {} }: { origin: string; models?: RunSpec['models'] },
 ): ArtifactRequest {
   const inputs = Object.entries(step.inputs).map(([input, from]) => {
     if (typeof from !== 'string' && 'url' in from) return [input, from] as const;
+    if (typeof from !== 'string' && 'model' in from) return [input, modelFile(from.model, models, origin)] as const;
     const { tool, artifact } = artifactIn(typeof from === 'string' ? from : from.step);
     return [input, { url: artifactDataUrl(origin, tool, artifact, typeof from === 'string' ? undefined : from.file) }] as const;
   });
   return { name, parameters, inputs: Object.fromEntries(inputs) };
 }
 
-/** The train tool makes classifiers that read CHW: one score per class, and no boxes. */
-function chainIssues({ preproc, postproc }: PipelineSpec): Issue[] {
-  const issues: Issue[] = [];
-  const nms = postproc.pipeline.indexOf('nms');
-  if (nms >= 0) {
-    const message = '"nms" needs a model that gives boxes, and what is trained here is a classifier; use ["softmax", "topk"]';
-    issues.push({ path: `spec.postproc.pipeline[${nms}]`, message });
-  }
-  if (!preproc.pipeline.includes('hwctochw')) {
-    issues.push({ path: 'spec.preproc.pipeline', message: 'the network reads channels first: add "hwctochw"' });
-  }
-  return issues;
+/** The tools know inputs by their files' names. */
+function modelFile(reference: string, models: Readonly<Record<string, string>>, origin: string): { url: string; sha256: string } {
+  const sha256 = models[reference];
+  if (sha256 === undefined) throw new AppError('REFERENCE_MISSING', { message: `The run does not say which file "${reference}" is.` });
+  return { url: `${origin}/api/v1/blobs/${sha256}?name=model.onnx`, sha256 };
+}
+
+/** The versions of models, `NAME:V`, that the steps of a pipeline read. */
+export function modelReferences(spec: PipelineSpec): string[] {
+  const inputs = stepGraphOf({ ...spec, sweep: undefined }).flatMap((step) => Object.values(step.inputs));
+  return [...new Set(inputs.flatMap((input) => (typeof input !== 'string' && 'model' in input ? [input.model] : [])))];
 }
 
 function stepIssues(spec: PipelineSpec, hasTool: (tool: string) => boolean): Issue[] {
@@ -114,11 +116,17 @@ function sweepIssues(spec: PipelineSpec): Issue[] {
  * Checks what can be known before the first step: that a pipeline's names can become names of a run, of artifacts and of a
  * model, that its tools exist, that its sweep draws possible values, and that its chains fit what the train tool makes.
  * Better now than after the training.
+ * @param dataset - its type, where that is known.
  * @throws AppError INPUT_INVALID (user).
  */
-export function checkRunnable(pipeline: string, runNumber: number, spec: PipelineSpec, hasTool: (tool: string) => boolean): void {
+export function checkRunnable(
+  pipeline: string,
+  runNumber: number,
+  spec: PipelineSpec,
+  { hasTool, dataset }: { hasTool: (tool: string) => boolean; dataset?: DatasetType | undefined },
+): void {
   const modelName = spec.model.name;
-  const issues = [...(spec.steps === undefined ? chainIssues(spec) : stepIssues(spec, hasTool)), ...sweepIssues(spec)];
+  const issues = [...(spec.steps === undefined ? trainingChainIssues(spec, dataset) : stepIssues(spec, hasTool)), ...sweepIssues(spec)];
   // a version's package is named by model, version, target and precision
   const model = nameSchema.max(spec.build === undefined ? 240 : 160).safeParse(modelName);
   if (!model.success) issues.push({ path: 'spec.model.name', message: `"${modelName}" ${model.error.issues[0]?.message ?? 'is invalid'}` });

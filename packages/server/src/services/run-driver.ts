@@ -244,7 +244,10 @@ export class RunDriver {
       const other = graph.find((known) => known.id === id);
       return { tool: other?.tool ?? id, artifact: other === undefined ? id : this.#artifactIn(run, other) };
     };
-    return stepRequest(this.#artifactIn(run, step), step, stored?.parameters ?? {}, artifactIn, this.#options.origin());
+    return stepRequest(this.#artifactIn(run, step), step, stored?.parameters ?? {}, artifactIn, {
+      origin: this.#options.origin(),
+      models: run.spec.models,
+    });
   }
 
   async #register(run: Run, step: string, signal: AbortSignal): Promise<void> {

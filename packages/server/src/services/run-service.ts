@@ -1,7 +1,7 @@
 import { AppError, type Pipeline, type PipelineSpec, type Run, type RunCause, type RunSpec, type RunStep } from '@selvedge/contract';
 import { SerialRunner } from '@selvedge/runtime';
 import { ACTIVE_LABEL, LAST_NUMBER_ANNOTATION } from '../domain/run-markers.ts';
-import { checkRunnable } from '../domain/run-requests.ts';
+import { checkRunnable, modelReferences } from '../domain/run-requests.ts';
 import { initialRunStatus } from '../domain/run-status.ts';
 import { isFinishedPhase } from '../domain/run-view.ts';
 import { graphOfRun, stepGraphOf, withDependents } from '../domain/step-graph.ts';
@@ -9,6 +9,7 @@ import type { Store } from '../ports/store.ts';
 import { requestCancel } from './cancel-run.ts';
 import type { DatasetService } from './dataset-service.ts';
 import { draftOf } from './draft-of.ts';
+import { modelVersionName } from './model-registry.ts';
 
 export interface RunServiceOptions {
   store: Store;
@@ -56,8 +57,11 @@ export class RunService {
       const spec = request.sweep === false ? withoutSweep(found.spec) : found.spec;
       await this.#checkTask(pipeline, spec.task);
       const number = await this.#nextNumber(found);
-      checkRunnable(pipeline, number, spec, this.#options.hasTool);
+      const { hasTool } = this.#options;
       const { version, digest } = await this.#options.datasets.resolve(spec.dataset.name, request.datasetVersion);
+      // versions of before the type was kept are of pictures
+      checkRunnable(pipeline, number, spec, { hasTool, dataset: version.status.content?.type ?? 'image-classification' });
+      const models = await this.#pinModels(pipeline, spec);
       return this.#create(found, number, {
         labels,
         spec: {
@@ -65,6 +69,7 @@ export class RunService {
           pipelineSpec: spec,
           dataset: { name: spec.dataset.name, version: version.spec.version, digest, artifact: version.status.artifact },
           cause,
+          ...(Object.keys(models).length === 0 ? {} : { models }),
           ...(request.cache === false ? { fresh: stepGraphOf(spec).map((step) => step.id) } : {}),
         },
       });
@@ -91,12 +96,20 @@ export class RunService {
         });
       const pipeline = await this.#getPipeline(run.spec.pipeline);
       const number = await this.#nextNumber(pipeline);
-      checkRunnable(run.spec.pipeline, number, run.spec.pipelineSpec, this.#options.hasTool);
+      checkRunnable(run.spec.pipeline, number, run.spec.pipelineSpec, { hasTool: this.#options.hasTool });
       const anew = from === undefined ? new Set(graph.map((step) => step.id)) : withDependents(graph, from);
-      const { pipelineGeneration, pipelineSpec, dataset } = run.spec;
+      const { pipelineGeneration, pipelineSpec, dataset, models } = run.spec;
       return this.#create(pipeline, number, {
         labels: {},
-        spec: { pipelineGeneration, pipelineSpec, dataset, cause, fresh: [...anew], rerunOf: { run: name, from: from ?? null } },
+        spec: {
+          pipelineGeneration,
+          pipelineSpec,
+          dataset,
+          ...(models && { models }),
+          cause,
+          fresh: [...anew],
+          rerunOf: { run: name, from: from ?? null },
+        },
         begin: (status) => ({
           ...status,
           steps: status.steps.map((step) => (anew.has(step.name) ? step : takenOver(step, run, this.#options.clock().toISOString()))),
@@ -150,6 +163,23 @@ export class RunService {
       message: `Pipeline "${pipeline}" is for the task "${task}", which does not exist.`,
       hint: 'Apply a Task of that name, or take "task" out of the pipeline file.',
     });
+  }
+
+  /** The files of the versions that the steps read: a version that is removed and made anew is another. */
+  async #pinModels(pipeline: string, spec: PipelineSpec): Promise<Record<string, string>> {
+    const pinned: Record<string, string> = {};
+    for (const reference of modelReferences(spec)) {
+      const [name = '', version = ''] = reference.split(':');
+      const found = await this.#options.store.get('ModelVersion', modelVersionName(name, version));
+      if (found === undefined) {
+        throw new AppError('REFERENCE_MISSING', {
+          message: `Pipeline "${pipeline}" begins with the model "${reference}", which does not exist.`,
+          hint: '"selvedge model list" and "selvedge model show NAME" list what there is.',
+        });
+      }
+      pinned[reference] = found.spec.file.sha256;
+    }
+    return pinned;
   }
 
   /** Numbers are never used twice, or a new run would find the artifacts of a removed one. */

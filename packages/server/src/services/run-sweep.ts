@@ -66,6 +66,7 @@ export class RunSweep {
           pipelineGeneration: parent.spec.pipelineGeneration,
           pipelineSpec,
           dataset: parent.spec.dataset,
+          ...(parent.spec.models && { models: parent.spec.models }),
           cause: {
             type: 'sweep',
             by: parent.metadata.name,

@@ -23,6 +23,7 @@ interface KeyedStep {
 export function stepKey({ run, graph, step, stored, parameters, version, codeDigest }: KeyedStep): { key: string; isReusable: boolean } {
   const inputs = Object.entries(step.inputs).map(([name, from]) => {
     if (typeof from !== 'string' && 'url' in from) return [name, from.sha256];
+    if (typeof from !== 'string' && 'model' in from) return [name, run.spec.models?.[from.model]];
     const id = typeof from === 'string' ? from : from.step;
     const file = typeof from === 'string' ? undefined : from.file;
     const isDataset = graph.find((other) => other.id === id)?.kind === 'dataset';

@@ -54,14 +54,16 @@ export const exportTool = defineTool({
 
 interface Export {
   convert(values: Float32Array): Float32Array;
-  readonly shape: { readonly layout: TensorSet['layout']; readonly sampleShape: number[] };
+  readonly shape: { readonly layout: TensorSet['layout']; readonly sampleShape: number[]; readonly range?: TensorSet['range'] };
 }
 
 function pixelExport(info: TensorSet, preproc: PreprocSpec): Export {
   const spec = splitPreproc(preproc).tensor;
   const convert = (pixels: Float32Array) => applyPreproc(pixelTensor(info, pixels), spec);
-  const shape = shapeOf(convert(new Float32Array(info.sampleShape.reduce((product, dim) => product * dim, 1))));
-  return { convert: (pixels) => convert(pixels).data, shape };
+  const size = info.sampleShape.reduce((product, dim) => product * dim, 1);
+  const [black, white] = [convert(new Float32Array(size)), convert(new Float32Array(size).fill(255))];
+  const range = { black: firstPixel(black), white: firstPixel(white) };
+  return { convert: (pixels) => convert(pixels).data, shape: { ...shapeOf(black), range } };
 }
 
 /** The rows of a table go through; the process tool has refused operations on pixels. */
@@ -79,4 +81,10 @@ function pixelTensor(info: TensorSet, data: Float32Array): PixelTensor {
 
 function shapeOf({ layout, height, width, channels }: PixelTensor): { layout: 'HWC' | 'CHW'; sampleShape: number[] } {
   return { layout, sampleShape: layout === 'CHW' ? [channels, height, width] : [height, width, channels] };
+}
+
+/** One value per channel. */
+function firstPixel({ layout, channels, data }: PixelTensor): number[] {
+  const stride = layout === 'CHW' ? data.length / channels : 1;
+  return Array.from({ length: channels }, (_, channel) => data[channel * stride] ?? 0);
 }

@@ -53,6 +53,7 @@ describe('process and export', () => {
       labels: ['cross', 'flat', 'tall'],
       sampleShape: [1, 8, 10],
       layout: 'CHW',
+      range: { black: [expect.closeTo(-2.2, 6)], white: [expect.closeTo(1.8, 6)] },
       splits: {
         train: { count: 30, x: 'train.x.npy', y: 'train.y.npy' },
         test: { count: 12, x: 'test.x.npy', y: 'test.y.npy' },

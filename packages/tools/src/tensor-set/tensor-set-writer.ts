@@ -10,6 +10,7 @@ export interface TensorSetShape {
   readonly labels: readonly string[];
   readonly sampleShape: readonly number[];
   readonly layout: TensorSet['layout'];
+  readonly range?: TensorSet['range'];
   /** Whether samples have boxes, and not a class. */
   readonly hasBoxes?: boolean;
   /** Whether samples have groups. */
@@ -67,8 +68,8 @@ export class TensorSetWriter {
   }
 
   async writeInfo(): Promise<void> {
-    const { labels, sampleShape, layout } = this.#shape;
-    const info = tensorSetSchema.parse({ formatVersion: 1, labels, sampleShape, layout, splits: this.#splits });
+    const { labels, sampleShape, layout, range } = this.#shape;
+    const info = tensorSetSchema.parse({ formatVersion: 1, labels, sampleShape, layout, range, splits: this.#splits });
     await writeFile(join(this.#folder, 'info.json'), `${JSON.stringify(info, null, 2)}\n`);
   }
 

@@ -10,10 +10,15 @@ const bestSchema = z.strictObject({
 });
 export type BestEpoch = z.infer<typeof bestSchema>;
 
+const bestValueSchema = z.strictObject({ epoch: z.int().min(1), value: z.number() });
+export type BestValue = z.infer<typeof bestValueSchema>;
+
 const indexSchema = z.strictObject({
   /** Epochs done. */
   epoch: z.int().min(1),
   best: bestSchema,
+  /** For early stopping: the best value so far, and its epoch. */
+  stopping: bestValueSchema.optional(),
   /** Time spent so far, over all attempts. */
   seconds: z.number().min(0),
   stateFile: z.string(),
@@ -25,6 +30,7 @@ const indexSchema = z.strictObject({
 export interface TrainingCheckpoint {
   readonly epoch: number;
   readonly best: BestEpoch;
+  readonly stopping?: BestValue | undefined;
   readonly seconds: number;
   /** Weights, optimiser and step after the epoch. */
   readonly state: Uint8Array;
@@ -39,7 +45,7 @@ const INDEX = 'checkpoint.json';
  * the checkpoint before is the valid one.
  */
 export async function saveCheckpoint(folder: string, checkpoint: TrainingCheckpoint): Promise<void> {
-  const { epoch, best, seconds, state, bestModel } = checkpoint;
+  const { epoch, best, stopping, seconds, state, bestModel } = checkpoint;
   const stateFile = `state-${epoch}.bin`;
   const bestFile = `best-${best.epoch}.onnx`;
   await writeFileAtomic(join(folder, stateFile), state);
@@ -47,6 +53,7 @@ export async function saveCheckpoint(folder: string, checkpoint: TrainingCheckpo
   await writeJsonAtomic(join(folder, INDEX), {
     epoch,
     best,
+    stopping,
     seconds,
     stateFile,
     stateSha256: sha256Hex(state),
@@ -67,6 +74,7 @@ export async function loadCheckpoint(folder: string): Promise<TrainingCheckpoint
   return {
     epoch: index.epoch,
     best: index.best,
+    stopping: index.stopping,
     seconds: index.seconds,
     state: new Uint8Array(state),
     bestModel: new Uint8Array(bestModel),

@@ -1,10 +1,15 @@
 import { AppError, type Hyperparams, type TensorSet, type TensorSpec, type TrainBlock } from '@selvedge/contract';
-import { buildNetwork, inspectModel, readModel } from '@selvedge/graph/onnx';
+import { inspectModel, readModel } from '@selvedge/graph/onnx';
 import { createTrainer, optimizerFrom } from '@selvedge/graph/train';
 import type { ToolContext } from '../kit/index.ts';
+import { planAugmentation } from './augment/augmentation.ts';
+import { planTask } from './plan-task.ts';
 import type { TrainingResources } from './resources.ts';
 import { openSampleSource, type SampleSource } from './sample-source.ts';
 import { type TrainingResult, TrainingRun } from './training-run.ts';
+
+/** The first steps of a detector have gradients that throw it off its way. */
+const DETECTION_CLIP_NORM = 10;
 
 export interface TrainNetworkOptions extends Pick<ToolContext, 'checkpointDir' | 'signal' | 'log' | 'progress' | 'metric'> {
   /** Of the training set. */
@@ -13,6 +18,8 @@ export interface TrainNetworkOptions extends Pick<ToolContext, 'checkpointDir' |
   readonly hyperparams: Hyperparams;
   readonly train: TrainBlock;
   readonly resources: TrainingResources;
+  /** The ONNX file of `train.from`. */
+  readonly base: Uint8Array | undefined;
   /** Text that goes into the model file. */
   readonly metadata: Readonly<Record<string, string>>;
 }
@@ -23,10 +30,9 @@ export interface TrainedNetwork extends TrainingResult {
 }
 
 /**
- * Builds the network and trains it.
+ * Builds the network, or takes the one that is given, and trains it.
  *
- * @throws AppError PREPROC_INVALID (user) when the tensors are not CHW; DATASET_FORMAT; SHAPE_MISMATCH when a layer does not
- * fit; TRAINING_DIVERGED (operational).
+ * @throws AppError as `planTask`, `planAugmentation` and `createTrainer`; DATASET_FORMAT; TRAINING_DIVERGED (operational).
  */
 export async function trainNetwork(options: TrainNetworkOptions): Promise<TrainedNetwork> {
   const { folder, info, log, resources } = options;
@@ -49,32 +55,32 @@ export async function trainNetwork(options: TrainNetworkOptions): Promise<Traine
 }
 
 async function runTraining(options: TrainNetworkOptions, train: SampleSource, validation: SampleSource): Promise<TrainingResult> {
-  const { info, hyperparams, log, resources } = options;
-  const { network = 'small-cnn', loss = 'cross-entropy', augment } = options.train;
+  const { info, hyperparams, log, resources, base, train: block } = options;
   const { seed = 0, batch_size: batchSize } = hyperparams;
-  const inputShape = chwShape(info);
-  const classes = info.labels.length;
-  const model = buildNetwork({ layers: network, inputShape, classes, seed });
-  log(
-    `network ${typeof network === 'string' ? network : 'of the pipeline'}: ${inspectModel(model).parameterCount} parameters, loss ${loss}`,
-  );
-  const optimizer = optimizerFrom(hyperparams);
-  const trainer = await createTrainer({ model, loss, optimizer, batchSize, seed, threads: resources.threads });
+  if (block.early_stopping !== undefined && validation.count === 0) {
+    throw new AppError('INPUT_INVALID', {
+      message: 'train.early_stopping needs validation samples, and split.validation keeps none.',
+      hint: 'Raise split.validation, or remove train.early_stopping.',
+    });
+  }
+  const { model, ...task } = planTask({ info, train, validation }, block, hyperparams, base === undefined ? undefined : readModel(base));
+  const augment = planAugmentation(info, block.augment, seed);
+  const from = block.from ?? (typeof block.network === 'object' ? 'of the pipeline' : model.graph.name);
+  log(`network ${from}: ${inspectModel(model).parameterCount} parameters, learns ${task.kind}`);
+  const clipNorm = block.clip_norm ?? (task.kind === 'detection' ? DETECTION_CLIP_NORM : undefined);
+  const trainer = await createTrainer({
+    model,
+    loss: task.loss,
+    optimizer: optimizerFrom(hyperparams),
+    batchSize,
+    seed,
+    threads: resources.threads,
+    ...(clipNorm === undefined ? {} : { clipNorm }),
+    ...(block.trainable === undefined ? {} : { trainable: block.trainable }),
+  });
   try {
-    const shift = augment?.shift ?? 0;
-    return await new TrainingRun({ ...options, trainer, train, validation, loss, classes, sampleShape: inputShape, shift }).run();
+    return await new TrainingRun({ ...options, block, trainer, task, train, validation, augment }).run();
   } finally {
     await trainer.close();
   }
-}
-
-function chwShape({ layout, sampleShape }: TensorSet): [number, number, number] {
-  const [channels = 0, height = 0, width = 0] = sampleShape;
-  if (layout !== 'CHW') {
-    throw new AppError('PREPROC_INVALID', {
-      message: 'The network reads channels first (CHW), and the tensors are HWC.',
-      hint: 'Add "hwctochw" to preproc.pipeline.',
-    });
-  }
-  return [channels, height, width];
 }

@@ -12,7 +12,6 @@ import { TensorSetWriter } from '../tensor-set/tensor-set-writer.ts';
 import { ToolBench, type ToolRun } from '../testing/run-tool.ts';
 import { loadCheckpoint } from './checkpoint-files.ts';
 import { openSampleSource } from './sample-source.ts';
-import { shiftBatch } from './shift-augmentation.ts';
 import { trainTool } from './train-tool.ts';
 
 const bench = new ToolBench();
@@ -154,25 +153,6 @@ describe('openSampleSource', () => {
       await source.close();
     }
     expect(samples[0]).toEqual(samples[1]);
-  });
-});
-
-describe('shiftBatch', () => {
-  it('moves whole pictures by whole pixels, repeats the edge, and depends on seed and step alone', () => {
-    const batch = () => Float32Array.from({ length: 2 * 2 * 25 }, (_, i) => i);
-    const options = { sampleShape: [2, 5, 5], shift: 2, seed: 1, step: 3 };
-    const [a, b, c] = [batch(), batch(), batch()];
-    shiftBatch(a, options);
-    shiftBatch(b, options);
-    shiftBatch(c, { ...options, step: 4 });
-    expect(a).toEqual(b);
-    expect(a).not.toEqual(c);
-    for (let sample = 0; sample < 2; sample += 1) {
-      // The middle pixel of the second channel moved as that of the first.
-      const middle = sample * 50 + 12;
-      expect((a[middle + 25] ?? 0) - (a[middle] ?? 0)).toBe(25);
-    }
-    expect([...a].every((value, i) => Math.floor(value / 25) === Math.floor(i / 25))).toBe(true);
   });
 });
 

@@ -1,11 +1,12 @@
-import { AppError, type Hyperparams } from '@selvedge/contract';
+import { AppError, EPOCH_METRICS, type Hyperparams, type TrainBlock } from '@selvedge/contract';
 import { writeModel } from '@selvedge/graph/onnx';
-import { batchesPerEpoch, epochBatches, type Loss, learningRateAt, type Trainer } from '@selvedge/graph/train';
+import { batchesPerEpoch, epochBatches, learningRateAt, type Trainer } from '@selvedge/graph/train';
 import { yieldToEvents } from '../kit/index.ts';
-import { type BestEpoch, loadCheckpoint, saveCheckpoint } from './checkpoint-files.ts';
-import { evaluateSamples, targetsFor } from './evaluate.ts';
+import type { AugmentBatch } from './augment/augmentation.ts';
+import { type BestEpoch, type BestValue, loadCheckpoint, saveCheckpoint } from './checkpoint-files.ts';
+import { isBetterEpoch, isBetterValue } from './compare-epochs.ts';
 import type { SampleSource } from './sample-source.ts';
-import { shiftBatch } from './shift-augmentation.ts';
+import type { TrainingTask } from './training-task.ts';
 
 /** A point of train/batch-loss per so many steps. */
 const BATCH_LOSS_INTERVAL = 20;
@@ -14,13 +15,12 @@ const TRAIN_ACCURACY_SAMPLES = 500;
 
 export interface TrainingRunOptions {
   readonly trainer: Trainer;
+  readonly task: TrainingTask;
   readonly train: SampleSource;
   readonly validation: SampleSource;
   readonly hyperparams: Hyperparams;
-  readonly loss: Loss;
-  readonly classes: number;
-  readonly sampleShape: readonly number[];
-  readonly shift: number;
+  readonly block: TrainBlock;
+  readonly augment: AugmentBatch | undefined;
   readonly checkpointDir: string;
   /** Text that goes into the model file. */
   readonly metadata: Readonly<Record<string, string>>;
@@ -31,6 +31,8 @@ export interface TrainingRunOptions {
 }
 
 export interface TrainingResult {
+  /** Done; fewer than were asked for after early stopping. */
+  readonly epochs: number;
   readonly best: BestEpoch;
   readonly model: Uint8Array;
   /** Over all attempts. */
@@ -41,12 +43,20 @@ interface Progress {
   epoch: number;
   best: BestEpoch | undefined;
   bestModel: Uint8Array;
+  stopping: BestValue | undefined;
   seconds: number;
 }
 
+interface EpochResult {
+  /** Mean of the batches. */
+  readonly loss: number;
+  /** Share of the time in which the trainer waited for samples. */
+  readonly waitShare: number;
+}
+
 /**
- * Trains epoch by epoch and keeps the best one by validation accuracy (by loss among equals; the last without validation
- * data). After each epoch all that matters is on disk, so that a restart repeats one epoch at most and ends in the same
+ * Trains epoch by epoch and keeps the best one by `best_by` of the validation data (by loss among equals; the last one without
+ * validation data). After each epoch all that matters is on disk, so that a restart repeats one epoch at most and ends in the same
  * model as without it.
  */
 export class TrainingRun {
@@ -59,34 +69,58 @@ export class TrainingRun {
   async run(): Promise<TrainingResult> {
     const { epochs } = this.#options.hyperparams;
     const state = await this.#resume();
-    while (state.epoch < epochs) {
+    while (state.epoch < epochs && !this.#isStopped(state)) {
       const started = performance.now();
-      const loss = await this.#trainEpoch(state.epoch);
+      const result = await this.#trainEpoch(state.epoch);
       state.epoch += 1;
-      await this.#finishEpoch(state, loss, started);
+      await this.#finishEpoch(state, result, started);
     }
     if (state.best === undefined) throw new Error('A training has at least one epoch');
-    return { best: state.best, model: state.bestModel, seconds: state.seconds };
+    return { epochs: state.epoch, best: state.best, model: state.bestModel, seconds: state.seconds };
+  }
+
+  get #bestBy(): string {
+    const { block, task } = this.#options;
+    return block.best_by ?? EPOCH_METRICS[task.kind][0] ?? 'loss';
+  }
+
+  #isStopped({ epoch, stopping }: Progress): boolean {
+    const { early_stopping: rule } = this.#options.block;
+    if (rule === undefined || stopping === undefined || epoch - stopping.epoch < rule.patience) return false;
+    const metric = rule.metric ?? this.#bestBy;
+    this.#options.log(
+      `stopped early: ${metric} has not become better than ${stopping.value.toFixed(4)} (epoch ${stopping.epoch}) for ${rule.patience} epochs`,
+    );
+    return true;
+  }
+
+  #noteForStopping(state: Progress, metrics: Readonly<Record<string, number>>): void {
+    const { early_stopping: rule } = this.#options.block;
+    if (rule === undefined) return;
+    const metric = rule.metric ?? this.#bestBy;
+    const value = metrics[`validation/${metric}`];
+    if (value === undefined) return;
+    if (isBetterValue(metric, value, state.stopping?.value, rule.min_delta)) state.stopping = { epoch: state.epoch, value };
   }
 
   async #resume(): Promise<Progress> {
     const { checkpointDir, trainer, log } = this.#options;
     const checkpoint = await loadCheckpoint(checkpointDir);
-    if (checkpoint === undefined) return { epoch: 0, best: undefined, bestModel: new Uint8Array(), seconds: 0 };
+    if (checkpoint === undefined) return { epoch: 0, best: undefined, bestModel: new Uint8Array(), stopping: undefined, seconds: 0 };
     try {
       trainer.importState(checkpoint.state);
     } catch (error) {
       if (!(error instanceof AppError) || (error.code !== 'CONFLICT' && error.code !== 'INPUT_INVALID')) throw error;
       // Written by another version of the training: repeating the epochs is right, if slower.
       log(`the checkpoint cannot be used (${error.message}); beginning anew`);
-      return { epoch: 0, best: undefined, bestModel: new Uint8Array(), seconds: 0 };
+      return { epoch: 0, best: undefined, bestModel: new Uint8Array(), stopping: undefined, seconds: 0 };
     }
     log(`going on after epoch ${checkpoint.epoch}`);
-    return { epoch: checkpoint.epoch, best: checkpoint.best, bestModel: checkpoint.bestModel, seconds: checkpoint.seconds };
+    const { epoch, best, bestModel, stopping, seconds } = checkpoint;
+    return { epoch, best, bestModel, stopping, seconds };
   }
 
-  /** @returns mean loss of the epoch's batches. */
-  async #trainEpoch(epoch: number): Promise<number> {
+  async #trainEpoch(epoch: number): Promise<EpochResult> {
     const { trainer, train, hyperparams, signal, progress, metric } = this.#options;
     const { batch_size: batchSize, seed = 0, epochs } = hyperparams;
     const stepsPerEpoch = batchesPerEpoch(train.count, batchSize);
@@ -94,11 +128,18 @@ export class TrainingRun {
     let sum = 0;
     let steps = 0;
     let shown = 0;
-    for (const batch of epochBatches({ count: train.count, batchSize, seed, epoch })) {
+    const started = performance.now();
+    let waitedMs = 0;
+    for (const indices of epochBatches({ count: train.count, batchSize, seed, epoch })) {
       // A step computes on this thread: let the API answer in between.
       await yieldToEvents(signal);
-      const lr = this.#learningRate(trainer.step);
-      const loss = await this.#step(batch, x, lr);
+      const asked = performance.now();
+      const boxes = await this.#gather(indices, x);
+      const y = this.#options.task.labels(indices, boxes);
+      waitedMs += performance.now() - asked;
+      const { loss } = await trainer.trainStep({ x, y, index: steps }, this.#learningRate(trainer.step)).catch((error: unknown) => {
+        throw withSamples(error, epoch, indices);
+      });
       sum += loss;
       shown += loss;
       steps += 1;
@@ -108,15 +149,15 @@ export class TrainingRun {
         progress((epoch + steps / stepsPerEpoch) / epochs, `Epoch ${epoch + 1} of ${epochs}`);
       }
     }
-    return sum / steps;
+    return { loss: sum / steps, waitShare: waitedMs / Math.max(performance.now() - started, 1e-6) };
   }
 
-  async #step(batch: Int32Array, x: Float32Array, lr: number): Promise<number> {
-    const { trainer, train, loss, classes, sampleShape, shift, hyperparams } = this.#options;
-    await train.gather(batch, x);
-    shiftBatch(x, { sampleShape, shift, seed: hyperparams.seed ?? 0, step: trainer.step });
-    const labels = batch.map((index) => train.labels[index] ?? 0);
-    return (await trainer.trainStep({ x, y: targetsFor(loss, labels, classes) }, lr)).loss;
+  /** @returns the boxes of the samples, where they lie in the changed pictures. */
+  async #gather(indices: Int32Array, x: Float32Array): Promise<readonly Float32Array[]> {
+    const { train, augment, trainer } = this.#options;
+    await train.gather(indices, x);
+    const boxes = train.boxes.length === 0 ? [] : Array.from(indices, (index) => train.boxes[index] ?? new Float32Array());
+    return augment === undefined ? boxes : augment(x, boxes, trainer.step);
   }
 
   #learningRate(step: number): number {
@@ -125,13 +166,15 @@ export class TrainingRun {
     return learningRateAt(schedule, { lr, epochs, stepsPerEpoch, step });
   }
 
-  async #finishEpoch(state: Progress, trainLoss: number, started: number): Promise<void> {
+  async #finishEpoch(state: Progress, { loss, waitShare }: EpochResult, started: number): Promise<void> {
     const { hyperparams, checkpointDir, trainer, log, progress, metric } = this.#options;
     const { epoch } = state;
-    const metrics = await this.#measure(trainLoss);
+    const metrics = await this.#measure(loss);
     for (const [name, value] of Object.entries(metrics)) metric(name, epoch, value);
     metric('learning-rate', epoch, this.#learningRate(trainer.step - 1));
-    if (isBetter(metrics, state.best?.metrics)) {
+    metric('train/wait-share', epoch, waitShare);
+    this.#noteForStopping(state, metrics);
+    if (isBetterEpoch(this.#bestBy, metrics, state.best?.metrics)) {
       state.best = { epoch, metrics };
       state.bestModel = this.#encodeModel(epoch);
     }
@@ -141,6 +184,7 @@ export class TrainingRun {
       await saveCheckpoint(checkpointDir, {
         epoch,
         best: state.best,
+        stopping: state.stopping,
         seconds: state.seconds,
         state: trainer.exportState(),
         bestModel: state.bestModel,
@@ -154,18 +198,19 @@ export class TrainingRun {
   }
 
   async #measure(trainLoss: number): Promise<Record<string, number>> {
-    const { trainer, train, validation, loss, classes, signal } = this.#options;
-    const options = { loss, classes, signal };
-    const some = Math.min(train.count, TRAIN_ACCURACY_SAMPLES);
-    const spread = Int32Array.from({ length: some }, (_, i) => Math.floor((i * train.count) / some));
-    const metrics: Record<string, number> = {
-      'train/loss': trainLoss,
-      'train/accuracy': (await evaluateSamples(trainer, train, spread, options)).accuracy,
-    };
+    const { trainer, task, train, validation, signal } = this.#options;
+    const metrics: Record<string, number> = { 'train/loss': trainLoss };
+    if (task.measuresTraining) {
+      const some = Math.min(train.count, TRAIN_ACCURACY_SAMPLES);
+      const spread = Int32Array.from({ length: some }, (_, i) => Math.floor((i * train.count) / some));
+      const { loss: _, ...scores } = await task.measure(trainer, train, spread, signal);
+      for (const [name, value] of Object.entries(scores)) metrics[`train/${name}`] = value;
+    }
     if (validation.count === 0) return metrics;
     const all = Int32Array.from({ length: validation.count }, (_, i) => i);
-    const scores = await evaluateSamples(trainer, validation, all, options);
-    return { ...metrics, 'validation/loss': scores.loss, 'validation/accuracy': scores.accuracy };
+    const scores = await task.measure(trainer, validation, all, signal);
+    for (const [name, value] of Object.entries(scores)) metrics[`validation/${name}`] = value;
+    return metrics;
   }
 
   #encodeModel(epoch: number): Uint8Array {
@@ -174,9 +219,23 @@ export class TrainingRun {
   }
 }
 
-function isBetter(metrics: Readonly<Record<string, number>>, best: Readonly<Record<string, number>> | undefined): boolean {
-  const [accuracy, bestAccuracy] = [metrics['validation/accuracy'], best?.['validation/accuracy']];
-  if (accuracy === undefined || bestAccuracy === undefined) return true;
-  if (accuracy !== bestAccuracy) return accuracy > bestAccuracy;
-  return (metrics['validation/loss'] ?? 0) < (best?.['validation/loss'] ?? 0);
+/** Says where in the data a training diverged: the batch's places mean little to whoever looks for a bad sample. */
+function withSamples(error: unknown, epoch: number, indices: Int32Array): unknown {
+  if (!(error instanceof AppError) || error.code !== 'TRAINING_DIVERGED') return error;
+  const { data = {}, message, hint } = error.details;
+  const places = Array.isArray(data.samples) ? data.samples.map(Number) : [];
+  const bad = places.map((place) => indices[place] ?? -1);
+  const about =
+    bad.length > 0
+      ? { hint: `Training samples ${bad.join(', ')} have values that are not finite: repair or remove them.` }
+      : { ...(hint === undefined ? {} : { hint }) };
+  return new AppError(
+    'TRAINING_DIVERGED',
+    {
+      message: `Epoch ${epoch + 1}: ${message} The batch has the training samples ${[...indices].join(', ')}.`,
+      ...about,
+      data: { ...data, epoch: epoch + 1, batchSamples: [...indices], samples: bad },
+    },
+    { cause: error },
+  );
 }
