@@ -167,7 +167,8 @@ describe('benchmark', () => {
     expect(report.confusion.flat().reduce((sum, count) => sum + count, 0)).toBe(60);
     const hits = (report.confusion[0]?.[0] ?? 0) + (report.confusion[1]?.[1] ?? 0);
     expect(report.metrics.accuracy).toBeCloseTo(hits / 60);
-    expect(Object.keys(report.metrics).sort()).toEqual(['accuracy', 'f1', 'loss', 'precision', 'recall']);
+    const averages = ['f1', 'microF1', 'microPrecision', 'microRecall', 'precision', 'recall'];
+    expect(Object.keys(report.metrics).sort()).toEqual(['accuracy', 'ece', ...averages, 'loss', 'rocAuc'].sort());
     expect([...run.metrics.keys()]).toEqual(['test/accuracy', 'test/recall']);
     expect(report.latencyMs.p95).toBeGreaterThanOrEqual(report.latencyMs.p50);
   });
