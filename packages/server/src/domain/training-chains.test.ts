@@ -54,7 +54,7 @@ describe('a pipeline that fine-tunes', () => {
     expect(modelReferences(spec(change))).toEqual(['apples:2']);
     const sha256 = 'a'.repeat(64);
     const known = { origin: 'http://127.0.0.1:1', models: { 'apples:2': sha256 } };
-    expect(stepRequest('r.train', trainStep(change), {}, artifactIn, known).inputs.model).toEqual({
+    expect(stepRequest('r.train', trainStep(change), {}, artifactIn, known).inputs?.model).toEqual({
       url: `http://127.0.0.1:1/api/v1/blobs/${sha256}?name=model.onnx`,
       sha256,
     });
@@ -63,7 +63,7 @@ describe('a pipeline that fine-tunes', () => {
 
   it('hands on the address of a file, and nothing where a network is new', () => {
     const url = 'https://models.example/net.onnx';
-    expect(stepRequest('r.train', trainStep({ train: { from: url } }), {}, artifactIn, { origin: '' }).inputs.model).toEqual({ url });
+    expect(stepRequest('r.train', trainStep({ train: { from: url } }), {}, artifactIn, { origin: '' }).inputs?.model).toEqual({ url });
     expect(Object.keys(trainStep({}).inputs)).toEqual(['training-set']);
   });
 });

@@ -58,9 +58,9 @@ export class RunService {
       await this.#checkTask(pipeline, spec.task);
       const number = await this.#nextNumber(found);
       const { hasTool } = this.#options;
-      checkRunnable(pipeline, number, spec, { hasTool });
       const { version, digest } = await this.#options.datasets.resolve(spec.dataset.name, request.datasetVersion);
-      checkRunnable(pipeline, number, spec, { hasTool, dataset: version.status.content?.type });
+      // versions of before the type was kept are of pictures
+      checkRunnable(pipeline, number, spec, { hasTool, dataset: version.status.content?.type ?? 'image-classification' });
       const models = await this.#pinModels(pipeline, spec);
       return this.#create(found, number, {
         labels,
