@@ -129,11 +129,18 @@ function Lineage({ version }: { version: ModelVersion }): ReactNode {
   );
 }
 
+/** Hyperparameters by their own name; those of other blocks with it, because several have a `seed`. */
+function nameOf(block: string, name: string): string {
+  return block === 'hyperparams' ? name : `${block}.${name}`;
+}
+
 /** Parameters that fit on a line; of a block (`hyperparams`, `train`) those inside it. */
 function simpleParameters(parameters: Record<string, unknown>): (readonly [string, string])[] {
   return Object.entries(parameters).flatMap(([key, value]): (readonly [string, string])[] => {
     if (value === null || value === undefined) return [];
     if (typeof value !== 'object') return [[key, String(value)]];
-    return Object.entries(value).flatMap(([inner, part]) => (typeof part === 'object' ? [] : [[inner, String(part)] as const]));
+    return Object.entries(value).flatMap(([inner, part]) =>
+      typeof part === 'object' ? [] : [[nameOf(key, inner), String(part)] as const],
+    );
   });
 }
