@@ -4,11 +4,11 @@ import { join } from 'node:path';
 import { checkNode, ensureInstalled, ROOT, run, step } from './setup/setup.mjs';
 
 const MAX_LINES = 400;
-const SOURCE = /\.(ts|tsx|mjs|cjs|css)$/;
+const SOURCE = /\.(ts|tsx|mjs|cjs|css|py)$/;
 
 function longFiles() {
   const found = [];
-  for (const folder of ['packages', 'scripts', 'tests', 'examples']) {
+  for (const folder of ['packages', 'scripts', 'tests', 'examples', 'clients']) {
     for (const entry of readdirSync(join(ROOT, folder), { withFileTypes: true, recursive: true })) {
       const parent = entry.parentPath ?? entry.path;
       if (!entry.isFile() || !SOURCE.test(entry.name) || /\/(node_modules|dist)(\/|$)/.test(parent)) continue;

@@ -14,13 +14,14 @@ import uuid
 import zipfile
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, BinaryIO, Dict, List, Optional, Tuple
+from typing import Any, Dict, List, Optional, Tuple
 
-from .definition import OPTIONAL_MARK, Tool
+from .answer import MEDIA_TYPES, ChunkedWriter, byte_range
+from .definition import Tool
 from .metrics import VIEWS, render
 from .multipart import MalformedBody, read_multipart
+from .request import TITLES, ApiError, check_request, invalid, parse_json
 from .runner import Runner
-from .schema import check
 from .store import Artifact, ArtifactStore, Conflict, list_files
 
 MAX_REQUEST_BYTES = 1024 * 1024
@@ -29,77 +30,6 @@ MAX_UPLOAD_BYTES = 64 * 1024**3
 MAX_CONNECTIONS = 64
 # A client that sends nothing for so long is let go.
 IDLE_S = 60
-_ARTIFACT_NAME = re.compile(r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
-_MEDIA_TYPES = {
-    ".json": "application/json", ".jsonl": "application/jsonl", ".txt": "text/plain; charset=utf-8",
-    ".csv": "text/csv; charset=utf-8", ".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg",
-    ".webp": "image/webp", ".zip": "application/zip",
-}  # fmt: skip
-_TITLES = {
-    "INPUT_INVALID": "The input does not match its schema",
-    "DOCUMENT_SYNTAX": "The document is not valid JSON or YAML",
-    "PAYLOAD_TOO_LARGE": "The payload is larger than the limit",
-    "UNSUPPORTED_MEDIA": "The media type is not supported",
-    "NOT_FOUND": "No such resource",
-    "CONFLICT": "The resource is in a state that forbids this",
-    "UNAUTHENTICATED": "No valid credential was presented",
-    "INTERNAL": "Something that should not happen has happened",
-}
-
-
-class ApiError(Exception):
-    """Answered as a problem document."""
-
-    def __init__(self, status: int, code: str, detail: str, issues: Optional[List[Dict[str, str]]] = None, hint: Optional[str] = None) -> None:
-        super().__init__(detail)
-        self.status, self.code, self.detail, self.issues, self.hint = status, code, detail, issues, hint
-
-    def document(self) -> Dict[str, Any]:
-        extra = {"issues": self.issues, "hint": self.hint}
-        return {
-            "type": f"https://selvedge.dev/errors/{self.code}",
-            "title": _TITLES[self.code],
-            "status": self.status,
-            "detail": self.detail,
-            "code": self.code,
-            "kind": "bug" if self.code == "INTERNAL" else "user",
-            "retryable": False,
-            **{key: value for key, value in extra.items() if value is not None},
-        }
-
-
-def _invalid(issues: List[Dict[str, str]]) -> ApiError:
-    text = "; ".join(f"{issue['path']}: {issue['message']}" for issue in issues)
-    return ApiError(400, "INPUT_INVALID", f"The request cannot be accepted: {text}.", issues, "GET / describes the parameters and inputs of this tool.")
-
-
-def check_request(tool: Tool, body: Any, uploads: List[Dict[str, Any]]) -> Dict[str, Any]:
-    """A request that the tool takes. :raises ApiError: with every fault."""
-    if not isinstance(body, dict):
-        raise _invalid([{"path": "", "message": "must be an object"}])
-    issues = [{"path": key, "message": "unknown field"} for key in body if key not in ("name", "parameters", "inputs")]
-    name, parameters, inputs = body.get("name"), body.get("parameters"), body.get("inputs", {})
-    if not isinstance(name, str) or len(name) > 128 or not _ARTIFACT_NAME.match(name):
-        issues.append({"path": "name", "message": 'must be lower-case letters, digits, "-" and ".", and begin and end with a letter or digit'})
-    issues += check(tool.parameters, parameters, "parameters")
-    if not isinstance(inputs, dict):
-        issues.append({"path": "inputs", "message": "must be an object"})
-        inputs = {}
-    for input_name, source in inputs.items():
-        if not isinstance(source, dict) or set(source) - {"url", "sha256"} or not re.match(r"https?://", str(source.get("url")), re.I):
-            issues.append({"path": f"inputs.{input_name}.url", "message": "must be an http or https URL"})
-    given = [*inputs, *(upload["input"] for upload in uploads)]
-    for input_name in given:
-        if input_name not in tool.inputs:
-            issues.append({"path": f"inputs.{input_name}", "message": "unknown input"})
-        elif given.count(input_name) > 1:
-            issues.append({"path": f"inputs.{input_name}", "message": "is given twice"})
-    for input_name, what in tool.inputs.items():
-        if input_name not in given and not what.startswith(OPTIONAL_MARK):
-            issues.append({"path": f"inputs.{input_name}", "message": "is missing"})
-    if issues:
-        raise _invalid(issues)
-    return {"name": name, "parameters": parameters, **({"inputs": inputs} if inputs else {})}
 
 
 class ToolServer(ThreadingHTTPServer):
@@ -153,7 +83,7 @@ class ToolHandler(BaseHTTPRequestHandler):
             self.close_connection = True
         except Exception as error:  # answered, and written to stderr for who runs the tool
             self.log_error_line(error)
-            self._problem(ApiError(500, "INTERNAL", _TITLES["INTERNAL"]))
+            self._problem(ApiError(500, "INTERNAL", TITLES["INTERNAL"]))
         if self._body_left != 0:
             self.close_connection = True  # what was not read of the body would be taken for the next request
 
@@ -242,8 +172,8 @@ class ToolHandler(BaseHTTPRequestHandler):
             else:
                 fields, uploads = read_multipart(content_type, self._read_body, folder)
                 if "request" not in fields:
-                    raise _invalid([{"path": "request", "message": 'a multipart body needs the field "request" with the JSON of the request'}])
-                body = _parse_json(fields["request"])
+                    raise invalid([{"path": "request", "message": 'a multipart body needs the field "request" with the JSON of the request'}])
+                body = parse_json(fields["request"])
             artifact, status, created = store.create(check_request(self.server.tool, body, uploads), uploads, folder)
         except MalformedBody as error:
             raise ApiError(400, "INPUT_INVALID", f"The body is not valid: {error}.") from error
@@ -286,7 +216,7 @@ class ToolHandler(BaseHTTPRequestHandler):
     def _zip(self, artifact: Artifact, folder: Path, paths: List[str]) -> None:
         """Stored, with a fixed time: the same files always give the same zip."""
         self._head(200, {"content-type": "application/zip", "content-disposition": f'attachment; filename="{artifact.name}.zip"', "transfer-encoding": "chunked"})
-        with zipfile.ZipFile(_ChunkedWriter(self.wfile), "w") as archive:  # type: ignore[arg-type]
+        with zipfile.ZipFile(ChunkedWriter(self.wfile), "w") as archive:  # type: ignore[arg-type]
             for path in paths:
                 info = zipfile.ZipInfo(path, (2000, 1, 1, 0, 0, 0))
                 info.external_attr = 0o100644 << 16
@@ -350,7 +280,7 @@ class ToolHandler(BaseHTTPRequestHandler):
             if len(body) > MAX_REQUEST_BYTES:
                 raise ApiError(413, "PAYLOAD_TOO_LARGE", "The request body is too large.")
             if not chunk:
-                return _parse_json(body.decode("utf-8", "replace"))
+                return parse_json(body.decode("utf-8", "replace"))
 
     # Answers
 
@@ -370,11 +300,11 @@ class ToolHandler(BaseHTTPRequestHandler):
         name = re.sub(r'[^\x20-\x7e]|["\\]', "_", path.name)
         headers = {
             "accept-ranges": "bytes",
-            "content-type": _MEDIA_TYPES.get(path.suffix.lower(), "application/octet-stream"),
+            "content-type": MEDIA_TYPES.get(path.suffix.lower(), "application/octet-stream"),
             "content-disposition": f'attachment; filename="{name}"',
             "x-content-type-options": "nosniff",
         }
-        wanted = _byte_range(self.headers.get("range"), size)
+        wanted = byte_range(self.headers.get("range"), size)
         if wanted is None:
             self._send(416, b"", {**headers, "content-range": f"bytes */{size}"})
             return
@@ -414,41 +344,3 @@ class ToolHandler(BaseHTTPRequestHandler):
         if self._body_left != 0:
             self.send_header("connection", "close")
         self.end_headers()
-
-
-class _ChunkedWriter:
-    """What zipfile writes to: a stream that cannot be rewound."""
-
-    def __init__(self, out: BinaryIO) -> None:
-        self._out = out
-
-    def write(self, data: bytes) -> int:
-        if data:
-            self._out.write(b"%x\r\n%s\r\n" % (len(data), bytes(data)))
-        return len(data)
-
-    def flush(self) -> None:
-        self._out.flush()
-
-
-def _parse_json(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError as error:
-        raise ApiError(400, "DOCUMENT_SYNTAX", "The request is not JSON.") from error
-
-
-def _byte_range(header: Optional[str], size: int) -> Optional[Tuple[int, int, bool]]:
-    """Start, end, and whether it is a part; the whole for what is no range; None when there is nothing in it (RFC 9110, 14.1.2)."""
-    match = re.match(r"^bytes=(\d*)-(\d*)$", header or "")
-    if match is None or match.group(0) == "bytes=-":
-        return 0, size, False
-    first, last = match.groups()
-    if first == "":
-        length = min(int(last), size)
-        return (size - length, size, True) if length > 0 else None
-    if last and int(last) < int(first):
-        return 0, size, False
-    if int(first) >= size:
-        return None
-    return int(first), min(int(last) + 1, size) if last else size, True
