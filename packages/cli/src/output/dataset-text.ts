@@ -1,4 +1,4 @@
-import type { DatasetDiff, DatasetReport, DatasetVersion } from '@selvedge/contract';
+import { type DatasetDiff, type DatasetReport, type DatasetVersion, describeDatasetSource } from '@selvedge/contract';
 import { formatBytes, orDash } from './format.ts';
 import { renderFields, renderTable } from './table.ts';
 
@@ -16,21 +16,6 @@ function labelsOf(version: DatasetVersion): string {
   return `${labels.length}${labels.length === 0 ? '' : `: ${shown}${labels.length > 20 ? ' …' : ''}`}`;
 }
 
-function sourceOf({ spec: { dataset, source } }: DatasetVersion): string {
-  switch (source.type) {
-    case 'upload':
-      return source.fileName;
-    case 'url':
-      return source.url;
-    case 's3':
-      return `s3://${source.bucket}/${source.key}`;
-    case 'artifact':
-      return `artifact ${source.artifact} of ${source.tool}`;
-    case 'split':
-      return `${dataset}@${source.version}, split anew (seed ${source.resplit.seed})`;
-  }
-}
-
 export function describeVersion(version: DatasetVersion): [string, string][] {
   const content = version.status.content;
   return [
@@ -38,7 +23,7 @@ export function describeVersion(version: DatasetVersion): [string, string][] {
     ['Version', String(version.spec.version)],
     ['State', version.status.phase === 'Ready' ? 'Ready' : `${version.status.phase}: ${version.status.message}`],
     ['Type', orDash(content?.type)],
-    ['Source', sourceOf(version)],
+    ['Source', describeDatasetSource(version)],
     ['Files', content === null ? '-' : `${content.files}, ${formatBytes(content.sizeBytes)}`],
     ['Splits', splitsOf(version)],
     ['Labels', labelsOf(version)],

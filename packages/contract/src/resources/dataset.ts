@@ -73,3 +73,19 @@ export const datasetVersionStatusSchema = z.object({
 });
 export const datasetVersionSchema = resourceSchema('DatasetVersion', datasetVersionSpecSchema, datasetVersionStatusSchema);
 export type DatasetVersion = z.infer<typeof datasetVersionSchema>;
+
+/** Where a version came from, for people. */
+export function describeDatasetSource({ spec: { dataset, source } }: Pick<DatasetVersion, 'spec'>): string {
+  switch (source.type) {
+    case 'upload':
+      return source.fileName;
+    case 'url':
+      return source.url;
+    case 's3':
+      return `s3://${source.bucket}/${source.key}`;
+    case 'artifact':
+      return `artifact ${source.artifact} of ${source.tool}`;
+    case 'split':
+      return `${dataset}@${source.version}, split anew (seed ${source.resplit.seed})`;
+  }
+}

@@ -1,4 +1,4 @@
-import type { DatasetContent, DatasetVersion } from '@selvedge/contract';
+import type { DatasetContent } from '@selvedge/contract';
 
 /** Samples of all splits. */
 export function samplesOf(content: DatasetContent | null): number | null {
@@ -9,19 +9,4 @@ export function samplesOf(content: DatasetContent | null): number | null {
 export function splitsText(content: DatasetContent | null): string {
   const splits = Object.entries(content?.splits ?? {}).map(([split, count]) => `${split} ${count.toLocaleString('en')}`);
   return splits.join(', ') || '–';
-}
-
-export function sourceText({ spec: { dataset, source } }: DatasetVersion): string {
-  switch (source.type) {
-    case 'upload':
-      return source.fileName;
-    case 'url':
-      return source.url;
-    case 's3':
-      return `s3://${source.bucket}/${source.key}`;
-    case 'artifact':
-      return `artifact ${source.artifact} of ${source.tool}`;
-    case 'split':
-      return `${dataset}@${source.version}, split anew (seed ${source.resplit.seed})`;
-  }
 }

@@ -1,4 +1,4 @@
-import type { DatasetVersion } from '@selvedge/contract';
+import { type DatasetVersion, describeDatasetSource } from '@selvedge/contract';
 import { Link, useParams } from '@tanstack/react-router';
 import { type ReactNode, useState } from 'react';
 import { formatBytes, shortDigest } from '../../lib/format.ts';
@@ -14,7 +14,7 @@ import { QueryView } from '../../ui/query-view.tsx';
 import { RelativeTime } from '../../ui/relative-time.tsx';
 import { Segmented } from '../../ui/segmented.tsx';
 import { StatusBadge } from '../../ui/status-badge.tsx';
-import { sourceText, splitsText } from './content.ts';
+import { splitsText } from './content.ts';
 import { DatasetChanges } from './dataset-changes.tsx';
 import { DatasetBalance, DatasetFindings } from './dataset-findings.tsx';
 import { DatasetSamples } from './dataset-samples.tsx';
@@ -105,7 +105,7 @@ function Version({ version, previous }: { version: DatasetVersion; previous: Dat
               ['Splits', splitsText(content)],
               ['Files', `${content.files.toLocaleString('en')}, ${formatBytes(content.sizeBytes)}`],
               ['Classes', `${content.labels.length}: ${content.labels.join(', ')}`],
-              ['Source', sourceText(version)],
+              ['Source', describeDatasetSource(version)],
               [
                 'Digest',
                 <span key="digest" className="font-mono text-xs">
@@ -133,7 +133,7 @@ function Unfinished({ version }: { version: DatasetVersion }): ReactNode {
       <div className="grid gap-3">
         <p className="text-sm break-words whitespace-pre-wrap">{error?.message ?? (message === '' ? 'Being imported.' : message)}</p>
         {error?.hint !== undefined && <p className="text-sm text-ink-2">{error.hint}</p>}
-        <KeyValue items={[['Source', sourceText(version)]]} />
+        <KeyValue items={[['Source', describeDatasetSource(version)]]} />
       </div>
     </Card>
   );
