@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { AppError } from '@selvedge/contract';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { randomStream } from '../drawing/random.ts';
 import { makeDigits } from './make-dataset.ts';
-import { randomStream } from './random.ts';
 
 let folder = '';
 beforeAll(async () => {

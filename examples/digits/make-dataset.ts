@@ -9,7 +9,7 @@ import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
 import { AppError, toAppError } from '@selvedge/contract';
 import sharp from 'sharp';
-import { randomStream } from './random.ts';
+import { randomStream } from '../drawing/random.ts';
 import { renderDigit } from './render-digit.ts';
 
 export interface MakeDigitsOptions {

@@ -1,5 +1,5 @@
+import type { Random } from '../drawing/random.ts';
 import { GLYPH_HEIGHT, GLYPH_WIDTH, GLYPHS, type Point, type Stroke } from './glyphs.ts';
-import type { Random } from './random.ts';
 
 /** A picture as bytes: rows from the top, R G B per pixel. */
 export interface Picture {

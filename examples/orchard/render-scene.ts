@@ -1,4 +1,5 @@
-import { type Random, randomStream } from '../digits/random.ts';
+import { Canvas, type Colour, mix } from '../drawing/canvas.ts';
+import { type Random, randomStream } from '../drawing/random.ts';
 
 export const FRUITS = ['apple', 'pear', 'plum'] as const;
 
@@ -20,8 +21,6 @@ export interface Scene {
   readonly fruits: readonly Fruit[];
 }
 
-type Colour = readonly [red: number, green: number, blue: number];
-
 /** From unripe to ripe. */
 const SKIN: readonly (readonly [Colour, Colour])[] = [
   [
@@ -40,9 +39,6 @@ const SKIN: readonly (readonly [Colour, Colour])[] = [
 /** At most this much of the smaller of two boxes is covered by the other. */
 const MAX_OVERLAP = 0.25;
 
-const mix = (a: Colour, b: Colour, share: number): Colour =>
-  [0, 1, 2].map((c) => (a[c] ?? 0) + share * ((b[c] ?? 0) - (a[c] ?? 0))) as unknown as Colour;
-
 /** Half the width of a fruit at a height of -1 (top) to 1, as a share of its half height. */
 function profile(kind: number, v: number): number {
   const round = Math.sqrt(Math.max(0, 1 - v * v));
@@ -51,38 +47,8 @@ function profile(kind: number, v: number): number {
   return kind === 1 ? round * (0.5 + 0.16 * (v + 1)) : round * 0.7;
 }
 
-class Canvas {
-  readonly data: Float32Array;
-  readonly side: number;
-
-  constructor(side: number) {
-    this.side = side;
-    this.data = new Float32Array(side * side * 3);
-  }
-
-  blend(x: number, y: number, colour: Colour, opacity: number): void {
-    if (x < 0 || y < 0 || x >= this.side || y >= this.side) return;
-    const at = (y * this.side + x) * 3;
-    for (let c = 0; c < 3; c += 1) this.data[at + c] = (this.data[at + c] ?? 0) * (1 - opacity) + (colour[c] ?? 0) * opacity;
-  }
-
-  /** An oval, turned, without sharp edges. */
-  oval(x: number, y: number, length: number, breadth: number, angle: number, colour: Colour): void {
-    const [cos, sin] = [Math.cos(angle), Math.sin(angle)];
-    const reach = Math.ceil(length) + 1;
-    for (let row = Math.floor(y - reach); row <= y + reach; row += 1) {
-      for (let column = Math.floor(x - reach); column <= x + reach; column += 1) {
-        const [dx, dy] = [column - x, row - y];
-        const [along, across] = [(dx * cos + dy * sin) / length, (dy * cos - dx * sin) / breadth];
-        const distance = Math.hypot(along, across);
-        if (distance < 1) this.blend(column, row, colour, Math.min(1, (1 - distance) * breadth));
-      }
-    }
-  }
-}
-
 function drawGround(canvas: Canvas, random: Random): void {
-  const { side } = canvas;
+  const side = canvas.width;
   const [sky, grass] = [
     [150 + random.below(60), 180 + random.below(50), 215 + random.below(40)],
     [60 + random.below(50), 95 + random.below(50), 40 + random.below(40)],
@@ -167,12 +133,10 @@ function placeFruits(side: number, random: Random): Fruit[] {
 /** Draws a tree with up to six fruits before it; the same keys draw the same scene. */
 export function renderScene(side: number, ...keys: readonly number[]): Scene {
   const random = randomStream(...keys);
-  const canvas = new Canvas(side);
+  const canvas = new Canvas(side, side);
   drawGround(canvas, random);
   const fruits = placeFruits(side, random);
   for (const fruit of fruits) drawFruit(canvas, fruit, random);
-  const light = random.between(0.75, 1.15);
-  const noise = random.between(2, 9);
-  const data = Uint8Array.from(canvas.data, (value) => Math.min(255, Math.max(0, Math.round(value * light + noise * random.normal()))));
+  const data = canvas.expose(random.between(0.75, 1.15), random.between(2, 9), random);
   return { width: side, height: side, data, fruits };
 }

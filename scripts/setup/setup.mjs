@@ -39,10 +39,9 @@ export function run(command, args, { quiet = false, env = {}, cwd = ROOT, uid, g
 }
 
 /** A line that says what is going on, and how long it took when it is done; keeps the terminal alive during long steps. */
-export async function step(label, work) {
+export async function step(label, work, { live = process.stdout.isTTY } = {}) {
   const begin = performance.now();
   const seconds = () => `${((performance.now() - begin) / 1000).toFixed(1)} s`;
-  const live = process.stdout.isTTY;
   if (!live) process.stdout.write(`${label} ...\n`);
   const timer = live ? setInterval(() => process.stdout.write(`\r\x1b[K${label} … ${seconds()}`), 100) : undefined;
   try {

@@ -27,6 +27,8 @@ const PER_FILE_CODES: readonly string[] = [
 /** What the usual post-processing chains leave; anything else is shown as JSON. */
 const topSchema = z.object({ top: z.object({ label: z.string(), score: z.number() }) });
 const boxesSchema = z.object({ boxes: z.array(z.object({ label: z.string().optional(), score: z.number() })) });
+/** What a model without post-processing leaves. */
+const tensorSchema = z.object({ tensor: z.object({ shape: z.array(z.number()), values: z.array(z.number()) }) });
 
 function summarise(result: Record<string, unknown>): { label: string; score: string } {
   const top = topSchema.safeParse(result);
@@ -37,6 +39,11 @@ function summarise(result: Record<string, unknown>): { label: string; score: str
     const count = boxes.data.boxes.length;
     const label = first?.label === undefined ? '' : `, best: ${first.label}`;
     return { label: `${count} ${count === 1 ? 'box' : 'boxes'}${label}`, score: first === undefined ? '-' : formatNumber(first.score) };
+  }
+  const raw = tensorSchema.safeParse(result);
+  if (raw.success) {
+    const { shape, values } = raw.data.tensor;
+    return { label: `[${shape.join(', ')}] ${values.slice(0, 4).map(formatNumber).join(' ')} …`, score: '-' };
   }
   return { label: JSON.stringify(result).slice(0, 60), score: '-' };
 }

@@ -16,6 +16,15 @@ export interface NetworkSpec {
   readonly width?: number;
   /** Seeds the weights; 0..2^32-1. */
   readonly seed: number;
+  /** For rows of a table: each feature is brought to mean 0 and deviation 1 first, by numbers that training leaves alone. */
+  readonly standardise?: FeatureStatistics;
+}
+
+/** One value per feature. */
+export interface FeatureStatistics {
+  readonly mean: Float32Array;
+  /** Standard deviation; 1 for a feature that is the same in every row. */
+  readonly deviation: Float32Array;
 }
 
 /** The operator set that networks made here, and training graphs, are written for. */
@@ -33,6 +42,7 @@ export const IR_VERSION = 8;
 export function buildNetwork(spec: NetworkSpec): Model {
   const layers = typeof spec.layers === 'string' ? presetLayers(spec.layers, spec.width) : spec.layers;
   const chain = new Chain(spec);
+  if (spec.standardise !== undefined) chain.standardise(spec.standardise.mean, spec.standardise.deviation);
   chain.addAll(layers);
   if (chain.shape.length !== 1 && elementCount(chain.shape) === spec.classes) chain.add('flatten');
   if (chain.shape.length !== 1 || chain.shape[0] !== spec.classes) {

@@ -41,6 +41,20 @@ export class Chain {
     this.random = createRandom(spec.seed);
   }
 
+  /** Subtracts `mean` and divides by `deviation`, one of each per feature; both are constants of the graph and not its weights. */
+  standardise(mean: Float32Array, deviation: Float32Array): void {
+    if (this.shape.length !== 1 || mean.length !== this.shape[0] || deviation.length !== mean.length)
+      this.fail(`${mean.length} means and ${deviation.length} deviations for [${this.shape.join(', ')}] features`);
+    this.node('Sub', [this.constant('mean', mean)]);
+    this.node('Div', [this.constant('deviation', deviation)]);
+  }
+
+  private constant(kind: string, values: Float32Array): string {
+    const name = `${kind}${this.nextNumber(kind)}`;
+    this.nodes.push(makeNode('Constant', [], [name], { value: attribute.tensor(float32Tensor([values.length], values)) }, name));
+    return name;
+  }
+
   /** Adds layers one after the other; a convolution before a `batchnorm` has no bias, which would be taken out again. */
   addAll(layers: readonly Layer[]): void {
     for (const [i, layer] of layers.entries()) this.add(layer, layers[i + 1] !== 'batchnorm');

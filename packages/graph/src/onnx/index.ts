@@ -1,4 +1,4 @@
-export { buildNetwork, IR_VERSION, type NetworkSpec, OPSET } from './build-network.ts';
+export { buildNetwork, type FeatureStatistics, IR_VERSION, type NetworkSpec, OPSET } from './build-network.ts';
 export { Chain, type ChainValue } from './chain.ts';
 export { extendModel } from './extend-model.ts';
 export { constantsOf, inferNode, inferShapes, opUnsupported, SHAPED_OPS } from './infer-shapes.ts';

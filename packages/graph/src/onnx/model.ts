@@ -110,6 +110,7 @@ export const attribute = {
   int: (value: number): Attribute => ({ kind: 'int', value }),
   ints: (value: readonly number[]): Attribute => ({ kind: 'ints', value }),
   string: (value: string): Attribute => ({ kind: 'string', value }),
+  tensor: (value: TensorData): Attribute => ({ kind: 'tensor', value }),
 } as const;
 
 /** The attribute as an integer, or the default when the node has none of that kind. */

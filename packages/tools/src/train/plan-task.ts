@@ -54,7 +54,11 @@ function checkAnnotations({ info, train }: TaskData, kind: TrainingKind): void {
     throw new AppError('DATASET_FORMAT', { message: 'No training sample has a box: there is nothing to learn.' });
 }
 
-function newModel({ info }: TaskData, { network, width, embedding_size: size = DEFAULT_EMBEDDING_SIZE }: TrainBlock, seed: number): Model {
+function newModel(
+  { info, features }: TaskData,
+  { network, width, embedding_size: size = DEFAULT_EMBEDDING_SIZE }: TrainBlock,
+  seed: number,
+): Model {
   const classes = info.labels.length;
   const sized = width === undefined ? {} : { width };
   if (info.layout === 'vector') {
@@ -64,7 +68,8 @@ function newModel({ info }: TaskData, { network, width, embedding_size: size = D
         hint: 'Set train.network to "mlp" or to a list of dense layers.',
       });
     }
-    return buildNetwork({ layers: network ?? 'mlp', inputShape: [info.sampleShape[0] ?? 0], classes, seed });
+    const standardise = features === undefined ? {} : { standardise: features };
+    return buildNetwork({ layers: network ?? 'mlp', inputShape: [info.sampleShape[0] ?? 0], classes, seed, ...standardise });
   }
   const inputShape = pictureShape(info);
   if (network === 'tiny-detector') return buildDetector({ inputShape, classes, seed, ...sized });

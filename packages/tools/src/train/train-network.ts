@@ -3,6 +3,7 @@ import { inspectModel, readModel } from '@selvedge/graph/onnx';
 import { createTrainer, optimizerFrom } from '@selvedge/graph/train';
 import type { ToolContext } from '../kit/index.ts';
 import { planAugmentation } from './augment/augmentation.ts';
+import { featureStatistics } from './feature-statistics.ts';
 import { planTask } from './plan-task.ts';
 import type { TrainingResources } from './resources.ts';
 import { openSampleSource, type SampleSource } from './sample-source.ts';
@@ -63,7 +64,13 @@ async function runTraining(options: TrainNetworkOptions, train: SampleSource, va
       hint: 'Raise split.validation, or remove train.early_stopping.',
     });
   }
-  const { model, ...task } = planTask({ info, train, validation }, block, hyperparams, base === undefined ? undefined : readModel(base));
+  const features = info.layout === 'vector' && base === undefined ? { features: await featureStatistics(train, options.signal) } : {};
+  const { model, ...task } = planTask(
+    { info, train, validation, ...features },
+    block,
+    hyperparams,
+    base === undefined ? undefined : readModel(base),
+  );
   const augment = planAugmentation(info, block.augment, seed);
   const from = block.from ?? (typeof block.network === 'object' ? 'of the pipeline' : model.graph.name);
   log(`network ${from}: ${inspectModel(model).parameterCount} parameters, learns ${task.kind}`);

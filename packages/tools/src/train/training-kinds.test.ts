@@ -161,6 +161,22 @@ describe('a classifier', () => {
     await expect(run(rows, { network: 'small-cnn' }, {})).rejects.toMatchObject({ details: { hint: expect.stringContaining('"mlp"') } });
   });
 
+  it('does not mind the units of its columns: they are standardised in the model itself', async () => {
+    const inUnits = (sample: Sample): Sample => ({ ...sample, x: sample.x.map((value, at) => value * 10 ** (at - 2) + 5000 * at) });
+    const metric = async (set: string) => (await reportOf(await run(set, {}, { epochs: 3 }))).metrics['validation/accuracy'] ?? 0;
+    const set = await writeSet(shape, {
+      train: times(160, row, 1).map(inUnits),
+      validation: times(80, row, 2).map(inUnits),
+      test: [],
+    });
+    expect(await metric(set)).toBeCloseTo(await metric(rows), 1);
+    const constants = readModel(await bytesOf(await run(set, {}, { epochs: 1 }))).graph.nodes.filter(({ op }) => op === 'Constant');
+    const [mean, deviation] = constants.map(({ attributes }) => (attributes.value?.kind === 'tensor' ? attributes.value.value.data : []));
+    expect(Number(mean?.[4])).toBeCloseTo(20_000, -2);
+    expect(Number(deviation?.[4])).toBeGreaterThan(80);
+    expect(Number(deviation?.[4])).toBeLessThan(120);
+  });
+
   it('is stopped early where nothing gets better, and goes on to the same end after a break', async () => {
     const block = { early_stopping: { metric: 'accuracy', patience: 2, min_delta: 0.5 } };
     const done = await run(rows, block, { epochs: 30 });

@@ -1,5 +1,5 @@
 import type { TensorSet, TrainingKind } from '@selvedge/contract';
-import type { Model } from '@selvedge/graph/onnx';
+import type { FeatureStatistics, Model } from '@selvedge/graph/onnx';
 import type { Labels, LossSpec, Trainer } from '@selvedge/graph/train';
 import { yieldToEvents } from '../kit/index.ts';
 import type { SampleSource } from './sample-source.ts';
@@ -9,6 +9,8 @@ export interface TaskData {
   readonly info: TensorSet;
   readonly train: SampleSource;
   readonly validation: SampleSource;
+  /** Of the training split, where samples are rows of a table. */
+  readonly features?: FeatureStatistics;
 }
 
 /** What is learnt, and how an epoch is measured. */

@@ -2,7 +2,7 @@
 import { buildNetwork, type Model } from '@selvedge/graph/onnx';
 import { preprocessImage, type RawImage } from '@selvedge/graph/ops';
 import { createTrainer, epochBatches, optimizerFrom } from '@selvedge/graph/train';
-import { randomStream } from '../../../../examples/digits/random.ts';
+import { randomStream } from '../../../../examples/drawing/random.ts';
 import { renderDigit } from '../../../../examples/digits/render-digit.ts';
 import type { AgreementModel, LabelledSamples } from './agreement-model.ts';
 
