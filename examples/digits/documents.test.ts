@@ -10,6 +10,15 @@ async function read(name: string): Promise<unknown> {
 }
 
 describe('the documents of the digits example', () => {
+  it('have a training in Python whose files are there', async () => {
+    const pipeline = (await read('python/pipeline.json')) as { train: { script: string; files: string[] } };
+    const text = (path: string) => readFile(new URL(`python/${path}`, import.meta.url), 'utf8');
+    const embedded = async (path: string) => ({ path, text: await text(path) });
+    const { script, files } = pipeline.train;
+    const train = { ...pipeline.train, script: await embedded(script), files: await Promise.all(files.map(embedded)) };
+    expect(pipelineSpecSchema.parse({ ...pipeline, train }).train?.engine).toBe('python');
+  });
+
   it('are valid and name each other', async () => {
     const pipeline = pipelineSpecSchema.parse(await read('pipeline.json'));
     const task = taskDocumentSchema.parse(await read('task.yaml'));
