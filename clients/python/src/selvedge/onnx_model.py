@@ -16,7 +16,7 @@ import struct
 import sys
 from array import array
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Sequence, Tuple, Union
+from typing import Any, List, Optional, Sequence, Tuple, Union
 
 IR_VERSION = 8
 OPSET = 17
@@ -166,10 +166,10 @@ def _floats(values: Any, shape: Optional[Sequence[int]]) -> Tuple[bytes, List[in
 
 
 def _flatten(values: Any, into: "array[float]") -> List[int]:
-    if not isinstance(values, (list, tuple, array)):
+    if not hasattr(values, "__len__"):
         into.append(values)
         return []
-    if len(values) > 0 and not isinstance(values[0], (list, tuple, array)):
+    if len(values) > 0 and not hasattr(values[0], "__len__"):
         into.extend(array("f", values))
         return [len(values)]
     edges = [_flatten(one, into) for one in values]

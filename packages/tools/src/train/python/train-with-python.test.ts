@@ -3,6 +3,7 @@ import { chmod, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { benchmarkReportSchema, type TrainBlock, trainBlockSchema, trainingReportSchema } from '@selvedge/contract';
+import { openSession } from '@selvedge/graph/session';
 import { sha256Hex } from '@selvedge/runtime';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { benchmarkTool } from '../../benchmark/benchmark-tool.ts';
@@ -115,6 +116,33 @@ describe.runIf(HAS_PYTHON)('a script is given', () => {
       ]),
     );
     expect(log).toContain('SPLITS train=240,(240, 1, 8, 8) validation=40,(40, 1, 8, 8)');
+  });
+});
+
+describe.runIf(HAS_PYTHON)('the ONNX writer of the kit', () => {
+  it('makes graphs that ONNX Runtime computes', async () => {
+    const { dataDir } = await run(
+      block([
+        'from selvedge import training',
+        'job = training.load()',
+        'm = training.OnnxModel(input_shape=[None, 1, 8, 8])',
+        // On ones: 9 - 1 = 8 within the border of the padding.
+        'x = m.relu(m.conv(m.input, [[[[1.0] * 3] * 3]] * 4, [-1.0] * 4, pads=[1, 1, 1, 1]))',
+        'x = m.max_pool(x, [2, 2])', // 8 everywhere
+        'x = m.global_average_pool(m.average_pool(x, [2, 2]))',
+        'x = m.mul(m.add(m.reshape(x, [0, 4]), [0.0, 1.0, 2.0, 3.0]), [0.5])', // 4, 4.5, 5, 5.5
+        'x = m.gemm(x, [[float(i == j) for i in range(4)] for j in range(4)], [0.0, 0.0, 0.0, 1.0], transposed=True)',
+        'x = m.node("LeakyRelu", [m.node("Neg", [x])], alpha=0.5)', // -2, -2.25, -2.5, -3.25
+        'm.output(x, shape=[None, 4])',
+        'm.save(job.model_path)',
+      ]),
+    );
+    const session = await openSession(join(dataDir, 'model.onnx'));
+    const ones = { type: 'float32' as const, dims: [3, 1, 8, 8], data: new Float32Array(192).fill(1) };
+    const { output } = await session.run({ input: ones });
+    await session.close();
+    expect(output?.dims).toEqual([3, 4]);
+    expect(Array.from(output?.data ?? [], Number).slice(0, 4)).toEqual([-2, -2.25, -2.5, -3.25]);
   });
 });
 
