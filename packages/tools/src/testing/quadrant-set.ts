@@ -1,7 +1,7 @@
 import { createRandom } from '@selvedge/graph/train';
 import { TensorSetWriter } from '../tensor-set/tensor-set-writer.ts';
 
-export const QUADRANT_LABELS = ['left', 'right', 'top', 'bottom'];
+const QUADRANT_LABELS = ['left', 'right', 'top', 'bottom'];
 const EDGE = 8;
 
 /** Whether a place is in the bright half of a class. */

@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { chmod, readdir, readFile, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { benchmarkReportSchema, type TrainBlock, trainBlockSchema, trainingReportSchema } from '@selvedge/contract';
 import { openSession } from '@selvedge/graph/session';
@@ -116,6 +116,34 @@ describe.runIf(HAS_PYTHON)('a script is given', () => {
       ]),
     );
     expect(log).toContain('SPLITS train=240,(240, 1, 8, 8) validation=40,(40, 1, 8, 8)');
+  });
+});
+
+describe.runIf(HAS_PYTHON)('a training by a script', () => {
+  it('is handed the model that it begins with', async () => {
+    const base = join(await bench.folder(), 'base.onnx');
+    await writeFile(base, 'the first weights');
+    const train = block([...GOOD, 'print("BASE", job.base.read_text())'], { from: 'digits:3' });
+    const { log } = await bench.run(trainTool, { hyperparams, train }, { 'training-set': set, model: dirname(base) });
+    expect(log).toContain('BASE the first weights');
+  });
+
+  it('finds after a restart what it has kept', async () => {
+    const checkpointDir = await bench.folder();
+    const lines = ['kept = job.checkpoint_dir / "epoch"', 'print("KEPT", kept.exists())', 'kept.write_text("1")'];
+    const first = await run(block([...GOOD, ...lines]), { checkpointDir });
+    const second = await run(block([...GOOD, ...lines]), { checkpointDir });
+    expect([first, second].map(({ log }) => log.find((line) => line.startsWith('KEPT')))).toEqual(['KEPT False', 'KEPT True']);
+  });
+
+  it('may be for something else than classes', async () => {
+    const { dataDir } = await run(block(MODEL('1, 8, 8', 7), { learns: 'identity' }));
+    const report = trainingReportSchema.parse(JSON.parse(await readFile(join(dataDir, 'training.json'), 'utf8')));
+    expect(report.outputs).toMatchObject([{ shape: [null, 7] }]);
+    await expect(run(block(GOOD, { learns: 'detection' }))).rejects.toMatchObject({
+      code: 'SHAPE_MISMATCH',
+      details: { message: expect.stringMatching(/gives float32 \[2, 4\].*detection over 4 label\(s\) gives float32 \[N, boxes, 8\]/) },
+    });
   });
 });
 
