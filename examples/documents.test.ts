@@ -17,4 +17,13 @@ describe('the documents of an example', () => {
     expect(pipeline.task).toBe(task.metadata.name);
     expect(inferenceModel.spec.modelName).toBe(pipeline.model.name);
   });
+
+  it('digits in Python: has a training whose files are there', async () => {
+    const pipeline = (await read('digits', 'python/pipeline.json')) as { train: { script: string; files: string[] } };
+    const text = (path: string) => readFile(new URL(`digits/python/${path}`, import.meta.url), 'utf8');
+    const embedded = async (path: string) => ({ path, text: await text(path) });
+    const { script, files } = pipeline.train;
+    const train = { ...pipeline.train, script: await embedded(script), files: await Promise.all(files.map(embedded)) };
+    expect(pipelineSpecSchema.parse({ ...pipeline, train }).train?.engine).toBe('python');
+  });
 });

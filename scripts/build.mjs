@@ -1,5 +1,5 @@
 // Builds every deployable into packages/<name>/dist: one esbuild bundle each, the web UI by Vite.
-import { rmSync, writeFileSync } from 'node:fs';
+import { cpSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { build as esbuild } from 'esbuild';
 import { BUNDLES, WEB } from './setup/bundles.mjs';
@@ -62,7 +62,14 @@ async function bundle(name) {
   writeFileSync(join(folder, 'dist/meta.json'), JSON.stringify(result.metafile));
 }
 
+/** The Python package goes with the tools: training scripts import it. */
+function copyPythonKit() {
+  const filter = (path) => !path.endsWith('__pycache__');
+  cpSync(join(ROOT, 'clients/python/src'), join(ROOT, 'packages/tools/dist/python'), { recursive: true, filter });
+}
+
 const wanted = process.argv.slice(2);
 const isWanted = (name) => wanted.length === 0 || wanted.includes(name);
 await Promise.all(Object.keys(BUNDLES).filter(isWanted).map(bundle));
+if (isWanted('tools')) copyPythonKit();
 if (isWanted(WEB)) await run('npx', ['vite', 'build', '--logLevel', 'warn'], { quiet: true, cwd: join(ROOT, 'packages', WEB) });

@@ -13,5 +13,6 @@ export const WEB = 'web';
 /** Files that are there after a whole build, relative to the repository. */
 export const BUILT_FILES = [
   ...Object.entries(BUNDLES).flatMap(([name, bundles]) => Object.keys(bundles).map((bundle) => `packages/${name}/dist/${bundle}.js`)),
+  'packages/tools/dist/python/selvedge/training.py',
   `packages/${WEB}/dist/index.html`,
 ];

@@ -27,4 +27,5 @@ export * from './rest/run-engine-routes.ts';
 export * from './rest/schemas.ts';
 export * from './tool-api.ts';
 export * from './train-block.ts';
+export * from './train-python.ts';
 export * from './train-resources.ts';

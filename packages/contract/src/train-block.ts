@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { modelReferenceSchema } from './pipeline-steps.ts';
+import { engineIssues, pythonTrainingShape, scriptIssues } from './train-python.ts';
 import { trainResourcesSchema } from './train-resources.ts';
 
 const kernel = z.int().min(1).max(31);
@@ -73,7 +74,9 @@ export const augmentSchema = z.strictObject({
 export type Augment = z.infer<typeof augmentSchema>;
 
 const trainBlockShape = z.strictObject({
-  engine: z.literal('onnx').optional(),
+  /** `onnx` (default): the networks below, nothing to install. `python`: a script of yours. */
+  engine: z.enum(['onnx', 'python']).optional(),
+  ...pythonTrainingShape,
   /** The name of a network (default `small-cnn`; for rows of a table `mlp`) or a list of layers; `classifier` is a dense layer with one unit per class. */
   network: z.union([z.enum(NETWORKS), z.array(layerSchema).min(1).max(500)]).optional(),
   /** Factor on the channels of `mobilenet-tiny`, `tiny-detector` and `embedding`; default 1. */
@@ -109,8 +112,14 @@ const trainBlockShape = z.strictObject({
   resources: trainResourcesSchema.optional(),
 });
 
-/** What a network learns; undefined for fine-tuning, where the model says. */
-export function trainingKind({ network, from }: Pick<z.infer<typeof trainBlockShape>, 'network' | 'from'>): TrainingKind | undefined {
+/** What a network learns; undefined for fine-tuning, where the model says, and for a script that does not say. */
+export function trainingKind({
+  engine,
+  learns,
+  network,
+  from,
+}: Pick<z.infer<typeof trainBlockShape>, 'engine' | 'learns' | 'network' | 'from'>): TrainingKind | undefined {
+  if (engine === 'python') return learns;
   if (from !== undefined) return undefined;
   if (network === 'tiny-detector') return 'detection';
   return network === 'embedding' ? 'identity' : 'classification';
@@ -145,6 +154,9 @@ export function trainingIssues(train: z.infer<typeof trainBlockShape>, kind: Tra
 /** The `train` block of a pipeline. */
 export const trainBlockSchema = trainBlockShape.superRefine((train, ctx) => {
   const refuse = (path: string[], message: string) => ctx.addIssue({ code: 'custom', path, message });
+  const ofEngine = [...engineIssues(train), ...scriptIssues(train.script, train.files)];
+  for (const { path, message } of ofEngine) refuse(path, message);
+  if (train.engine === 'python') return;
   const { network, from } = train;
   if (from !== undefined) {
     for (const name of ['network', 'width', 'embedding_size'] as const)

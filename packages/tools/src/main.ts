@@ -51,12 +51,12 @@ function takeToken(): string {
   return token;
 }
 
-/** sha256 over the code that runs: every source file, or bundle, below the folder of this one, tests left out. */
+/** sha256 over the code that runs: every source file, or bundle with its Python kit, below the folder of this one, tests left out. */
 async function digestCode(): Promise<string> {
   const folder = dirname(fileURLToPath(import.meta.url));
   const hash = createHash('sha256');
   for (const path of await listFilePaths(folder)) {
-    if (!/\.(ts|js|mjs)$/.test(path) || path.endsWith('.test.ts')) continue;
+    if (!/\.(ts|js|mjs|py)$/.test(path) || path.endsWith('.test.ts')) continue;
     hash.update(`${path}\0`).update(await readFile(join(folder, path)));
   }
   return hash.digest('hex');

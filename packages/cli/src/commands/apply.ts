@@ -1,8 +1,8 @@
 import type { applyResultSchema } from '@selvedge/contract';
 import type { Command } from 'commander';
 import type * as z from 'zod';
-import { readBuildSources } from '../documents/build-sources.ts';
 import { type CheckedDocument, checkDocuments } from '../documents/check-documents.ts';
+import { readEmbeddedFiles } from '../documents/embedded-files.ts';
 import { locateServerIssues } from '../documents/locate-server-issues.ts';
 import { readSources } from '../documents/read-sources.ts';
 import type { Io } from '../io.ts';
@@ -19,7 +19,8 @@ type ApplyResult = z.output<typeof applyResultSchema>;
 
 const NOTES = `Files are YAML (one or many documents) or JSON, in which comments and trailing commas are allowed. A pipeline file
 in the four-block form (dataset, model, preproc, postproc) is taken as a Pipeline named by --name, else by the file's
-name, else, for a file called "pipeline", by its folder. C++ files in build.sources may be written as paths relative to the file.`;
+name, else, for a file called "pipeline", by its folder. C++ files in build.sources,
+and script and files of a training in Python, may be written as paths relative to the file.`;
 
 async function send(session: Session, checked: readonly CheckedDocument[], dryRun: boolean): Promise<ApplyResult> {
   try {
@@ -45,7 +46,7 @@ export function registerApply(command: Command, io: Io): void {
     .action(async (options: ApplyOptions, called: Command) => {
       const session = await openSession(called, io);
       const sources = await readSources(options.file, io);
-      const checked = checkDocuments(sources, options.name, await readBuildSources(sources, io));
+      const checked = checkDocuments(sources, options.name, await readEmbeddedFiles(sources, io));
       const result = await send(session, checked, options.dryRun === true);
       const suffix = options.dryRun === true ? ' (dry run)' : '';
       await session.result(result, () => result.results.map((one) => `${one.kind}/${one.name} ${one.action}${suffix}`).join('\n'));

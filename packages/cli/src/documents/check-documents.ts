@@ -12,7 +12,7 @@ import {
   pipelineSpecSchema,
 } from '@selvedge/contract';
 import { type LocatedDocument, locateIssues, parseDocuments } from '@selvedge/runtime/documents';
-import { type BuildSources, withBuildSources } from './build-sources.ts';
+import { type EmbeddedFiles, withEmbeddedFiles } from './embedded-files.ts';
 import type { SourceText } from './read-sources.ts';
 
 const APPLICABLE = KIND_NAMES.filter((kind) => KINDS[kind].document !== null);
@@ -84,12 +84,12 @@ function checkOne(located: LocatedDocument, file: string, wishedName: string | u
   return { documents: [{ document: parsed.data, file, located, isBarePipeline: false }], issues: [] };
 }
 
-function checkSource(source: SourceText, wishedName: string | undefined, buildSources: BuildSources | undefined): Checked {
+function checkSource(source: SourceText, wishedName: string | undefined, embedded: EmbeddedFiles | undefined): Checked {
   let located: LocatedDocument[];
   try {
     located = parseDocuments(source.text, source.name).map((document) => ({
       ...document,
-      value: withBuildSources(document.value, buildSources?.get(source.name)),
+      value: withEmbeddedFiles(document.value, embedded?.get(source.name)),
     }));
   } catch (error) {
     if (error instanceof AppError && error.code === 'DOCUMENT_SYNTAX') return { documents: [], issues: error.details.issues ?? [] };
@@ -124,11 +124,11 @@ function duplicateIssues(documents: readonly CheckedDocument[]): Issue[] {
  * Parses and checks all documents of all sources against the contract.
  *
  * @param wishedName - `--name`, for the one bare pipeline file among them.
- * @param buildSources - texts of the files that `build.sources` names as paths.
+ * @param embedded - texts of the files that documents name as paths.
  * @throws AppError INPUT_INVALID with every fault of every file, located; USAGE when `--name` fits none or several.
  */
-export function checkDocuments(sources: readonly SourceText[], wishedName?: string, buildSources?: BuildSources): CheckedDocument[] {
-  const checked = sources.map((source) => checkSource(source, wishedName, buildSources));
+export function checkDocuments(sources: readonly SourceText[], wishedName?: string, embedded?: EmbeddedFiles): CheckedDocument[] {
+  const checked = sources.map((source) => checkSource(source, wishedName, embedded));
   const documents = checked.flatMap((one) => one.documents);
   const issues = [...checked.flatMap((one) => one.issues), ...duplicateIssues(documents)];
   if (issues.length > 0) {

@@ -14,7 +14,12 @@ export function canonicalSteps(spec: PipelineSpec): [StepSpec, ...StepSpec[]] {
       id: 'train',
       tool: 'train',
       inputs: { 'training-set': 'split', ...baseInput(train?.from) },
-      parameters: { hyperparams: model.hyperparams, ...(train === undefined ? {} : { train }) },
+      parameters: {
+        hyperparams: model.hyperparams,
+        ...(train === undefined ? {} : { train }),
+        // A script is told what was done to the pictures; the networks of the engine "onnx" need not know.
+        ...(train?.engine === 'python' ? { preproc } : {}),
+      },
     },
     {
       id: 'benchmark',

@@ -23,7 +23,7 @@ export function trainingChainIssues({ preproc, postproc, train = {} }: PipelineS
       if (ops.includes(op)) issues.push({ path: `spec.postproc.pipeline[${at}]`, message: `"${op}" ${why}` });
     if (kind === 'detection' && !postproc.pipeline.includes('nms'))
       issues.push({ path: 'spec.postproc.pipeline', message: 'a detector gives a box per cell, most of them the same ones: add "nms"' });
-    issues.push(...datasetIssues(kind, train.network, dataset));
+    if (train.engine !== 'python') issues.push(...datasetIssues(kind, train.network, dataset));
   }
   const [op] = preproc.pipeline;
   if (dataset === 'tabular') {
@@ -32,7 +32,7 @@ export function trainingChainIssues({ preproc, postproc, train = {} }: PipelineS
         path: 'spec.preproc.pipeline[0]',
         message: `"${op}" works on pictures, and the dataset is a table; leave the list empty`,
       });
-  } else if (!preproc.pipeline.includes('hwctochw') && !(dataset === undefined && op === undefined)) {
+  } else if (train.engine !== 'python' && !preproc.pipeline.includes('hwctochw') && !(dataset === undefined && op === undefined)) {
     issues.push({ path: 'spec.preproc.pipeline', message: 'the network reads channels first: add "hwctochw"' });
   }
   return issues;

@@ -140,7 +140,8 @@ export class ModelRegistry {
     const { pipelineSpec, pipeline, pipelineGeneration, dataset } = run.spec;
     const { model, split, train, preproc, postproc } = pipelineSpec;
     const tools = this.#codeDigests(run);
-    const parameters = { hyperparams: model.hyperparams, ...(split && { split }), ...(train && { train }) };
+    const trainedBy = trained.training.parameters.train ?? train;
+    const parameters = { hyperparams: model.hyperparams, ...(split && { split }), ...(train && { train: trainedBy }) };
     return {
       name: modelVersionName(model.name, version),
       labels: {},

@@ -1,19 +1,24 @@
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { AppError, hyperparamsSchema, trainBlockSchema, trainingReportSchema } from '@selvedge/contract';
+import { AppError, hyperparamsSchema, preprocSchema, trainBlockSchema, trainingReportSchema } from '@selvedge/contract';
 import * as z from 'zod';
 import { tensorExample } from '../examples/tensor-example.ts';
 import { defineTool } from '../kit/index.ts';
 import { readTensorSetInfo } from '../tensor-set/tensor-set-reader.ts';
 import { planJob, trainingResources } from './resources.ts';
+import type { TrainedNetwork } from './train-network.ts';
 
 const parametersSchema = z.strictObject({
   hyperparams: hyperparamsSchema,
   /** The `train` block of the pipeline. */
   train: trainBlockSchema.optional(),
+  /** What was done to the pictures; for the engine `python`, whose script is told. */
+  preproc: preprocSchema.optional(),
 });
 
-/** Trains a network and leaves it as ONNX, with the weights of the best epoch. */
+type Trained = Pick<TrainedNetwork, 'epochs' | 'best' | 'model' | 'seconds' | 'inputs' | 'outputs'>;
+
+/** Trains a network, or has a script train one, and leaves it as ONNX. */
 export const trainTool = defineTool({
   name: 'train',
   description: 'Trains a classifier, a detector or an embedding on tensors and leaves an ONNX model',
@@ -29,19 +34,29 @@ export const trainTool = defineTool({
     parameters: { hyperparams: { lr: 0.01, batch_size: 4, epochs: 2 } },
     inputs: { 'training-set': await tensorExample('CHW', [1, 12, 12], { train: 16, validation: 4, test: 4 }) },
   }),
-  async create({ parameters, inputs, dataDir, log, usage, ...ctx }) {
-    const { hyperparams, train = {} } = parameters;
-    const base = await readBase(inputs.model, train.from);
+  async create(ctx) {
+    const { parameters, inputs, dataDir, log, usage } = ctx;
+    const { hyperparams, train = {}, preproc } = parameters;
+    const basePath = await findBase(inputs.model, train.from);
     const resources = trainingResources(train.resources);
     const folder = inputs['training-set'];
     const info = await readTensorSetInfo(folder);
+    const options = { ...ctx, folder, info, hyperparams, train };
     // Loaded here, so that an idle tool does not hold the graph code and ONNX Runtime.
-    const { trainNetwork } = await import('./train-network.ts');
-    const metadata = { 'selvedge.labels': JSON.stringify(info.labels), 'selvedge.parameters': JSON.stringify(parameters) };
-    const result = await trainNetwork({ ...ctx, log, folder, info, hyperparams, train, base, resources, metadata });
+    const { recordedTrainBlock, trainWithPython } = await import('./python/train-with-python.ts');
+    const recorded = { ...parameters, ...(parameters.train === undefined ? {} : { train: recordedTrainBlock(train) }) };
+    let result: Trained;
+    if (train.engine === 'python') {
+      result = await trainWithPython({ ...options, preproc, basePath, threads: resources.threads });
+    } else {
+      const { trainNetwork } = await import('./train-network.ts');
+      const base = basePath === undefined ? undefined : new Uint8Array(await readFile(basePath));
+      const metadata = { 'selvedge.labels': JSON.stringify(info.labels), 'selvedge.parameters': JSON.stringify(parameters) };
+      result = await trainNetwork({ ...options, base, resources, metadata });
+    }
     const report = trainingReportSchema.parse({
       formatVersion: 1,
-      parameters,
+      parameters: recorded,
       epochs: result.epochs,
       bestEpoch: result.best.epoch,
       seconds: result.seconds,
@@ -57,7 +72,7 @@ export const trainTool = defineTool({
 });
 
 /** The model to be fine-tuned: input and parameter go together, so that the record of a training says what it began with. */
-async function readBase(folder: string | undefined, from: string | undefined): Promise<Uint8Array | undefined> {
+async function findBase(folder: string | undefined, from: string | undefined): Promise<string | undefined> {
   if (folder === undefined && from === undefined) return undefined;
   if (folder === undefined || from === undefined) {
     throw new AppError('INPUT_INVALID', {
@@ -72,5 +87,5 @@ async function readBase(folder: string | undefined, from: string | undefined): P
   const [name] = names;
   if (name === undefined || names.length > 1)
     throw new AppError('INPUT_INVALID', { message: `The input "model" holds ${names.length} .onnx files; expected one.` });
-  return new Uint8Array(await readFile(join(folder, name)));
+  return join(folder, name);
 }

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Dict, List, Optional, Tuple
 
 from .answer import MEDIA_TYPES, ChunkedWriter, byte_range
+from .body import RequestBody, close_lingering
 from .definition import Tool
 from .metrics import VIEWS, render
 from .multipart import MalformedBody, read_multipart
@@ -25,7 +26,6 @@ from .runner import Runner
 from .store import Artifact, ArtifactStore, Conflict, list_files
 
 MAX_REQUEST_BYTES = 1024 * 1024
-MAX_UPLOAD_BYTES = 64 * 1024**3
 # Requests at a time; further connections wait.
 MAX_CONNECTIONS = 64
 # A client that sends nothing for so long is let go.
@@ -73,8 +73,10 @@ class ToolHandler(BaseHTTPRequestHandler):
         """Requests are not logged: the server in front of the tool sees them."""
 
     def _answer(self) -> None:
-        self._body_left: Optional[int] = self._body_length()
+        # None: where it ends is not known.
+        self._body: Optional[RequestBody] = None
         try:
+            self._body = RequestBody(self.headers, self.rfile)
             self._authenticate()
             self._route()
         except ApiError as error:
@@ -84,8 +86,13 @@ class ToolHandler(BaseHTTPRequestHandler):
         except Exception as error:  # answered, and written to stderr for who runs the tool
             self.log_error_line(error)
             self._problem(ApiError(500, "INTERNAL", TITLES["INTERNAL"]))
-        if self._body_left != 0:
+        if not self._body_ended:
             self.close_connection = True  # what was not read of the body would be taken for the next request
+            close_lingering(self.connection)
+
+    @property
+    def _body_ended(self) -> bool:
+        return self._body is not None and self._body.ended
 
     def log_error_line(self, error: Exception) -> None:
         import sys
@@ -240,37 +247,8 @@ class ToolHandler(BaseHTTPRequestHandler):
 
     # Bodies of requests
 
-    def _body_length(self) -> Optional[int]:
-        """Bytes that are still to be read; None: in chunks."""
-        if "chunked" in self.headers.get("transfer-encoding", "").lower():
-            self._chunk_left = 0
-            return None
-        text = self.headers.get("content-length", "0")
-        return int(text) if text.isdigit() else 0
-
     def _read_body(self, count: int) -> bytes:
-        if self._body_left is None:
-            return self._read_chunked(count)
-        if self._body_left > MAX_UPLOAD_BYTES:
-            raise ApiError(413, "PAYLOAD_TOO_LARGE", "The request body is too large.")
-        data = self.rfile.read(min(count, self._body_left))
-        self._body_left -= len(data)
-        return data
-
-    def _read_chunked(self, count: int) -> bytes:
-        if self._chunk_left == 0:
-            size = int(self.rfile.readline(64).split(b";")[0].strip() or b"0", 16)
-            if size == 0:
-                while self.rfile.readline(8192).strip():
-                    pass
-                self._body_left = 0
-                return b""
-            self._chunk_left = size
-        data = self.rfile.read(min(count, self._chunk_left))
-        self._chunk_left -= len(data)
-        if self._chunk_left == 0:
-            self.rfile.readline(8)
-        return data
+        return b"" if self._body is None else self._body.read(count)
 
     def _read_json_body(self) -> Any:
         body = b""
@@ -341,6 +319,6 @@ class ToolHandler(BaseHTTPRequestHandler):
         self.send_response_only(status)
         for key, value in headers.items():
             self.send_header(key, value)
-        if self._body_left != 0:
+        if not self._body_ended:
             self.send_header("connection", "close")
         self.end_headers()
