@@ -3,9 +3,10 @@ import { writeFile } from 'node:fs/promises';
 import { getPriority } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { AppError } from '@selvedge/contract';
+import { AppError, trainResourcesSchema } from '@selvedge/contract';
 import * as z from 'zod';
 import { defineTool, type Tool } from '../kit/index.ts';
+import { findGpus } from '../kit/job/gpus.ts';
 
 /** Work that does in a process of its own what a test tells it. */
 const jobTool = defineTool({
@@ -17,11 +18,13 @@ const jobTool = defineTool({
     does: z.enum(['report', 'hold-memory', 'ignore-the-end', 'wait', 'throw', 'refuse', 'exit']),
     memoryMiB: z.int().optional(),
     nice: z.int().optional(),
+    gpus: trainResourcesSchema.shape.gpus,
   }),
   inputs: {},
-  job: async ({ memoryMiB, nice = 0 }) => ({
-    asked: { ...(memoryMiB === undefined ? {} : { memoryMiB }), nice },
+  job: async ({ memoryMiB, nice = 0, gpus }) => ({
+    asked: { ...(memoryMiB === undefined ? {} : { memoryMiB }), nice, ...(gpus === undefined ? {} : { gpus }) },
     granted: { threads: 1, memoryMiB: memoryMiB ?? null, nice, gpus: [] },
+    gpuRequest: await findGpus(gpus),
   }),
   async create({ parameters, dataDir, signal, log, metric, progress, usage }) {
     progress(0.5, 'half');
@@ -30,7 +33,10 @@ const jobTool = defineTool({
         for (let until = performance.now() + 300; performance.now() < until; ) Math.sqrt(until);
         metric('number', 1, 7);
         metric('number', 2, Number.NaN);
-        await writeFile(join(dataDir, 'report.json'), JSON.stringify({ pid: process.pid, nice: getPriority(), usage: await usage() }));
+        await writeFile(
+          join(dataDir, 'report.json'),
+          JSON.stringify({ pid: process.pid, nice: getPriority(), cuda: process.env.CUDA_VISIBLE_DEVICES, usage: await usage() }),
+        );
         return;
       case 'hold-memory':
         await holdMemory();
