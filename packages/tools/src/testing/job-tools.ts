@@ -15,7 +15,7 @@ const jobTool = defineTool({
   class: 'data',
   makes: 'text',
   parameters: z.strictObject({
-    does: z.enum(['report', 'hold-memory', 'ignore-the-end', 'wait', 'throw', 'refuse', 'exit']),
+    does: z.enum(['report', 'hold-memory', 'ignore-the-end', 'wait', 'compute', 'throw', 'refuse', 'exit']),
     memoryMiB: z.int().optional(),
     nice: z.int().optional(),
     gpus: trainResourcesSchema.shape.gpus,
@@ -46,6 +46,12 @@ const jobTool = defineTool({
         log(`pids ${process.pid} ${child.pid}`);
         await sleep(600_000);
         return;
+      }
+      case 'compute': {
+        const child = spawn('sleep', ['600'], { stdio: 'inherit' });
+        log(`pids ${process.pid} ${child.pid}`);
+        await usage(); // what was logged has arrived before the answer; from here on no event is seen to
+        for (;;) Math.sqrt(performance.now());
       }
       case 'wait': {
         const child = spawn('sleep', ['600'], { stdio: 'inherit' });

@@ -75,7 +75,8 @@ class RunningJob {
     const { nice, gpus } = options.plan.granted;
     const [program = '', ...args] = hold.enter(nice === 0 ? options.command : ['nice', '-n', String(nice), ...options.command]);
     const env = { ...process.env, ...gpuEnvironment(gpus) };
-    this.#child = spawn(program, args, { detached: true, env, stdio: ['ignore', 'pipe', 'pipe', 'ipc'] });
+    this.#child = spawn(program, args, { detached: true, env, stdio: ['pipe', 'pipe', 'pipe', 'ipc'] });
+    this.#child.stdin?.on('error', () => undefined); // held open for the job to see that we are there; its exit is handled below
   }
 
   async outcome(): Promise<void> {
