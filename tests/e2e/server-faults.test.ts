@@ -1,11 +1,11 @@
 import { spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Run, RunStep } from '@selvedge/contract';
-import { waitUntil } from '@selvedge/runtime';
+import { readTextFile, waitUntil } from '@selvedge/runtime';
 import { afterEach, describe, expect, it } from 'vitest';
 import { Product } from './harness/product.ts';
 import { SMALL_PIPELINE } from './harness/small-pipeline.ts';
@@ -46,14 +46,38 @@ describe('faults on the server', () => {
     );
   }
 
+  /** The processes that a process has started, and those that they have. */
+  async function descendantsOf(pid: number): Promise<number[]> {
+    const children = (await readTextFile(`/proc/${pid}/task/${pid}/children`)) ?? '';
+    const pids = children.split(' ').filter(Boolean).map(Number);
+    return [...pids, ...(await Promise.all(pids.map(descendantsOf))).flat()];
+  }
+
+  const gone = (pids: readonly number[]) =>
+    waitUntil(() => !pids.some((pid) => existsSync(`/proc/${pid}`)), {
+      timeoutMs: 30_000,
+      what: `the processes ${pids.join(', ')} to be gone`,
+    });
+
   it('server killed in the middle of a run: the run goes on after the restart, no finished step is done twice', async () => {
     product = await startTrained();
     const name = await startRun();
     const before = await waitForStep(name, 'train', (step) => step.state === 'running' && step.progress > 0);
+    const processes = await descendantsOf(product.server.child.pid!);
+    expect(processes.length).toBeGreaterThan(1); // tools, and the training that one of them has started
     await product.server.kill('SIGKILL');
+    await gone(processes);
     await product.startServer();
     const after = await waitForStep(name, 'register', (step) => step.state === 'completed');
     expect(after.status.phase).toBe('Succeeded');
+    expect(stepOf(after, 'train').resources).toMatchObject({
+      asked: {},
+      granted: { threads: 1, memoryMiB: null, nice: 0, gpus: [] },
+      enforcedBy: expect.stringMatching(/^(cgroup|polling)$/),
+      used: { cpuSeconds: expect.toSatisfy((s: number) => s > 0), peakMemoryMiB: expect.toSatisfy((mib: number) => mib > 20) },
+    });
+    const shown = await product.cli(['run', 'show', name]);
+    expect(shown.stdout).toMatch(/train +\S+ +\d+ MiB +none +1 \(default\) +0 +- +(cgroup|polling)\n/);
     for (const step of ['import', 'process', 'export', 'split']) {
       expect(stepOf(after, step), step).toEqual(stepOf(before, step));
     }
@@ -69,7 +93,10 @@ describe('faults on the server', () => {
     const api = await product.api();
     const { items } = await api.listModules();
     const tool = items.find((module) => module.name === 'train')!;
+    const processes = await descendantsOf(tool.pid!);
+    expect(processes.length).toBeGreaterThan(0);
     process.kill(tool.pid!, 'SIGKILL');
+    await gone(processes);
     const killedAt = Date.now();
     await waitUntil(
       async () =>

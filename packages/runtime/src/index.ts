@@ -2,6 +2,7 @@ export * from './atomic-file.ts';
 export * from './backoff.ts';
 export * from './byte-range.ts';
 export * from './confine.ts';
+export * from './control-group.ts';
 export * from './digest.ts';
 export * from './download.ts';
 export * from './folder-lock.ts';

@@ -61,6 +61,7 @@ const lineage: ModelLineage = {
     dataset: { name: 'digits', version: 1, digest: DIGEST, removed: false },
     parameters: { hyperparams: { lr: 0.1 } },
     tools: { train: 'abc' },
+    models: { 'letters:4': DIGEST },
   },
   packages: [],
   deployments: ['digits-edge'],

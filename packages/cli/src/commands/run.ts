@@ -11,6 +11,7 @@ import { getOne, listAll, newestFirst } from '../resources.ts';
 import { openSession, type Session } from '../session.ts';
 import { gateTable } from './model.ts';
 import { registerRunReport } from './run-report.ts';
+import { resourcesText } from './run-resources.ts';
 
 function durationOf(run: Run, now: number): string {
   const { startedAt, finishedAt } = run.status;
@@ -97,7 +98,7 @@ export function describeRun(session: Session, run: Run): string {
   const metricText = renderFields(metrics.map(([name, value]) => [name, formatNumber(value)]));
   const criteria = status.criteria ?? [];
   const criteriaText = criteria.length === 0 ? '' : `Evaluation criteria of its task:\n${gateTable(criteria)}`;
-  return [facts, steps, sweepText(session, run), metricText, criteriaText].filter((part) => part !== '').join('\n\n');
+  return [facts, steps, resourcesText(run), sweepText(session, run), metricText, criteriaText].filter((part) => part !== '').join('\n\n');
 }
 
 function metricRows(points: readonly MetricPoint[], wanted: string | undefined): string[][] {

@@ -193,6 +193,32 @@ describe('runs', () => {
     expect(await bench.call(['run', 'cancel', 'digits-2'])).toMatchObject({ code: 0, stdout: 'Run/digits-2 cancelled\n' });
   });
 
+  test('show what each step was given and has used of the machine', async () => {
+    const shown = run('digits-1', 7, 'completed', 9);
+    const gpu = { index: 1, uuid: 'GPU-5e1f7a02', name: 'NVIDIA L4', memoryMiB: 23_034 };
+    const used = { wallSeconds: 41.2, cpuSeconds: 73.9, peakMemoryMiB: 812.4 };
+    for (const step of shown.status.steps) {
+      if (step.name === 'split')
+        step.resources = { asked: {}, granted: { threads: 1, memoryMiB: null, nice: 0, gpus: [] }, used: { ...used, cpuSeconds: 2 } };
+      if (step.name === 'train')
+        step.resources = {
+          asked: { cpus: 2, memoryMiB: 4096, nice: 5, gpus: 1 },
+          granted: { threads: 2, memoryMiB: 4096, nice: 5, gpus: [gpu] },
+          enforcedBy: 'cgroup',
+          used,
+        };
+    }
+    await bench.serve({ getResource: () => shown });
+    const { stdout } = await bench.call(['run', 'show', 'digits-1']);
+    expect(stdout).toMatch(/STEP +CPU TIME +PEAK MEMORY +LIMIT +CPUS +NICE +GPUS +ENFORCED BY\n/);
+    expect(stdout).toMatch(/split +2\.0s +813 MiB +none +1 \(default\) +0 +- +polling\n/);
+    expect(stdout).toMatch(/train +1m14s +813 MiB +4096 MiB +2 +5 +1 NVIDIA L4 +cgroup\n/);
+    const json = JSON.parse((await bench.call(['run', 'show', 'digits-1', '-o', 'json'])).stdout);
+    expect(json.status.steps).toContainEqual(
+      expect.objectContaining({ name: 'train', resources: expect.objectContaining({ enforcedBy: 'cgroup', used }) }),
+    );
+  });
+
   test('have their log streamed', async () => {
     await bench.serve({
       getRunLog: ({ query, response }) => {

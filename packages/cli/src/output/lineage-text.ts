@@ -29,6 +29,7 @@ function originBranches({ origin }: ModelLineage): Branch[] {
           text: `pipeline ${origin.pipeline}, generation ${origin.pipelineGeneration}${origin.task === null ? '' : `, task ${origin.task}`}`,
         },
         { text: `dataset ${dataset.name}@${dataset.version}${dataset.removed ? ' (removed)' : ''} ${dataset.digest}` },
+        ...Object.entries(origin.models ?? {}).map(([version, sha256]) => ({ text: `made from model ${version}, ${sha256}` })),
         { text: 'parameters', below: parameterBranches(origin.parameters) },
         { text: 'code', below: Object.entries(origin.tools).map(([tool, digest]) => ({ text: `${tool} ${digest}` })) },
       ],

@@ -23,6 +23,8 @@ export const lineageSchema = z.strictObject({
   parameters: z.record(z.string(), z.unknown()),
   /** Tool name to the digest of the code that ran. */
   tools: z.record(z.string(), z.string()),
+  /** The versions that it was made from (fine-tuned, or read by another step): sha256 of the ONNX file of each, by `NAME:V`. */
+  models: z.record(z.string(), sha256Schema).optional(),
 });
 
 export const modelVersionSpecSchema = z.strictObject({

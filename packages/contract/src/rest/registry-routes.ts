@@ -52,6 +52,8 @@ export const modelLineageSchema = z.object({
       parameters: z.record(z.string(), z.unknown()),
       /** Tool to the digest of the code that ran. */
       tools: z.record(z.string(), z.string()),
+      /** Versions that it was made from, `NAME:V`, to the sha256 of their ONNX files. */
+      models: z.record(z.string(), sha256Schema).optional(),
     })
     .nullable(),
   packages: z.array(z.object({ name: nameSchema, target: z.string(), phase: z.string(), archiveSha256: sha256Schema.nullable() })),

@@ -137,6 +137,7 @@ function lineageText({ origin, packages, devices, createdAt }: ModelLineage): st
       ? []
       : [
           `- Run ${code(origin.run)} of pipeline ${code(origin.pipeline)}, generation ${origin.pipelineGeneration}`,
+          ...Object.entries(origin.models ?? {}).map(([version, sha256]) => `- Made from model ${code(version)}: ${code(sha256)}`),
           ...Object.entries(origin.tools).map(([tool, digest]) => `- Code of ${code(tool)}: ${code(digest)}`),
         ];
   return [

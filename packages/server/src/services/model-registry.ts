@@ -137,7 +137,7 @@ export class ModelRegistry {
   }
 
   #draft(run: Run, version: string, labels: string[], trained: TrainedModel, bundle: BlobInfo): ResourceDraft<'ModelVersion'> {
-    const { pipelineSpec, pipeline, pipelineGeneration, dataset } = run.spec;
+    const { pipelineSpec, pipeline, pipelineGeneration, dataset, models } = run.spec;
     const { model, split, train, preproc, postproc } = pipelineSpec;
     const tools = this.#codeDigests(run);
     const trainedBy = trained.training.parameters.train ?? train;
@@ -165,6 +165,7 @@ export class ModelRegistry {
           dataset: { name: dataset.name, version: dataset.version, digest: dataset.digest },
           parameters,
           tools,
+          ...(models && { models }),
         },
       },
       status: { servedBy: 0 },

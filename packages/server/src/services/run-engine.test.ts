@@ -1,8 +1,11 @@
 import { createHmac } from 'node:crypto';
+import { join } from 'node:path';
 import type { Run } from '@selvedge/contract';
-import { waitUntil } from '@selvedge/runtime';
+import { createLogger, waitUntil } from '@selvedge/runtime';
 import { afterEach, describe, expect, it } from 'vitest';
+import { openStore } from '../adapters/sql/open-store.ts';
 import { SMALL_PIPELINE, TestServer } from '../testing/test-server.ts';
+import { draftOf } from './draft-of.ts';
 
 const isFinished = ({ status }: Run) => ['Succeeded', 'Failed', 'Cancelled'].includes(status.phase);
 const reference = (text: string) => `\${{ ${text} }}`;
@@ -80,6 +83,30 @@ describe('pipelines with steps', () => {
         ],
       },
     });
+  });
+
+  it('are repeated only if they still fit what is known of the dataset', async () => {
+    await begin({});
+    const name = (await end(await start())).metadata.name;
+    await server.stopServer();
+    // What a run of before the check looks like: of a pipeline for pictures, over a dataset that is a table.
+    const store = await openStore({
+      file: join(server.dir, 'selvedge.sqlite'),
+      announce: () => undefined,
+      log: createLogger({ name: 'test', write: () => undefined }),
+    });
+    await store.update('DatasetVersion', 'things.v1', (current) => {
+      const { content } = current.status;
+      if (content == null) throw new Error('no content');
+      return draftOf(current, { status: { ...current.status, content: { ...content, type: 'tabular' } } });
+    });
+    await store.close();
+    await server.startAgain();
+    await expect(server.client.rerunRun({ params: { name }, body: { from: 'benchmark' } })).rejects.toMatchObject({
+      code: 'INPUT_INVALID',
+      details: { issues: [{ path: 'spec.preproc.pipeline[0]', message: expect.stringContaining('the dataset is a table') }] },
+    });
+    expect((await server.client.listResources({ params: { plural: 'runs' }, query: {} })).items).toHaveLength(1);
   });
 
   it('end a tool that does not let go of its work, at the timeout', async () => {

@@ -1,4 +1,13 @@
-import { AppError, type Pipeline, type PipelineSpec, type Run, type RunCause, type RunSpec, type RunStep } from '@selvedge/contract';
+import {
+  AppError,
+  type DatasetVersion,
+  type Pipeline,
+  type PipelineSpec,
+  type Run,
+  type RunCause,
+  type RunSpec,
+  type RunStep,
+} from '@selvedge/contract';
 import { SerialRunner } from '@selvedge/runtime';
 import { ACTIVE_LABEL, LAST_NUMBER_ANNOTATION } from '../domain/run-markers.ts';
 import { checkRunnable, modelReferences } from '../domain/run-requests.ts';
@@ -57,10 +66,8 @@ export class RunService {
       const spec = request.sweep === false ? withoutSweep(found.spec) : found.spec;
       await this.#checkTask(pipeline, spec.task);
       const number = await this.#nextNumber(found);
-      const { hasTool } = this.#options;
       const { version, digest } = await this.#options.datasets.resolve(spec.dataset.name, request.datasetVersion);
-      // versions of before the type was kept are of pictures
-      checkRunnable(pipeline, number, spec, { hasTool, dataset: version.status.content?.type ?? 'image-classification' });
+      this.#checkRunnable(found, number, spec, version);
       const models = await this.#pinModels(pipeline, spec);
       return this.#create(found, number, {
         labels,
@@ -96,7 +103,8 @@ export class RunService {
         });
       const pipeline = await this.#getPipeline(run.spec.pipeline);
       const number = await this.#nextNumber(pipeline);
-      checkRunnable(run.spec.pipeline, number, run.spec.pipelineSpec, { hasTool: this.#options.hasTool });
+      const { version } = await this.#options.datasets.resolve(run.spec.dataset.name, run.spec.dataset.version);
+      this.#checkRunnable(pipeline, number, run.spec.pipelineSpec, version);
       const anew = from === undefined ? new Set(graph.map((step) => step.id)) : withDependents(graph, from);
       const { pipelineGeneration, pipelineSpec, dataset, models } = run.spec;
       return this.#create(pipeline, number, {
@@ -155,6 +163,13 @@ export class RunService {
       }),
     );
     return run;
+  }
+
+  /** Rules may have changed since a pipeline was applied or run, and some depend on what the dataset holds. */
+  #checkRunnable({ metadata }: Pipeline, number: number, spec: PipelineSpec, version: DatasetVersion): void {
+    // versions of before the type was kept are of pictures
+    const dataset = version.status.content?.type ?? 'image-classification';
+    checkRunnable(metadata.name, number, spec, { hasTool: this.#options.hasTool, dataset });
   }
 
   async #checkTask(pipeline: string, task: string | undefined): Promise<void> {

@@ -1,6 +1,7 @@
 import { type JobResources, OPTIONAL_INPUT_MARK, type ToolExample } from '@selvedge/contract';
 import type { Logger } from '@selvedge/runtime';
 import type * as z from 'zod';
+import type { GpuRequest } from './job/gpus.ts';
 
 /** What an input holds, in words; `optional` when the tool can do without it. */
 export type InputDeclaration = string | { readonly description: string; readonly optional: true };
@@ -63,7 +64,10 @@ export interface BackgroundContext {
 }
 
 /** What a job may use: as asked in the parameters, and what comes of that on this machine. */
-export type JobPlan = Pick<JobResources, 'asked' | 'granted'>;
+export type JobPlan = Pick<JobResources, 'asked' | 'granted'> & {
+  /** GPUs to lease before the work begins, as `findGpus` gives them; they are then in `granted`. */
+  readonly gpuRequest?: GpuRequest | undefined;
+};
 
 export interface ToolDefinition<P extends z.ZodType, I extends Record<string, InputDeclaration>> {
   readonly name: string;

@@ -6,6 +6,7 @@ import { unpackZip } from './archive/unpack-zip.ts';
 import type { Artifact } from './artifact.ts';
 import type { FetchSource, Tool, ToolContext } from './define-tool.ts';
 import { type FetchPolicy, fetchInput, safeFileName, shownUrl } from './fetch-input.ts';
+import { leaseGpus } from './job/gpus.ts';
 import { endLeftOverJob, runJob } from './job/run-job.ts';
 import { listFilePaths } from './list-files.ts';
 
@@ -15,6 +16,8 @@ export interface MakeOptions {
   readonly cacheDir: string;
   /** Program and arguments of the process of a job; without it jobs are done in this process, without their limits. */
   readonly jobCommand?: readonly string[] | undefined;
+  /** Control group that jobs get theirs below; without it their memory is looked at again and again. */
+  readonly controlGroupParent?: string | undefined;
   readonly logger: Logger;
   /** Aborted with AppError CANCELLED (by a user) or INTERRUPTED (the process ends: the artifact is queued again). */
   readonly signal: AbortSignal;
@@ -40,14 +43,22 @@ async function work(tool: Tool, artifact: Artifact, options: MakeOptions): Promi
   const plan = options.jobCommand === undefined ? undefined : await tool.job?.(artifact.parameters);
   const context = await contextOf(artifact, options);
   if (plan === undefined || options.jobCommand === undefined) return tool.create(context);
-  await runJob({
-    command: options.jobCommand,
-    tool: tool.name,
-    plan,
-    context,
-    lockFile: artifact.paths.jobLock,
-    onUsage: (resources) => artifact.showResources(resources),
-  });
+  const { gpuRequest } = plan;
+  const onWait = () => artifact.log('waiting for GPUs that other work has');
+  const lease = gpuRequest === undefined ? undefined : await leaseGpus(gpuRequest, { signal: options.signal, onWait });
+  try {
+    await runJob({
+      command: options.jobCommand,
+      tool: tool.name,
+      plan: { asked: plan.asked, granted: { ...plan.granted, gpus: [...(lease?.gpus ?? [])] } },
+      context,
+      lockFile: artifact.paths.jobLock,
+      controlGroupParent: options.controlGroupParent,
+      onUsage: (resources) => artifact.showResources(resources),
+    });
+  } finally {
+    await lease?.release();
+  }
 }
 
 async function begin(tool: Tool, artifact: Artifact): Promise<void> {

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { AppError, type ToolDescription, type ToolExample } from '@selvedge/contract';
-import { describeError, type Logger, listenOrExplain, lockFolder } from '@selvedge/runtime';
+import { describeError, findControlGroupParent, type Logger, listenOrExplain, lockFolder } from '@selvedge/runtime';
 import * as z from 'zod';
 import type { Artifact } from './artifact.ts';
 import { ArtifactRunner } from './artifact-runner.ts';
@@ -59,8 +59,9 @@ export async function serveTool(tool: Tool, options: ServeToolOptions): Promise<
     const trustedOrigins = new Set(options.trustedOrigins?.map((origin) => new URL(origin).origin));
     const fetchPolicy: FetchPolicy = { ...DEFAULT_FETCH_POLICY, ...options.fetch, token: options.token, trustedOrigins };
     const cacheDir = join(options.dataDir, 'cache');
+    const controlGroupParent = tool.job === undefined || options.jobCommand === undefined ? undefined : await findControlGroupParent();
     const make = (artifact: Artifact, signal: AbortSignal) =>
-      makeArtifact(tool, artifact, { fetchPolicy, cacheDir, jobCommand: options.jobCommand, logger, signal });
+      makeArtifact(tool, artifact, { fetchPolicy, cacheDir, jobCommand: options.jobCommand, controlGroupParent, logger, signal });
     const runner = new ArtifactRunner({ store, make });
     const app = await buildToolApi({
       tool,

@@ -50,7 +50,8 @@ export function planJob(train: TrainBlock | undefined, machine: Machine = thisMa
   if (memoryMiB !== undefined && memoryMiB > machine.memoryMiB)
     refuse('memoryMiB', `${memoryMiB} MiB of memory are asked for; this machine has ${machine.memoryMiB} MiB`);
   if (memoryMiB !== undefined && !machine.hasProc) refuse('memoryMiB', 'memory can be limited on Linux only: there is no /proc here');
-  if (asked.gpus !== undefined && asked.gpus !== 0) refuse('gpus', 'GPUs are asked for; the engine "onnx" computes on the CPU');
+  if (asked.gpus !== undefined && asked.gpus !== 0)
+    refuse('gpus', 'GPUs are asked for; the engine "onnx" computes on the CPU, only the engine "python" can use them');
   if (issues.length > 0) {
     const [first] = issues;
     throw new AppError('RESOURCES_UNAVAILABLE', {

@@ -82,6 +82,7 @@ const VISITS: Visit[] = [
   { name: 'run', path: `/runs/${RUNNING_RUN}`, act: (page) => page.locator('canvas').first().waitFor(), phone: true },
   { name: 'run-table', path: `/runs/${RUNNING_RUN}`, act: press(/Table of loss/) },
   { name: 'run-criteria', path: '/runs/digits-2b8xq', act: (page) => page.getByText('Criteria of the task').waitFor(), phone: true },
+  { name: 'run-sweep', path: '/runs/digits-s1ep0', act: (page) => page.getByText('(best)').waitFor() },
   { name: 'run-failed', path: '/runs/fabric-defects-5tt2h' },
   { name: 'models', path: '/models', phone: true },
   { name: 'model', path: '/models/digits', phone: true },

@@ -105,6 +105,12 @@ export interface RunPlan {
   current?: { progress: number; message: string };
   modelVersion?: string;
   criteria?: NonNullable<Run['status']['criteria']>;
+  /** Of its step "train". */
+  resources?: NonNullable<RunStep['resources']>;
+  /** Steps taken from this run. */
+  cachedFrom?: { run: string; steps: readonly string[] };
+  spec?: Partial<Run['spec']>;
+  sweep?: Run['status']['sweep'];
 }
 
 export function run(plan: RunPlan): Run {
@@ -124,6 +130,7 @@ export function run(plan: RunPlan): Run {
       pipelineSpec: PIPELINE_SPEC,
       dataset: { name: 'digits', version: 2, digest: digestOf('digits2'), artifact: 'digits-v2' },
       cause: { type: 'manual', by: 'admin' },
+      ...plan.spec,
     },
     status: {
       phase: plan.phase,
@@ -145,6 +152,7 @@ export function run(plan: RunPlan): Run {
           : {},
       modelVersion: plan.modelVersion ?? null,
       ...(plan.criteria === undefined ? {} : { criteria: plan.criteria }),
+      ...(plan.sweep === undefined ? {} : { sweep: plan.sweep }),
     },
   };
 }
@@ -165,6 +173,8 @@ function stepsOf(plan: RunPlan): RunStep[] {
         finishedAt: new Date(at).toISOString(),
         progress: 1,
         message: '',
+        ...(plan.cachedFrom?.steps.includes(name) === true ? { cachedFrom: `${plan.cachedFrom.run}.${name}` } : {}),
+        ...(name === 'train' && plan.resources !== undefined ? { resources: plan.resources } : {}),
       };
     }
     const isCurrent = index === plan.seconds.length && plan.current !== undefined;

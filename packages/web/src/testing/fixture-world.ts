@@ -2,6 +2,7 @@ import { type AnyResource, anyResourceSchema, type MetricPoint, type Module, mod
 import { metricPoints } from './fixture-curves.ts';
 import { GATES, packages } from './fixture-packages.ts';
 import * as make from './fixture-resources.ts';
+import { TRAINING_RESOURCES } from './fixture-training.ts';
 
 export interface FixtureWorld {
   readonly clock: make.FixtureClock;
@@ -79,6 +80,23 @@ function runs(clock: make.FixtureClock): AnyResource[] {
       seconds,
       modelVersion: 'digits/3',
       criteria: GATES.slice(0, 1),
+      resources: TRAINING_RESOURCES,
+      cachedFrom: { run: 'digits-9wz0c', steps: ['import', 'process', 'export', 'split'] },
+      spec: { sweepOf: { run: 'digits-s1ep0', index: 2 }, cause: { type: 'sweep', by: 'digits-s1ep0', detail: 'lr 0.002' } },
+    }),
+    make.run({
+      name: 'digits-s1ep0',
+      pipeline: 'digits',
+      phase: 'Succeeded',
+      startedAt: clock.ago(70),
+      seconds: [],
+      sweep: {
+        children: [
+          { run: 'digits-pp81d', parameters: { lr: 0.2 }, phase: 'Cancelled', value: null },
+          { run: 'digits-2b8xq', parameters: { lr: 0.002 }, phase: 'Succeeded', value: 0.9783 },
+        ],
+        best: { run: 'digits-2b8xq', value: 0.9783 },
+      },
     }),
     make.run({
       name: RUNNING_RUN,

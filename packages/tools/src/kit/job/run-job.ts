@@ -1,8 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { AppError, type JobResources } from '@selvedge/contract';
-import { folderLockHolder, ProcessGroupMeter, signalProcessGroup, waitUntil } from '@selvedge/runtime';
+import { folderLockHolder, signalProcessGroup, waitUntil } from '@selvedge/runtime';
 import type { JobPlan, ToolContext } from '../define-tool.ts';
+import { gpuEnvironment } from './gpus.ts';
+import { holdJob, type JobHold } from './job-hold.ts';
 import { type FromJob, fromJobSchema, receivedError, sendableError, type ToJob } from './job-messages.ts';
 
 const SAMPLE_INTERVAL_MS = 50;
@@ -21,6 +23,8 @@ export interface JobOptions {
   readonly context: ToolContext;
   /** File that is there while the job's process is at work. */
   readonly lockFile: string;
+  /** See `holdJob`. */
+  readonly controlGroupParent: string | undefined;
   /** Told now and then, and at the end. */
   readonly onUsage: (resources: JobResources) => void;
 }
@@ -35,7 +39,12 @@ export interface JobOptions {
  */
 export async function runJob(options: JobOptions): Promise<void> {
   options.context.signal.throwIfAborted();
-  await new RunningJob(options).outcome();
+  const hold = holdJob(options.controlGroupParent, options.plan);
+  try {
+    await new RunningJob(options, hold).outcome();
+  } finally {
+    await hold.remove();
+  }
 }
 
 /** Ends the job that an earlier process of the tool, killed in the middle of it, has left behind. */
@@ -52,20 +61,22 @@ export async function endLeftOverJob(lockFile: string): Promise<void> {
 
 class RunningJob {
   readonly #options: JobOptions;
+  readonly #hold: JobHold;
   readonly #child: ChildProcess;
   readonly #startedAt = performance.now();
   readonly #errorLines: string[] = [];
-  #meter: ProcessGroupMeter | undefined;
   #used: JobResources['used'] = { wallSeconds: 0, cpuSeconds: 0, peakMemoryMiB: 0 };
   #samples = 0;
   #result: { readonly error?: Error } | undefined;
 
-  constructor(options: JobOptions) {
+  constructor(options: JobOptions, hold: JobHold) {
     this.#options = options;
+    this.#hold = hold;
     const { nice, gpus } = options.plan.granted;
-    const [program = '', ...args] = nice === 0 ? options.command : ['nice', '-n', String(nice), ...options.command];
-    const env = gpus.length === 0 ? process.env : { ...process.env, CUDA_VISIBLE_DEVICES: gpus.join(',') };
-    this.#child = spawn(program, args, { detached: true, env, stdio: ['ignore', 'pipe', 'pipe', 'ipc'] });
+    const [program = '', ...args] = hold.enter(nice === 0 ? options.command : ['nice', '-n', String(nice), ...options.command]);
+    const env = { ...process.env, ...gpuEnvironment(gpus) };
+    this.#child = spawn(program, args, { detached: true, env, stdio: ['pipe', 'pipe', 'pipe', 'ipc'] });
+    this.#child.stdin?.on('error', () => undefined); // held open for the job to see that we are there; its exit is handled below
   }
 
   async outcome(): Promise<void> {
@@ -78,6 +89,10 @@ class RunningJob {
       this.#begin();
       signal.addEventListener('abort', abort, { once: true });
       end = await ended;
+      if (this.#hold.isOutOfMemory) {
+        this.#sample();
+        this.#result ??= { error: this.#outOfMemory() };
+      }
     } finally {
       clearInterval(sampling);
       signal.removeEventListener('abort', abort);
@@ -93,7 +108,6 @@ class RunningJob {
   #begin(): void {
     const { pid } = this.#child;
     if (pid === undefined) return; // it could not be started: `error` says why
-    this.#meter = new ProcessGroupMeter(pid);
     this.#child.on('message', (raw) => {
       try {
         this.#receive(fromJobSchema.parse(raw));
@@ -173,19 +187,22 @@ class RunningJob {
   }
 
   #sample(): void {
-    if (this.#meter === undefined || this.#result !== undefined) return;
-    const { peakBytes, cpuSeconds } = this.#meter.sample();
-    this.#used = { wallSeconds: round((performance.now() - this.#startedAt) / 1000), cpuSeconds, peakMemoryMiB: round(peakBytes / MIB) };
+    const { pid } = this.#child;
+    if (pid === undefined || this.#result !== undefined) return;
+    const { peakBytes, cpuSeconds } = this.#hold.usage(pid);
+    const peakMemoryMiB = Math.max(this.#used.peakMemoryMiB, round(peakBytes / MIB));
+    this.#used = { wallSeconds: round((performance.now() - this.#startedAt) / 1000), cpuSeconds: round(cpuSeconds), peakMemoryMiB };
     this.#samples += 1;
     if (this.#samples % SAMPLES_PER_SHOW === 0) this.#options.onUsage(this.#resources());
     const { memoryMiB } = this.#options.plan.granted;
-    if (memoryMiB === null || this.#used.peakMemoryMiB <= memoryMiB) return;
-    this.#giveUp(
-      new AppError('OUT_OF_MEMORY', {
-        message: `out of memory: limit ${memoryMiB} MiB, peak ${Math.ceil(this.#used.peakMemoryMiB)} MiB`,
-        hint: 'Raise train.resources.memoryMiB, or lower the batch size or the size of the network.',
-      }),
-    );
+    if (memoryMiB !== null && peakMemoryMiB > memoryMiB) this.#giveUp(this.#outOfMemory());
+  }
+
+  #outOfMemory(): AppError {
+    return new AppError('OUT_OF_MEMORY', {
+      message: `out of memory: limit ${this.#options.plan.granted.memoryMiB} MiB, peak ${Math.ceil(this.#used.peakMemoryMiB)} MiB`,
+      hint: 'Raise train.resources.memoryMiB, or lower the batch size or the size of the network.',
+    });
   }
 
   #giveUp(error: Error): void {
@@ -204,7 +221,7 @@ class RunningJob {
 
   #resources(): JobResources {
     const { asked, granted } = this.#options.plan;
-    return { asked, granted, used: this.#used };
+    return { asked, granted, enforcedBy: this.#hold.enforcedBy, used: this.#used };
   }
 
   #unexpected({ code, signal }: { code: number | null; signal: string | null }): AppError {

@@ -1,6 +1,7 @@
 import { AppError } from '@selvedge/contract';
 import { lockFolder, signalProcessGroup } from '@selvedge/runtime';
 import type { FetchSource, Tool, ToolContext } from '../define-tool.ts';
+import { endWithTool } from './end-with-tool.ts';
 import { type FromJob, receivedError, sendableError, type ToJob, toJobSchema } from './job-messages.ts';
 
 /** How long another process of the same job, which is being ended, may still be there. */
@@ -16,6 +17,7 @@ interface Call {
  * and ends. When the tool's process is gone it ends at once, with every process that it has started.
  */
 export async function serveJob(load: (tool: string) => Promise<Tool>): Promise<void> {
+  endWithTool();
   const aborted = new AbortController();
   const calls = new Map<number, Call>();
   let isFinished = false;

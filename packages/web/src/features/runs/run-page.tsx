@@ -3,7 +3,7 @@ import { useMutation } from '@tanstack/react-query';
 import { Link, useParams } from '@tanstack/react-router';
 import { type ReactNode, useState } from 'react';
 import { useNow } from '../../lib/clock.ts';
-import { formatDuration, shortDigest } from '../../lib/format.ts';
+import { formatDuration } from '../../lib/format.ts';
 import { gatesStatus } from '../../lib/gates.ts';
 import { useBackend, useResource } from '../../lib/queries.ts';
 import { runSeconds } from '../../lib/run-times.ts';
@@ -11,18 +11,17 @@ import { runStatus } from '../../lib/status.ts';
 import { Button, buttonClasses } from '../../ui/button.tsx';
 import { Card } from '../../ui/card.tsx';
 import { CliHint } from '../../ui/cli-hint.tsx';
-import { CodeBlock } from '../../ui/code-block.tsx';
 import { ErrorState } from '../../ui/error-state.tsx';
 import { GateList } from '../../ui/gate-list.tsx';
 import { Icon } from '../../ui/icon.tsx';
-import { KeyValue } from '../../ui/key-value.tsx';
 import { Page } from '../../ui/page.tsx';
 import { QueryView } from '../../ui/query-view.tsx';
-import { RelativeTime } from '../../ui/relative-time.tsx';
 import { StatusBadge } from '../../ui/status-badge.tsx';
 import { useToasts } from '../../ui/toast.tsx';
+import { Lineage, Parameters } from './run-facts.tsx';
 import { RunLog } from './run-log.tsx';
 import { RunMetrics } from './run-metrics.tsx';
+import { StepResources } from './step-resources.tsx';
 import { StepTimeline } from './step-timeline.tsx';
 
 /** One run: its steps in time, its curves, its log, and what it was made from. */
@@ -133,6 +132,7 @@ function RunDetail({ run }: { run: Run }): ReactNode {
         <Card title="Steps" flush>
           <StepTimeline steps={steps} shown={shown?.name} onShow={setPicked} />
         </Card>
+        <StepResources run={run} />
         <RunMetrics run={run} />
         <RunLog run={run.metadata.name} steps={steps} shown={shown} onShow={setPicked} />
       </div>
@@ -176,14 +176,6 @@ function FailedMessage({ message }: { message: string }): ReactNode {
   return <ErrorState error={new AppError('RUN_FAILED', { message: message === '' ? 'The run failed.' : message })} />;
 }
 
-function causeText({ spec }: Run): string {
-  const { cause, rerunOf } = spec;
-  if (cause.type === 'trigger') return `trigger ${cause.trigger ?? cause.by}: ${cause.detail ?? ''}`;
-  if (cause.type === 'sweep') return `sweep ${cause.by}: ${cause.detail ?? ''}`;
-  const repeated = rerunOf === undefined ? '' : `, repeats ${rerunOf.run}${rerunOf.from === null ? '' : ` from ${rerunOf.from} on`}`;
-  return `${cause.type}, by ${cause.by}${repeated}`;
-}
-
 /** The runs of a sweep with what each tried; nothing for other runs. */
 function SweepRuns({ run }: { run: Run }): ReactNode {
   const { sweep } = run.status;
@@ -209,66 +201,5 @@ function SweepRuns({ run }: { run: Run }): ReactNode {
         ))}
       </ol>
     </Card>
-  );
-}
-
-function Lineage({ run }: { run: Run }): ReactNode {
-  const { pipeline, pipelineGeneration, dataset } = run.spec;
-  const { modelVersion, startedAt, environment } = run.status;
-  const model = modelVersion?.split('/')[0];
-  return (
-    <KeyValue
-      items={[
-        ['Pipeline', `${pipeline}, generation ${pipelineGeneration}`],
-        ['Dataset', `${dataset.name}, version ${dataset.version}`],
-        [
-          'Digest',
-          <span key="digest" className="font-mono text-xs">
-            {shortDigest(dataset.digest)}
-          </span>,
-          dataset.digest,
-        ],
-        ['Started', <RelativeTime key="started" at={startedAt} missing="waiting" />],
-        ['Cause', causeText(run)],
-        ...(environment === undefined ? [] : [['Machine', `${environment.cpu}, ${environment.threads} threads`] as const]),
-        [
-          'Model',
-          model === undefined || modelVersion === null ? (
-            <span key="model" className="text-ink-3">
-              not registered yet
-            </span>
-          ) : (
-            <Link
-              key="model"
-              to="/models/$name"
-              params={{ name: model }}
-              className="font-medium text-accent underline-offset-2 hover:underline"
-            >
-              {modelVersion}
-            </Link>
-          ),
-        ],
-      ]}
-    />
-  );
-}
-
-function Parameters({ run }: { run: Run }): ReactNode {
-  const { model, preproc, postproc } = run.spec.pipelineSpec;
-  const values = Object.entries(model.hyperparams).map(
-    ([key, value]) => [key, typeof value === 'object' ? JSON.stringify(value) : String(value)] as const,
-  );
-  return (
-    <div className="grid gap-3">
-      <KeyValue
-        items={[...values, ['preproc', preproc.pipeline.join(' → ') || 'none'], ['postproc', postproc.pipeline.join(' → ') || 'none']]}
-      />
-      <details className="text-sm">
-        <summary className="w-fit rounded text-xs font-medium text-ink-2 hover:text-ink">The whole pipeline as it was run</summary>
-        <div className="mt-2">
-          <CodeBlock code={JSON.stringify(run.spec.pipelineSpec, null, 2)} label="Pipeline" />
-        </div>
-      </details>
-    </div>
   );
 }
