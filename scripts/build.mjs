@@ -2,7 +2,7 @@
 import { cpSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { build as esbuild } from 'esbuild';
-import { BUNDLES, WEB } from './setup/bundles.mjs';
+import { BUNDLES, outputFolder, WEB } from './setup/bundles.mjs';
 import { ROOT, run } from './setup/setup.mjs';
 
 // Native and WebAssembly packages stay outside: they find their binaries relative to their own files.
@@ -23,7 +23,7 @@ const BANNER =
   "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url); import { fileURLToPath as __toPath } from 'node:url'; const __filename = __toPath(import.meta.url); const __dirname = __toPath(new globalThis.URL('.', import.meta.url));";
 
 // Commands and tools are loaded when they are called, so those bundles are split at dynamic imports.
-const SPLIT = ['cli', 'tools', 'agent'];
+const SPLIT = ['cli', 'tools', 'tools/selvedge-kit', 'agent'];
 
 // The agent is held to 50 MB: what it does not need is left out, and what Node has is not loaded a second time.
 const WITHOUT_DEBUG = {
@@ -35,14 +35,17 @@ const WITHOUT_DEBUG = {
   },
 };
 const LEAN = { minify: true, alias: { 'readable-stream': 'node:stream' }, plugins: [WITHOUT_DEBUG] };
+// What tools of projects run with needs nothing installed.
+const SELF_CONTAINED = { alias: { '@node-rs/crc32': './src/project-tool/crc32c.ts' } };
+
+const packageOf = (name) => name.split('/')[0];
 
 async function bundle(name) {
-  const folder = join(ROOT, 'packages', name);
-  rmSync(join(folder, 'dist'), { recursive: true, force: true });
+  const outdir = join(ROOT, outputFolder(name));
   const result = await esbuild({
-    absWorkingDir: folder,
+    absWorkingDir: join(ROOT, 'packages', packageOf(name)),
     entryPoints: Object.entries(BUNDLES[name]).map(([out, source]) => ({ in: source, out })),
-    outdir: 'dist',
+    outdir,
     bundle: true,
     splitting: SPLIT.includes(name),
     platform: 'node',
@@ -58,8 +61,9 @@ async function bundle(name) {
     banner: { js: BANNER },
     logLevel: 'warning',
     ...(name === 'agent' ? LEAN : {}),
+    ...(name === 'tools/selvedge-kit' ? SELF_CONTAINED : {}),
   });
-  writeFileSync(join(folder, 'dist/meta.json'), JSON.stringify(result.metafile));
+  writeFileSync(join(outdir, 'meta.json'), JSON.stringify(result.metafile));
 }
 
 /** The Python package goes with the tools: training scripts import it. */
@@ -69,7 +73,9 @@ function copyPythonKit() {
 }
 
 const wanted = process.argv.slice(2);
-const isWanted = (name) => wanted.length === 0 || wanted.includes(name);
+const isWanted = (name) => wanted.length === 0 || wanted.includes(packageOf(name));
+for (const name of Object.keys(BUNDLES).filter(isWanted))
+  rmSync(join(ROOT, outputFolder(packageOf(name))), { recursive: true, force: true });
 await Promise.all(Object.keys(BUNDLES).filter(isWanted).map(bundle));
 if (isWanted('tools')) copyPythonKit();
 if (isWanted(WEB)) await run('npx', ['vite', 'build', '--logLevel', 'warn'], { quiet: true, cwd: join(ROOT, 'packages', WEB) });

@@ -11,6 +11,7 @@ import { type ArtifactStatus, artifactStatusSchema, buildReportSchema } from '@s
 import { buildNetwork, inspectModel, writeModel } from '@selvedge/graph/onnx';
 import { freePort, sha256Hex, waitUntil } from '@selvedge/runtime';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { makeNodeImage } from './harness/base-images.ts';
 import { DockerEngine } from './harness/docker-engine.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
@@ -27,7 +28,7 @@ beforeAll(async () => {
   files = createServer((_request, response) => response.end(bytes));
   await new Promise<void>((resolve) => files.listen(0, '127.0.0.1', resolve));
   engine = await DockerEngine.start();
-  await engine.makeNodeImage('local/node:20');
+  await makeNodeImage(engine, 'local/node:20');
   const args = ['--build-arg', 'BASE=local/node:20', '--build-arg', 'TARGETS=linux-armv7', '--network=host'];
   await engine.docker('build', '-q', '-f', join(ROOT, 'deploy/build-tool/Dockerfile'), ...args, '-t', 'selvedge-build', ROOT);
 });

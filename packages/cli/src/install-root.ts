@@ -30,8 +30,10 @@ export function serverCommand(): [string, ...string[]] {
 }
 
 /** What tools of a project are run with. */
-export function toolInstallation(): { pythonPath: string } {
-  return { pythonPath: join(installRoot(), 'clients/python/src') };
+export function toolInstallation(): { pythonPath: string; nodeKit: string } {
+  const root = installRoot();
+  const built = join(root, 'packages/tools/dist/selvedge-kit');
+  return { pythonPath: join(root, 'clients/python/src'), nodeKit: existsSync(built) ? built : join(root, 'packages/tools/src') };
 }
 
 /** The agent's own program. */

@@ -2,6 +2,13 @@ import * as z from 'zod';
 import { failureSchema, nameSchema, timestampSchema } from './common.ts';
 import { jobResourcesSchema } from './train-resources.ts';
 
+/** The tools of a pipeline in the order of its steps, the one that builds packages, and the one that shows what all of them measure. */
+export const BUILT_IN_TOOLS = ['import', 'process', 'export', 'split', 'train', 'benchmark', 'build', 'visualize'] as const;
+export type BuiltInTool = (typeof BUILT_IN_TOOLS)[number];
+
+/** Names that mean something else where tools are named: steps that the server does itself. */
+export const STEPS_WITHOUT_TOOL = ['register', 'dataset'] as const;
+
 /**
  * The uniform API of every tool: one process per tool, one artifact at a time, the rest queued on disk.
  *

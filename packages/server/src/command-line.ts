@@ -20,6 +20,8 @@ export const USAGE = `usage: server [flags]
 
 environment: SELVEDGE_TOOL_COMMAND, a JSON list: the command that starts a tool, without the tool's name
              SELVEDGE_TARGETS_DIR, the folder of the toolchains that packages are built with (default DIR/targets)
+             SELVEDGE_TOOL_TOKEN_FILE, a file with the token of tools that others start ("url" in the project file)
+             SELVEDGE_TOOL_ORIGIN, where those reach this server, like http://server:7070
              SELVEDGE_OBJECT_CACHE_MIB, what the objects that builds compiled may take there (default 1024)`;
 
 const OPTIONS = {
@@ -49,6 +51,7 @@ function installation(mainUrl: string): {
   toolCommand: string[];
   webDir: string | null;
   pythonPath: string;
+  nodeKit: string;
 } {
   const part = (path: string) => fileURLToPath(new URL(`../../${path}`, mainUrl));
   const webDir = part('web/dist');
@@ -59,6 +62,7 @@ function installation(mainUrl: string): {
       : [process.execPath, part('tools/dist/tools.js')],
     webDir: existsSync(webDir) ? webDir : null,
     pythonPath: part('../clients/python/src'),
+    nodeKit: isSource ? part('tools/src') : part('tools/dist/selvedge-kit'),
   };
 }
 
@@ -97,6 +101,9 @@ export function readServerConfig(args: string[], env: NodeJS.ProcessEnv, mainUrl
     projectFile: resolve(text(flags.project, 'SELVEDGE_PROJECT') ?? PROJECT_FILE),
     projectFileOptional: text(flags.project, 'SELVEDGE_PROJECT') === undefined,
     pythonPath: defaults.pythonPath,
+    nodeKit: defaults.nodeKit,
+    toolTokenFile: env.SELVEDGE_TOOL_TOKEN_FILE ? resolve(env.SELVEDGE_TOOL_TOKEN_FILE) : null,
+    toolOrigin: env.SELVEDGE_TOOL_ORIGIN || null,
     targetsDir: env.SELVEDGE_TARGETS_DIR ? resolve(env.SELVEDGE_TARGETS_DIR) : null,
     toolCommand: toolCommand ? readToolCommand(toolCommand) : defaults.toolCommand,
     logLevel: text(flags['log-level'], 'SELVEDGE_LOG_LEVEL'),

@@ -23,6 +23,15 @@ export const serverConfigSchema = z.strictObject({
   projectFileOptional: z.boolean().default(false),
   /** Folder of the Python package `selvedge`, for tools in Python. */
   pythonPath: z.string().default(''),
+  /** Folder of the kit for tools in TypeScript. */
+  nodeKit: z.string().default(''),
+  /** File with the credential between the server and its tools, for tools that others start; default: made anew at each start. */
+  toolTokenFile: z.string().min(1).nullable().default(null),
+  /** Where tools reach this server; default its address on loopback. */
+  toolOrigin: z
+    .url({ protocol: /^https?$/ })
+    .nullable()
+    .default(null),
   logLevel: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
   /** Largest dataset upload in bytes. */
   maxUploadBytes: z

@@ -9,6 +9,7 @@ import packageJson from '../package.json' with { type: 'json' };
 import { lockFolder } from './adapters/folder-lock/folder-lock.ts';
 import { FsBlobStore } from './adapters/fs/fs-blob-store.ts';
 import { readProjectTools } from './adapters/fs/read-project-tools.ts';
+import { readToolToken } from './adapters/fs/read-tool-token.ts';
 import { S3Objects } from './adapters/s3/s3-source.ts';
 import { openStore } from './adapters/sql/open-store.ts';
 import { HttpToolClient } from './adapters/tool-http/http-tool-client.ts';
@@ -107,7 +108,7 @@ async function start(config: ServerConfig, log: Logger, ending: Endings): Promis
   const { port: devicePort } = await devices.start();
   ending.push(() => devices.stop());
 
-  const toolToken = newSecret();
+  const toolToken = config.toolTokenFile === null ? newSecret() : await readToolToken(config.toolTokenFile);
   const directory = new ToolDirectory();
   const tools = new HttpToolClient({ addressOf: directory.addressOf, token: toolToken });
   ending.push(() => tools.close());
@@ -117,7 +118,8 @@ async function start(config: ServerConfig, log: Logger, ending: Endings): Promis
     toolCommand: config.toolCommand,
     toolsDir,
     targetsDir: targetsFolder(config),
-    projectTools,
+    projectTools: projectTools.local,
+    remoteTools: projectTools.remote,
     token: toolToken,
     directory,
     tools,
@@ -153,8 +155,9 @@ async function start(config: ServerConfig, log: Logger, ending: Endings): Promis
   const { port } = await http.start();
   const url = localUrl('http', config.host, port);
   ending.push(() => modules.stop({ graceMs: TOOL_GRACE_MS }));
-  await modules.start(url);
-  const coordinator = createCoordinator(base, registry, runs, { url, owner });
+  const origin = config.toolOrigin === null ? url : new URL(config.toolOrigin).origin;
+  await modules.start(origin);
+  const coordinator = createCoordinator(base, registry, runs, { origin, owner });
   coordinator.start();
   ending.push(() => coordinator.stop());
   garbage.start();
@@ -233,9 +236,9 @@ function createHttp(base: Base, registry: ModelRegistry, runs: RunService): Http
   return new HttpServer(services, { host: config.host, port: config.port, webDir: config.webDir });
 }
 
-function createCoordinator(base: Base, registry: ModelRegistry, runs: RunService, self: { url: string; owner: string }): RunCoordinator {
+function createCoordinator(base: Base, registry: ModelRegistry, runs: RunService, self: { origin: string; owner: string }): RunCoordinator {
   const { config, log, clock, store, blobs, tools, modules, hub, devices } = base;
-  const origin = () => self.url;
+  const origin = () => self.origin;
   const whyDown = (tool: string) => modules.whyDown(tool);
   const building = { store, blobs, tools, hub, trust: devices.trust, whyDown, origin, clock };
   const importer = new DatasetImporter({

@@ -1,8 +1,8 @@
-import { AppError } from '@selvedge/contract';
+import { AppError, BUILT_IN_TOOLS, type BuiltInTool } from '@selvedge/contract';
 import type { Tool } from './kit/index.ts';
 
 /** Each tool is loaded by name, so that an idle one does not carry the libraries of the others. */
-const TOOLS: Readonly<Record<string, () => Promise<Tool>>> = {
+const TOOLS: Readonly<Record<BuiltInTool, () => Promise<Tool>>> = {
   import: async () => (await import('./import/import-tool.ts')).importTool,
   process: async () => (await import('./process/process-tool.ts')).processTool,
   export: async () => (await import('./export/export-tool.ts')).exportTool,
@@ -13,11 +13,9 @@ const TOOLS: Readonly<Record<string, () => Promise<Tool>>> = {
   visualize: async () => (await import('./visualize/visualize-tool.ts')).createVisualizeTool(),
 };
 
-export const TOOL_NAMES = Object.keys(TOOLS);
-
 /** @throws AppError USAGE (user) when there is none of that name. */
 export async function loadTool(name: string): Promise<Tool> {
-  const load = Object.hasOwn(TOOLS, name) ? TOOLS[name] : undefined;
-  if (load === undefined) throw new AppError('USAGE', { message: `There is no tool "${name}"; there are ${TOOL_NAMES.join(', ')}.` });
-  return load();
+  const known = BUILT_IN_TOOLS.find((tool) => tool === name);
+  if (known === undefined) throw new AppError('USAGE', { message: `There is no tool "${name}"; there are ${BUILT_IN_TOOLS.join(', ')}.` });
+  return TOOLS[known]();
 }

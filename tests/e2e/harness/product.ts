@@ -57,15 +57,18 @@ export class Product {
   readonly #agents = new Map<string, Running>();
   readonly #serverPrefix: readonly string[];
 
-  private constructor(dir: string, serverPrefix: readonly string[]) {
+  readonly #serverArgs: readonly string[];
+
+  private constructor(dir: string, serverPrefix: readonly string[], serverArgs: readonly string[]) {
     this.dir = dir;
     this.#serverPrefix = serverPrefix;
+    this.#serverArgs = serverArgs;
   }
 
-  /** @param options.serverPrefix - put before the server's command, e.g. to limit it. */
-  static async create(options: { serverPrefix?: readonly string[]; dir?: string } = {}): Promise<Product> {
+  /** @param options.serverPrefix - put before the server's command, e.g. to limit it; `serverArgs`: put after it. */
+  static async create(options: { serverPrefix?: readonly string[]; serverArgs?: readonly string[]; dir?: string } = {}): Promise<Product> {
     const dir = options.dir ?? (await mkdtemp(join(tmpdir(), 'selvedge-e2e-')));
-    return new Product(dir, options.serverPrefix ?? []);
+    return new Product(dir, options.serverPrefix ?? [], options.serverArgs ?? []);
   }
 
   get dataDir(): string {
@@ -98,6 +101,7 @@ export class Product {
       port,
       '--device-port',
       devicePort,
+      ...this.#serverArgs,
     ];
     this.#server = new Running(
       spawn(program, args, { stdio: ['pipe', 'pipe', 'pipe'], env: { ...process.env, SELVEDGE_EXIT_WITH_PARENT: '1' } }),

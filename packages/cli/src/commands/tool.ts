@@ -124,15 +124,15 @@ function registerNew(command: Command, io: Io): void {
   const create = command
     .command('new <name>')
     .description('make a working tool with its test, and list it in selvedge.yaml')
-    .addOption(new Option('--lang <language>', 'language of the tool').choices(['py']).default('py'))
-    .action(async (name: string, { lang }: { lang: 'py' }, called: Command) => {
+    .addOption(new Option('--lang <language>', 'language of the tool').choices(['py', 'ts']).default('py'))
+    .action(async (name: string, { lang }: { lang: 'py' | 'ts' }, called: Command) => {
       const session = await openSession(called, io);
       const made = await newTool(io.cwd, name, lang);
       await session.result({ name, ...made }, () => made.files.join('\n'));
       session.note(`selvedge.yaml ${made.listed ? 'lists it now' : 'lists it already'}: "selvedge up" in this folder runs it.
   selvedge tool test tools/${name}                 checks it, and runs its test`);
     });
-  finishLeaf(create, { examples: ['selvedge tool new count', 'selvedge tool new count --lang py'], server: false });
+  finishLeaf(create, { examples: ['selvedge tool new count', 'selvedge tool new count --lang ts'], server: false });
 }
 
 function registerTest(command: Command, io: Io): void {

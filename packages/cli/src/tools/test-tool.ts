@@ -7,7 +7,7 @@ import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { AppError } from '@selvedge/contract';
 import { EXIT_WITH_PARENT_ENV } from '@selvedge/runtime';
-import { findToolFile, type ToolInstallation, toolCommandOf } from '@selvedge/runtime/project';
+import { findToolFile, type ToolInstallation, toolCommandOf, toolTestCommand } from '@selvedge/runtime/project';
 import { type CheckResult, type ToolVerification, verifyTool } from '@selvedge/runtime/tool-conformance';
 import type { Io } from '../io.ts';
 
@@ -57,13 +57,10 @@ export async function verifyFolder(
 
 /** Runs the author's own tests beside the tool; returns their exit code, or undefined when there are none. */
 export async function runOwnTests(file: string, installation: ToolInstallation, io: Io): Promise<number | undefined> {
-  const folder = dirname(file);
-  if (!(await readdir(folder)).some((name) => /^test_.*\.py$/.test(name))) return undefined;
-  const { env } = toolCommandOf({ name: 'tested', kind: 'process', file }, folder, installation);
-  const child = spawn('python3', ['-m', 'unittest', 'discover', '-s', folder], {
-    stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...io.env, ...env },
-  });
+  const own = toolTestCommand(file, await readdir(dirname(file)), installation);
+  const [program, ...args] = own?.command ?? [];
+  if (own === undefined || program === undefined) return undefined;
+  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...io.env, ...own.env } });
   // Results of tests are remarks here: what this command gives are the checks.
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => io.stderr.write(chunk));
   const [code] = await once(child, 'close');

@@ -1,2 +1,2 @@
-export { findToolFile, PROJECT_FILE, type ProjectTool, readProject } from './read-project.ts';
-export { type ToolCommand, type ToolInstallation, toolCommandOf } from './tool-command.ts';
+export { findToolFile, type LocalTool, PROJECT_FILE, type RemoteTool, readProject } from './read-project.ts';
+export { type ToolCommand, type ToolInstallation, toolCommandOf, toolTestCommand } from './tool-command.ts';

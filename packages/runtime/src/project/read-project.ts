@@ -1,16 +1,37 @@
 import { existsSync, statSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
-import { AppError, type Issue, nameSchema, type ProjectToolEntry, projectFileSchema, TOOL_FILES } from '@selvedge/contract';
+import {
+  AppError,
+  BUILT_IN_TOOLS,
+  type Issue,
+  nameSchema,
+  type ProjectToolEntry,
+  projectFileSchema,
+  STEPS_WITHOUT_TOOL,
+  TOOL_FILES,
+} from '@selvedge/contract';
 import { type LocatedDocument, locateIssues, parseDocuments } from '../located-document.ts';
 import { systemErrorCode } from '../system-error.ts';
 
-/** A tool of a project, its paths absolute. */
-export type ProjectTool = { readonly name: string } & (
-  | { readonly kind: 'process'; readonly file: string }
+/** A tool that runs in a container. */
+export type ContainedTool = { readonly name: string } & (
   | { readonly kind: 'image'; readonly image: string }
   | { readonly kind: 'dockerfile'; readonly dockerfile: string }
 );
+
+/** A tool that the server starts. */
+export type LocalTool = ContainedTool | { readonly name: string; readonly kind: 'process'; readonly file: string };
+
+/** A tool that somebody else runs; a built-in one of this name is then not started. */
+export interface RemoteTool {
+  readonly name: string;
+  readonly kind: 'remote';
+  readonly url: string;
+}
+
+/** A tool of a project, its paths absolute. */
+export type ProjectTool = LocalTool | RemoteTool;
 
 /** Name of a project's file. */
 export const PROJECT_FILE = 'selvedge.yaml';
@@ -19,10 +40,9 @@ export const PROJECT_FILE = 'selvedge.yaml';
  * Reads the project's file.
  *
  * @param path - absolute; `isOptional`: an absent one has no tools.
- * @param taken - names that cannot be used.
  * @throws AppError DOCUMENT_SYNTAX, INPUT_INVALID, FILE_UNREADABLE (user) with every fault, its file and line.
  */
-export async function readProject(path: string, taken: readonly string[], options: { isOptional: boolean }): Promise<ProjectTool[]> {
+export async function readProject(path: string, options: { isOptional: boolean }): Promise<ProjectTool[]> {
   let text: string;
   try {
     text = await readFile(path, 'utf8');
@@ -38,11 +58,12 @@ export async function readProject(path: string, taken: readonly string[], option
   const parsed = projectFileSchema.safeParse(document.value);
   if (!parsed.success) throw refuse(locateIssues(document, path, parsed.error));
   const issues: Issue[] = [];
-  const names = new Set(taken);
+  const names = new Set<string>(STEPS_WITHOUT_TOOL);
   const tools = parsed.data.tools.flatMap((entry, index) => {
     try {
       const tool = resolveTool(entry, dirname(path));
-      if (names.has(tool.name)) throw new Error(`the name "${tool.name}" is taken by another tool`);
+      const isBuiltIn = BUILT_IN_TOOLS.some((name) => name === tool.name) && tool.kind !== 'remote';
+      if (isBuiltIn || names.has(tool.name)) throw new Error(`the name "${tool.name}" is taken by another tool`);
       names.add(tool.name);
       return [tool];
     } catch (error) {
@@ -58,7 +79,8 @@ function issueAt(document: LocatedDocument, file: string, index: number, message
   return { path: `tools[${index}]`, message, file, ...document.locate(['tools', index]) };
 }
 
-function resolveTool({ name, path, dockerfile, image }: ProjectToolEntry, base: string): ProjectTool {
+function resolveTool({ name, path, dockerfile, image, url }: ProjectToolEntry, base: string): ProjectTool {
+  if (url !== undefined) return { name: name ?? '', kind: 'remote', url: new URL(url).origin };
   if (image !== undefined) return { name: name ?? '', kind: 'image', image };
   if (dockerfile !== undefined) {
     const given = resolve(base, dockerfile);

@@ -1,10 +1,14 @@
 import { delimiter, dirname } from 'node:path';
-import type { ProjectTool } from './read-project.ts';
+import { containerCommand } from './container-command.ts';
+import type { LocalTool } from './read-project.ts';
+import { typescriptHost, typescriptNode } from './typescript-command.ts';
 
 /** Where the parts are that tools are run with. */
 export interface ToolInstallation {
   /** Folder of the Python package `selvedge`. */
   readonly pythonPath: string;
+  /** Folder of the kit for TypeScript: the built one, or `packages/tools/src`. */
+  readonly nodeKit: string;
 }
 
 export interface ToolCommand {
@@ -12,34 +16,39 @@ export interface ToolCommand {
   readonly env: Readonly<Record<string, string>>;
   /** How long the tool may take to its first answer, in milliseconds; default the supervisor's. */
   readonly startLimitMs?: number;
+  /** Run when the tool has been stopped, so that nothing of it is left. */
+  readonly afterStop?: readonly string[];
 }
-
-/** Building an image may load a base image and packages first. */
-const IMAGE_BUILD_LIMIT_MS = 15 * 60_000;
-
-/** Tools in containers get these from our environment, so that the token is not among the arguments. */
-const PASSED_ON = ['SELVEDGE_TOOL_TOKEN', 'SELVEDGE_TRUSTED_ORIGINS', 'SELVEDGE_EXIT_WITH_PARENT'];
 
 /**
- * How a project's tool is started on a data folder. A container shares the network of the machine, so that it listens on
- * loopback like every other tool, and sees nothing of the disk but its own folder.
+ * How a project's tool is started on a data folder.
+ *
+ * @throws AppError SETUP_INCOMPLETE (user) when this machine cannot run it.
  */
-export function toolCommandOf(tool: ProjectTool, dataDir: string, installation: ToolInstallation): ToolCommand {
-  if (tool.kind === 'process') return pythonCommand(tool.file, installation, ['--data', dataDir, '--port', '0']);
-  const user = process.getuid === undefined ? [] : ['--user', `${process.getuid()}:${process.getgid?.() ?? 0}`];
-  const image = tool.kind === 'image' ? tool.image : `selvedge-tool-${tool.name}`;
-  const run = ['run', '--rm', '-i', '--init', '--network', 'host', '--volume', `${dataDir}:/data`, ...user];
-  const args = [...run, ...PASSED_ON.flatMap((name) => ['--env', name]), image, '--data', '/data', '--port', '0'];
-  if (tool.kind === 'image') return { command: ['docker', ...args], env: {} };
-  const script = 'docker build -q -t "$1" -f "$2" "$3" >&2 && shift 3 && exec docker "$@"';
-  return {
-    command: ['sh', '-c', script, 'selvedge', image, tool.dockerfile, dirname(tool.dockerfile), ...args],
-    env: {},
-    startLimitMs: IMAGE_BUILD_LIMIT_MS,
-  };
+export function toolCommandOf(tool: LocalTool, dataDir: string, installation: ToolInstallation): ToolCommand {
+  if (tool.kind !== 'process') return containerCommand(tool, dataDir, installation);
+  const { command, env } = programCommand(tool.file, installation);
+  return { command: [...command, '--data', dataDir, '--port', '0'], env };
 }
 
-function pythonCommand(file: string, { pythonPath }: ToolInstallation, args: string[]): ToolCommand {
+function programCommand(file: string, installation: ToolInstallation): ToolCommand {
+  if (file.endsWith('.py')) return { command: ['python3', file], env: pythonEnvironment(installation) };
+  const { nodeKit } = installation;
+  return { command: [...typescriptNode(nodeKit, dirname(file)), typescriptHost(nodeKit), file], env: {} };
+}
+
+/** How the tests that an author has written beside a tool are run; `files` are their names. */
+export function toolTestCommand(file: string, files: readonly string[], installation: ToolInstallation): ToolCommand | undefined {
+  const folder = dirname(file);
+  if (file.endsWith('.py')) {
+    if (!files.some((name) => /^test_.*\.py$/.test(name))) return undefined;
+    return { command: ['python3', '-m', 'unittest', 'discover', '-s', folder], env: pythonEnvironment(installation) };
+  }
+  if (!files.includes('tool.test.ts')) return undefined;
+  return { command: [...typescriptNode(installation.nodeKit, folder), file.replace(/\.ts$/, '.test.ts')], env: {} };
+}
+
+function pythonEnvironment({ pythonPath }: ToolInstallation): Record<string, string> {
   const path = [pythonPath, process.env.PYTHONPATH ?? ''].filter((part) => part !== '').join(delimiter);
-  return { command: ['python3', file, ...args], env: { PYTHONPATH: path, PYTHONDONTWRITEBYTECODE: '1' } };
+  return { PYTHONPATH: path, PYTHONDONTWRITEBYTECODE: '1' };
 }

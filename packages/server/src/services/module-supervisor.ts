@@ -1,14 +1,12 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { AppError, CANCEL_MARKER, type Module } from '@selvedge/contract';
+import { AppError, BUILT_IN_TOOLS, CANCEL_MARKER, type Module } from '@selvedge/contract';
 import { type Logger, systemErrorCode } from '@selvedge/runtime';
 import type { ToolClient } from '../ports/tool-client.ts';
 import type { EventHub } from './event-hub.ts';
+import { RemoteTool } from './remote-tool.ts';
 import { SupervisedTool } from './supervised-tool.ts';
 import type { ToolDirectory } from './tool-directory.ts';
-
-/** The tools of a pipeline, in the order of its steps, the one that builds packages, and the one that shows what all of them measure. */
-const TOOL_NAMES = ['import', 'process', 'export', 'split', 'train', 'benchmark', 'build', 'visualize'] as const;
 
 /** A tool that a project brings along, and how it is started on its data folder. */
 export interface ProjectModule {
@@ -17,7 +15,14 @@ export interface ProjectModule {
     readonly command: readonly string[];
     readonly env: Readonly<Record<string, string>>;
     readonly startLimitMs?: number;
+    readonly afterStop?: readonly string[];
   };
+}
+
+/** A tool that somebody else runs; a built-in one of this name is then not started. */
+export interface RemoteModule {
+  readonly name: string;
+  readonly url: string;
 }
 
 export interface ModuleSupervisorOptions {
@@ -38,12 +43,14 @@ export interface ModuleSupervisorOptions {
   names?: readonly string[];
   /** Tools of the project, in addition. */
   projectTools?: readonly ProjectModule[];
+  /** Tools that others run. */
+  remoteTools?: readonly RemoteModule[];
 }
 
-/** Starts the tools as child processes, watches their health, restarts them with back-off and says how they are. */
+/** Starts the tools as child processes, watches their health and that of others' tools, restarts its own with back-off and says how all are. */
 export class ModuleSupervisor {
   readonly #options: ModuleSupervisorOptions;
-  #tools: SupervisedTool[] = [];
+  #tools: (SupervisedTool | RemoteTool)[] = [];
 
   constructor(options: ModuleSupervisorOptions) {
     this.#options = options;
@@ -51,11 +58,14 @@ export class ModuleSupervisor {
 
   /** @param origin - where the tools reach the server: `http://127.0.0.1:7070`. Returns once the children are spawned. */
   async start(origin: string): Promise<void> {
-    const { names = TOOL_NAMES, toolCommand, toolsDir, projectTools = [] } = this.#options;
-    const own = names.map((name) => ({
-      name,
-      commandFor: (dataDir: string) => ({ command: [...toolCommand, name, '--data', dataDir, '--port', '0'], env: {} }),
-    }));
+    const { names = BUILT_IN_TOOLS, toolCommand, toolsDir, projectTools = [], remoteTools = [] } = this.#options;
+    const elsewhere = new Set(remoteTools.map(({ name }) => name));
+    const own = names
+      .filter((name) => !elsewhere.has(name))
+      .map((name) => ({
+        name,
+        commandFor: (dataDir: string) => ({ command: [...toolCommand, name, '--data', dataDir, '--port', '0'], env: {} }),
+      }));
     for (const module of [...own, ...projectTools]) {
       const dataDir = join(toolsDir, module.name);
       await mkdir(dataDir, { recursive: true });
@@ -63,21 +73,28 @@ export class ModuleSupervisor {
       this.#tools.push(tool);
       tool.start();
     }
+    for (const { name, url } of remoteTools) {
+      const tool = new RemoteTool({ ...this.#common(name), url });
+      this.#tools.push(tool);
+      tool.start();
+    }
+  }
+
+  #common(name: string) {
+    const { directory, tools, hub, log, clock } = this.#options;
+    const onChange = (module: Module) => hub.publish({ type: 'module', module });
+    return { name, directory, tools, log: log.child({ module: name }), clock, onChange };
   }
 
   #supervise({ name, commandFor }: ProjectModule, dataDir: string, origin: string): SupervisedTool {
-    const { targetsDir, token, directory, tools, hub, log, clock } = this.#options;
-    const { command, env, startLimitMs } = commandFor(dataDir);
+    const { targetsDir, token } = this.#options;
+    const { command, env, startLimitMs, afterStop } = commandFor(dataDir);
     return new SupervisedTool({
-      name,
+      ...this.#common(name),
       command,
       env: { ...env, SELVEDGE_TOOL_TOKEN: token, SELVEDGE_TRUSTED_ORIGINS: origin, SELVEDGE_TARGETS_DIR: targetsDir },
       startLimitMs,
-      directory,
-      tools,
-      log: log.child({ module: name }),
-      clock,
-      onChange: (module) => hub.publish({ type: 'module', module }),
+      afterStop,
     });
   }
 
@@ -114,7 +131,7 @@ export class ModuleSupervisor {
   async endWork(name: string, artifact: string): Promise<void> {
     const folder = join(this.#options.toolsDir, name, 'artifacts', artifact);
     await writeFile(join(folder, CANCEL_MARKER), '', { flush: true }).catch((error: unknown) => {
-      if (systemErrorCode(error) !== 'ENOENT') throw error; // gone in the meantime
+      if (systemErrorCode(error) !== 'ENOENT') throw error; // gone in the meantime, or kept elsewhere
     });
     this.#tools.find((candidate) => candidate.name === name)?.restart();
   }

@@ -1,7 +1,9 @@
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
 import type { Module, ToolDescription } from '@selvedge/contract';
-import { type Logger, type ProcessExit, SupervisedProcess, sleep } from '@selvedge/runtime';
+import { describeError, type ProcessExit, SupervisedProcess, sleep } from '@selvedge/runtime';
 import * as z from 'zod';
-import type { ToolClient } from '../ports/tool-client.ts';
+import { ModuleState, type ModuleStateOptions } from './module-state.ts';
 import type { ToolDirectory } from './tool-directory.ts';
 
 const HEALTH_INTERVAL_MS = 2000;
@@ -10,46 +12,39 @@ const START_LIMIT_MS = 60_000;
 /** A tool that has not answered this often in a row is shown as unhealthy, then killed. */
 const UNHEALTHY_AFTER = 2;
 const KILL_AFTER = 15;
+/** The whole stop of the server stays below five seconds. */
+const CLEAN_UP_LIMIT_MS = 1500;
 
 /** The line a tool prints when it listens. */
 const listeningSchema = z.object({ event: z.enum(['listening', 'ready']), port: z.int().min(1).max(65_535) });
 
-export interface SupervisedToolOptions {
-  name: string;
+export interface SupervisedToolOptions extends ModuleStateOptions {
   command: readonly string[];
   env: Record<string, string>;
   /** From spawn to the first good answer; default a minute. */
   startLimitMs?: number | undefined;
+  /** Run after it has been stopped, so that nothing of it is left. */
+  afterStop?: readonly string[] | undefined;
   directory: ToolDirectory;
-  tools: ToolClient;
-  log: Logger;
-  clock: () => Date;
-  onChange: (module: Module) => void;
 }
 
 /**
  * One tool process: spawned, listened to, asked for its health.
  *
- * Invariants: the directory has the tool's address exactly while a child runs that has said where it listens; every
- * change of state is announced once.
+ * Invariant: the directory has the tool's address exactly while a child runs that has said where it listens.
  */
 export class SupervisedTool {
   readonly name: string;
   readonly #options: SupervisedToolOptions;
   readonly #process: SupervisedProcess;
+  readonly #state: ModuleState;
   readonly #stopping = new AbortController();
   #watch: AbortController | undefined;
-  #state: Module['state'] = 'stopped';
-  #since: string;
-  #busyWith: string | null = null;
-  #queued = 0;
-  #description: ToolDescription | undefined;
-  #announced = '';
 
   constructor(options: SupervisedToolOptions) {
     this.name = options.name;
     this.#options = options;
-    this.#since = options.clock().toISOString();
+    this.#state = new ModuleState(options, () => this.#process);
     this.#process = new SupervisedProcess({
       name: options.name,
       command: options.command,
@@ -64,7 +59,7 @@ export class SupervisedTool {
 
   /** What the tool says of itself; undefined until it was healthy once. */
   get description(): ToolDescription | undefined {
-    return this.#description;
+    return this.#state.description;
   }
 
   start(): void {
@@ -74,7 +69,16 @@ export class SupervisedTool {
   async stop(options: { graceMs?: number }): Promise<void> {
     this.#stopping.abort();
     await this.#process.stop(options);
-    this.#enter('stopped');
+    await this.#cleanUp();
+    this.#state.enter('stopped');
+  }
+
+  async #cleanUp(): Promise<void> {
+    const [program, ...args] = this.#options.afterStop ?? [];
+    if (program === undefined) return;
+    await promisify(execFile)(program, args, { timeout: CLEAN_UP_LIMIT_MS }).catch((error: unknown) => {
+      this.#options.log.warn('what the tool may have left could not be removed', describeError(error));
+    });
   }
 
   /** Ends the process at once; it is started again after the usual delay. */
@@ -83,30 +87,20 @@ export class SupervisedTool {
   }
 
   describe(): Module {
-    return {
-      name: this.name,
-      state: this.#state,
-      pid: this.#process.pid ?? null,
-      restarts: this.#process.restarts,
-      since: this.#since,
-      lastExit: this.#process.lastExit ?? null,
-      busyWith: this.#busyWith,
-      queued: this.#queued,
-      version: this.#description?.version ?? null,
-    };
+    return this.#state.describe();
   }
 
   whyDown(): string | undefined {
-    if (this.#state === 'healthy' || this.#state === 'unhealthy') return undefined;
+    if (this.#state.state === 'healthy' || this.#state.state === 'unhealthy') return undefined;
     const exit = this.#process.lastExit;
-    if (this.#state === 'stopped') return `The ${this.name} tool is stopped.`;
+    if (this.#state.state === 'stopped') return `The ${this.name} tool is stopped.`;
     if (exit === undefined) return `The ${this.name} tool is starting.`;
     const how = exit.signal === null ? `with code ${exit.code ?? 'unknown'}` : `by signal ${exit.signal}`;
     return `The ${this.name} tool ended ${how} and is being restarted.`;
   }
 
   #spawned(): void {
-    this.#enter(this.#process.restarts === 0 ? 'starting' : 'restarting');
+    this.#state.enter(this.#process.restarts === 0 ? 'starting' : 'restarting');
     this.#watch = new AbortController();
     const signal = AbortSignal.any([this.#watch.signal, this.#stopping.signal]);
     this.#keepWatch(signal).catch((error: unknown) => {
@@ -117,10 +111,10 @@ export class SupervisedTool {
   #exited(exit: ProcessExit): void {
     this.#watch?.abort();
     this.#options.directory.remove(this.name);
-    this.#busyWith = null;
+    this.#state.setIdle();
     if (this.#stopping.signal.aborted) return;
     this.#options.log.warn('tool ended', { code: exit.code, signal: exit.signal });
-    this.#enter('restarting');
+    this.#state.enter('restarting');
   }
 
   #line(stream: 'stdout' | 'stderr', line: string): void {
@@ -133,12 +127,12 @@ export class SupervisedTool {
     const spawnedAt = performance.now();
     let missed = 0;
     while (!signal.aborted) {
-      const up = this.#options.directory.addressOf(this.name) !== undefined && (await this.#check(signal));
+      const up = this.#options.directory.addressOf(this.name) !== undefined && (await this.#state.check(signal));
       if (signal.aborted) return;
-      const starting = this.#state === 'starting' || this.#state === 'restarting';
+      const starting = this.#state.state === 'starting' || this.#state.state === 'restarting';
       missed = up ? 0 : missed + 1;
       if (up) {
-        this.#enter('healthy');
+        this.#state.enter('healthy');
       } else if (starting && performance.now() - spawnedAt > (this.#options.startLimitMs ?? START_LIMIT_MS)) {
         this.#options.log.error('tool did not come up in time; it is killed');
         this.#process.restart();
@@ -148,36 +142,11 @@ export class SupervisedTool {
         this.#process.restart();
         return;
       } else if (!starting && missed >= UNHEALTHY_AFTER) {
-        this.#enter('unhealthy');
+        this.#state.enter('unhealthy');
       }
       // A tool on its way up is looked at often, so that nothing waits for the next round.
       await sleep(starting && !up ? 50 : HEALTH_INTERVAL_MS, signal);
     }
-  }
-
-  async #check(signal: AbortSignal): Promise<boolean> {
-    try {
-      const health = await this.#options.tools.health(this.name, signal);
-      this.#description ??= await this.#options.tools.describe(this.name);
-      this.#busyWith = health.busyWith;
-      this.#queued = health.queued;
-      return true;
-    } catch (error) {
-      if (!signal.aborted) this.#options.log.debug('no healthy answer from the tool', { error: String(error) });
-      return false;
-    }
-  }
-
-  #enter(state: Module['state']): void {
-    if (state !== this.#state) {
-      this.#state = state;
-      this.#since = this.#options.clock().toISOString();
-    }
-    const module = this.describe();
-    const text = JSON.stringify(module);
-    if (text === this.#announced) return;
-    this.#announced = text;
-    this.#options.onChange(module);
   }
 }
 

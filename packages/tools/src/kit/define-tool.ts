@@ -72,6 +72,8 @@ export type JobPlan = Pick<JobResources, 'asked' | 'granted'> & {
 export interface ToolDefinition<P extends z.ZodType, I extends Record<string, InputDeclaration>> {
   readonly name: string;
   readonly description: string;
+  /** Of a project's tool; those of the product have the product's. */
+  readonly version?: string;
   /** Group in the pipeline's list of containers. */
   readonly class: 'data' | 'models';
   /** Type of artifact. */
@@ -100,6 +102,7 @@ export interface ToolDefinition<P extends z.ZodType, I extends Record<string, In
 export interface Tool {
   readonly name: string;
   readonly description: string;
+  readonly version?: string;
   readonly class: 'data' | 'models';
   readonly makes: string;
   readonly parameters: z.ZodType;
@@ -122,6 +125,7 @@ export function defineTool<P extends z.ZodType, const I extends Record<string, I
     makes: definition.makes,
     parameters: definition.parameters,
     inputs: definition.inputs,
+    ...(definition.version === undefined ? {} : { version: definition.version }),
     ...(definition.background === undefined ? {} : { background: definition.background }),
     ...(definition.example === undefined ? {} : { example: definition.example }),
     ...(job === undefined ? {} : { job: async (parameters: unknown) => job(definition.parameters.parse(parameters)) }),

@@ -1,26 +1,41 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { AppError } from '@selvedge/contract';
-import { type ProjectTool, readProject, type ToolCommand, toolCommandOf } from '@selvedge/runtime/project';
+import { type LocalTool, type RemoteTool, readProject, type ToolCommand, toolCommandOf } from '@selvedge/runtime/project';
 import type { ServerConfig } from '../../config.ts';
 
-/** Names that mean something else where tools are named. */
-const RESERVED = ['import', 'process', 'export', 'split', 'train', 'benchmark', 'build', 'visualize', 'register', 'dataset'];
-
-/**
- * The tools of the project's file, and how each is started.
- *
- * @throws AppError with file and line of each fault; SETUP_INCOMPLETE (user) when containers are asked for and no engine answers.
- */
-export async function readProjectTools(config: ServerConfig): Promise<{ name: string; commandFor(dataDir: string): ToolCommand }[]> {
-  const { projectFile, projectFileOptional, pythonPath } = config;
-  if (projectFile === null) return [];
-  const tools = await readProject(projectFile, RESERVED, { isOptional: projectFileOptional });
-  await requireEngine(tools, projectFile);
-  return tools.map((tool) => ({ name: tool.name, commandFor: (dataDir) => toolCommandOf(tool, dataDir, { pythonPath }) }));
+export interface ProjectTools {
+  readonly local: { name: string; commandFor(dataDir: string): ToolCommand }[];
+  readonly remote: RemoteTool[];
 }
 
-async function requireEngine(tools: readonly ProjectTool[], file: string): Promise<void> {
+/**
+ * The tools of the project's file, and how each is started or reached.
+ *
+ * @throws AppError with file and line of each fault; SETUP_INCOMPLETE (user) when containers are asked for and no engine
+ * answers, or tools of others without a token for them.
+ */
+export async function readProjectTools(config: ServerConfig): Promise<ProjectTools> {
+  const { projectFile, projectFileOptional, pythonPath, nodeKit, toolTokenFile } = config;
+  if (projectFile === null) return { local: [], remote: [] };
+  const tools = await readProject(projectFile, { isOptional: projectFileOptional });
+  const local = tools.filter((tool) => tool.kind !== 'remote');
+  const remote = tools.filter((tool) => tool.kind === 'remote');
+  if (remote.length > 0 && toolTokenFile === null) {
+    throw new AppError('SETUP_INCOMPLETE', {
+      message: `${projectFile} names tools by url (${remote.map(({ name }) => name).join(', ')}), and there is no token for them.`,
+      hint: 'Write a token of at least 16 characters to a file, and name it in SELVEDGE_TOOL_TOKEN_FILE for the server and the tools.',
+    });
+  }
+  await requireEngine(local, projectFile);
+  const installation = { pythonPath, nodeKit };
+  return {
+    local: local.map((tool) => ({ name: tool.name, commandFor: (dataDir) => toolCommandOf(tool, dataDir, installation) })),
+    remote,
+  };
+}
+
+async function requireEngine(tools: readonly LocalTool[], file: string): Promise<void> {
   const contained = tools.filter(({ kind }) => kind !== 'process').map(({ name }) => name);
   if (contained.length === 0) return;
   try {

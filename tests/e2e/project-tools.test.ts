@@ -1,0 +1,122 @@
+// A project's own tool in a pipeline: one line of selvedge.yaml, a TypeScript file, and the server that runs it.
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Module, Run, RunStep } from '@selvedge/contract';
+import { waitUntil } from '@selvedge/runtime';
+import { afterAll, beforeAll, expect, inject, it } from 'vitest';
+import { Product } from './harness/product.ts';
+import { SMALL_PIPELINE } from './harness/small-pipeline.ts';
+
+/** Counts the files of a dataset; waits before that until the file of `gate` is there. */
+const TOOL = `import { access, readdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
+import { defineTool, z } from '@selvedge/tools';
+
+export default defineTool({
+  name: 'count',
+  description: 'Counts files',
+  class: 'data',
+  makes: 'count',
+  parameters: z.strictObject({ gate: z.string() }),
+  inputs: { dataset: 'a dataset' },
+  async create({ parameters, inputs, dataDir, attempt, signal, log, metric }) {
+    log(\`attempt \${attempt} waits\`);
+    while (!(await access(parameters.gate).then(() => true, () => false))) await wait(20, undefined, { signal });
+    const names = await readdir(inputs.dataset, { recursive: true });
+    metric('files', 1, names.length);
+    await writeFile(join(dataDir, 'count.json'), JSON.stringify({ files: names.length, attempt }));
+  },
+});
+`;
+
+let folder: string;
+let product: Product;
+const gate = (name: string) => join(folder, `gate-${name}`);
+
+const pipeline = (name: string) => ({
+  apiVersion: 'selvedge.dev/v1alpha1',
+  kind: 'Pipeline',
+  metadata: { name },
+  spec: {
+    ...SMALL_PIPELINE,
+    model: { ...SMALL_PIPELINE.model, name },
+    steps: [{ id: 'count', tool: 'count', inputs: { dataset: 'dataset' }, parameters: { gate: gate(name) } }],
+  },
+});
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'selvedge-project-'));
+  await mkdir(join(folder, 'tools/count'), { recursive: true });
+  await writeFile(join(folder, 'tools/count/tool.ts'), TOOL);
+  await writeFile(join(folder, 'tools/count/package.json'), '{"type":"module"}');
+  await writeFile(join(folder, 'selvedge.yaml'), 'tools:\n  - path: tools/count\n');
+  product = await Product.create({ serverArgs: ['--project', join(folder, 'selvedge.yaml')] });
+  await product.startServer();
+  await product.cliJson(['dataset', 'add', 'digits', '--from', inject('pictures')]);
+});
+afterAll(async () => {
+  await product?.stop();
+  await rm(folder, { recursive: true, force: true });
+});
+
+async function countTool(): Promise<Module> {
+  const { items } = await (await product.api()).listModules({});
+  const found = items.find(({ name }) => name === 'count');
+  if (found === undefined) throw new Error('the server does not list the tool');
+  return found;
+}
+
+async function startRun(name: string): Promise<string> {
+  const file = join(folder, `${name}.json`);
+  await writeFile(file, JSON.stringify(pipeline(name)));
+  await product.cliJson(['apply', '-f', file]);
+  return (await product.cliJson<Run>(['pipeline', 'run', name])).metadata.name;
+}
+
+async function getRun(name: string): Promise<Run> {
+  const run = await (await product.api()).getResource({ params: { plural: 'runs', name } });
+  if (run.kind !== 'Run') throw new Error(`unexpected ${run.kind}`);
+  return run;
+}
+
+const stepOf = (run: Run): RunStep | undefined => run.status.steps.find((step) => step.name === 'count');
+
+async function waitFor(name: string, test: (run: Run) => boolean, what: string): Promise<Run> {
+  const check = async () => {
+    const run = await getRun(name);
+    return test(run) ? run : undefined;
+  };
+  return waitUntil(check, { timeoutMs: 120_000, intervalMs: 100, what: `${name} to be ${what}` });
+}
+
+it('keeps the tool API behind the gateway', async () => {
+  const isUp = async () => (await countTool()).state === 'healthy';
+  await waitUntil(isUp, { timeoutMs: 60_000, intervalMs: 200, what: 'the tool' });
+  const example = { parameters: { gate: folder }, inputs: { dataset: { file: 'a.txt', text: 'a' } } };
+  await writeFile(join(folder, 'example.json'), JSON.stringify(example));
+  const args = ['tool', 'verify', `${product.url}/containers/count`, '--example', join(folder, 'example.json')];
+  const { code, stdout } = await product.cli(args);
+  expect(stdout).toMatch(/count: \d+ ok, 0 failed/);
+  expect(code).toBe(0);
+});
+
+it('is killed in the middle of its step: it is started again, and the run goes on', async () => {
+  const name = await startRun('killed');
+  await waitFor(name, (run) => stepOf(run)?.state === 'running', 'at the step');
+  const before = await countTool();
+  process.kill(before.pid ?? 0, 'SIGKILL');
+  const isRestarted = async () => {
+    const { restarts, state } = await countTool();
+    return restarts > before.restarts && state === 'healthy';
+  };
+  await waitUntil(isRestarted, { timeoutMs: 60_000, intervalMs: 100, what: 'the restart' });
+  expect((await countTool()).lastExit).toMatchObject({ signal: 'SIGKILL' });
+  await writeFile(gate('killed'), '');
+  const run = await waitFor(name, ({ status }) => ['Succeeded', 'Failed'].includes(status.phase), 'finished');
+  expect(run.status).toMatchObject({ phase: 'Succeeded' });
+  expect(stepOf(run)).toMatchObject({ state: 'completed', attempt: 2 });
+  const log = await product.cli(['run', 'logs', name]);
+  expect(log.stdout).toContain('attempt 2 waits');
+});
