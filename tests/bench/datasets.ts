@@ -1,16 +1,22 @@
 // `npm run bench:datasets`: import of many small pictures, as a folder and as a tar file, with the tool's own code in this process.
-// `--files N` (default 100000). Prints files per second from the given data to the finished version, and what memory was held.
+// `--files N` (default 100000); `--product` measures `selvedge dataset add` of the folder as well: packed, uploaded, unpacked, imported, in
+// real processes (needs `npm run build`). Prints files per second from the given data to the finished version, and what memory was held.
+import { createWriteStream } from 'node:fs';
 import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { parseArgs } from 'node:util';
+import { pack } from 'tar-stream';
 import { encodePng } from '../../packages/tools/src/import/encode-png.ts';
 import { importTool } from '../../packages/tools/src/import/import-tool.ts';
-import { tarOf } from '../../packages/tools/src/testing/sample-data.ts';
+import { Product } from '../e2e/harness/product.ts';
 
 const EDGE = 28;
 const LABELS = 10;
-const at = process.argv.indexOf('--files');
-const files = at < 0 ? 100_000 : Number(process.argv[at + 1]);
+const { values } = parseArgs({ options: { files: { type: 'string', default: '100000' }, product: { type: 'boolean', default: false } } });
+const files = Number(values.files);
 if (!Number.isInteger(files) || files < 100) throw new Error('--files needs a whole number from 100 on');
 
 /** A picture of its own for every number: no two have the same content. */
@@ -31,7 +37,15 @@ async function makeFolder(folder: string): Promise<void> {
 }
 
 async function makeTar(path: string): Promise<void> {
-  await writeFile(path, await tarOf(new Map(Array.from({ length: files }, (_, index) => [pathOf(index), picture(index)] as const))));
+  const tar = pack();
+  const fill = async () => {
+    for (let index = 0; index < files; index += 1)
+      await new Promise<void>((resolve, reject) => {
+        tar.entry({ name: pathOf(index) }, picture(index), (error) => (error ? reject(error) : resolve()));
+      });
+    tar.finalize();
+  };
+  await Promise.all([fill(), pipeline(Readable.from(tar), createWriteStream(path))]);
 }
 
 interface Measured {
@@ -88,12 +102,26 @@ function report(what: string, { seconds, cpuSeconds, rss }: Measured): void {
   process.stdout.write(`${what}: ${seconds.toFixed(1)} s, ${perSecond} files/s, ${cpuSeconds.toFixed(1)} s of CPU; ${memory}\n`);
 }
 
+async function addToProduct(folder: string): Promise<void> {
+  const product = await Product.create();
+  try {
+    await product.startServer();
+    const started = performance.now();
+    await product.cliJson(['dataset', 'add', 'many', '--from', folder]);
+    const seconds = (performance.now() - started) / 1000;
+    process.stdout.write(`selvedge dataset add: ${seconds.toFixed(1)} s, ${Math.round(files / seconds)} files/s\n`);
+  } finally {
+    await product.stop();
+  }
+}
+
 const root = await mkdtemp(join(tmpdir(), 'selvedge-bench-datasets-'));
 try {
   process.stdout.write(`${files} PNG files of ${EDGE} x ${EDGE} pixels; ${cpus().length} cores, Node ${process.version}\n`);
   const folder = join(root, 'folder', 'in');
   await makeFolder(folder);
   report('folder', await importFrom(folder, join(root, 'folder')));
+  if (values.product) await addToProduct(folder);
   await rm(join(root, 'folder'), { recursive: true });
   const packed = join(root, 'tar', 'in');
   await mkdir(packed, { recursive: true });

@@ -1,14 +1,21 @@
-// `npx tsx tests/bench/train-step.ts [--threads N]`: images per second of a training step alone (forward, loss, backward, optimiser), best of ten runs of ten steps; by the clock, and by CPU time, which other work on the machine disturbs less.
+// First part of `npm run bench:train`; alone `npx tsx tests/bench/train-step.ts [--threads N] [--python /usr/bin/python3]`: images per second of
+// a training step alone (forward, loss, backward, optimiser), best of ten runs of ten steps; by the clock, and by CPU time, which other
+// work on the machine disturbs less. Where that Python has PyTorch, it takes the same steps in turn with ours, and `ratio` is ours to its.
 import { parseArgs } from 'node:util';
 import { buildDetector, buildEmbedding, detectionGridOf, detectionTargets } from '@selvedge/graph/networks';
 import { buildNetwork, createRandom, type Model } from '@selvedge/graph/onnx';
 import { createTrainer, type LossSpec, optimizerFrom } from '@selvedge/graph/train';
+import { TrainPeer } from './train-peer.ts';
 
-const { values } = parseArgs({ options: { threads: { type: 'string', default: '1' } } });
+const { values } = parseArgs({
+  options: { threads: { type: 'string', default: '1' }, python: { type: 'string', default: '/usr/bin/python3' } },
+});
 const threads = Number(values.threads);
 const RUNS = 10;
 const STEPS = 10;
 const CLASSES = 10;
+/** Those that train-peer.py has as well. */
+const PEER_NETWORKS: readonly string[] = ['small-cnn', 'mobilenet-tiny'];
 
 interface Subject {
   readonly name: string;
@@ -47,6 +54,17 @@ function labelsOf({ loss, batchSize }: Subject): Int32Array | Float32Array {
   return Float32Array.from({ length: batchSize * one.length }, (_, i) => one[i % one.length] ?? 0);
 }
 
+interface Milliseconds {
+  clock: number;
+  cpu: number;
+}
+
+function keepBest(best: Milliseconds, one: Milliseconds): void {
+  best.clock = Math.min(best.clock, one.clock);
+  best.cpu = Math.min(best.cpu, one.cpu);
+}
+
+const peer = await TrainPeer.start(values.python, { threads, steps: STEPS });
 for (const subject of SUBJECTS) {
   const { name, model, loss, inputShape, batchSize } = subject;
   const random = createRandom(2);
@@ -54,16 +72,21 @@ for (const subject of SUBJECTS) {
   const batch = { x, y: labelsOf(subject) };
   const trainer = await createTrainer({ model, loss, optimizer: optimizerFrom({}), batchSize, threads });
   const best = { clock: Number.POSITIVE_INFINITY, cpu: Number.POSITIVE_INFINITY };
+  const peers = { ...best };
+  const hasPeer = peer !== undefined && PEER_NETWORKS.includes(name);
   for (let run = 0; run <= RUNS; run++) {
     const begin = { clock: performance.now(), cpu: process.cpuUsage() };
     for (let step = 0; step < STEPS; step++) await trainer.trainStep(batch, 1e-3);
+    const { user, system } = process.cpuUsage(begin.cpu);
+    const ours = { clock: performance.now() - begin.clock, cpu: (user + system) / 1000 };
+    const theirs = hasPeer ? await peer.run({ name, input: inputShape, batch: batchSize }) : undefined;
     // The first run warms up.
     if (run === 0) continue;
-    const { user, system } = process.cpuUsage(begin.cpu);
-    best.clock = Math.min(best.clock, performance.now() - begin.clock);
-    best.cpu = Math.min(best.cpu, (user + system) / 1000);
+    keepBest(best, ours);
+    if (theirs !== undefined) keepBest(peers, theirs);
   }
   await trainer.close();
+  const ratio = (theirs: number, ours: number) => Number((theirs / ours).toFixed(2));
   const rate = (ms: number) => Math.round((1000 * STEPS * batchSize) / ms);
   const line = {
     name,
@@ -72,6 +95,9 @@ for (const subject of SUBJECTS) {
     threads,
     imagesPerSecond: rate(best.clock),
     imagesPerCpuSecond: rate(best.cpu),
+    ...(hasPeer ? { pytorch: { imagesPerSecond: rate(peers.clock), imagesPerCpuSecond: rate(peers.cpu) } } : {}),
+    ...(hasPeer ? { ratio: { clock: ratio(peers.clock, best.clock), cpu: ratio(peers.cpu, best.cpu) } } : {}),
   };
   process.stdout.write(`${JSON.stringify(line)}\n`);
 }
+await peer?.stop();

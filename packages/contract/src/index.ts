@@ -5,6 +5,7 @@ export * from './dataset-formats.ts';
 export * from './device-channel/join-token.ts';
 export * from './device-channel/messages.ts';
 export * from './device-channel/topics.ts';
+export * from './downsample.ts';
 export * from './errors.ts';
 export * from './gates.ts';
 export * from './metric-views.ts';

@@ -16,13 +16,19 @@ export async function syncFolder(path: string): Promise<void> {
   }
 }
 
+interface AtomicWriteOptions {
+  readonly mode?: number;
+  readonly mayRevert?: boolean;
+}
+
 /**
  * Writes a file so that a reader, or a restart after a crash, sees the old content or the new one, never a part.
  *
  * @param options.mode - permission bits; default 0o644.
+ * @param options.mayRevert - a power cut may bring back what was there before (never a part of it), which saves a flush of the folder.
  * @throws AppError DISK_FULL (operational); nothing is left behind.
  */
-export async function writeFileAtomic(path: string, data: string | Uint8Array, options: { mode?: number } = {}): Promise<void> {
+export async function writeFileAtomic(path: string, data: string | Uint8Array, options: AtomicWriteOptions = {}): Promise<void> {
   const folder = dirname(path);
   await mkdir(folder, { recursive: true });
   const temporary = join(folder, `.${basename(path)}.${randomBytes(6).toString('hex')}.tmp`);
@@ -39,11 +45,11 @@ export async function writeFileAtomic(path: string, data: string | Uint8Array, o
     await rm(temporary, { force: true });
     throw explainDiskError(error, path);
   }
-  await syncFolder(folder);
+  if (options.mayRevert !== true) await syncFolder(folder);
 }
 
 /** `writeFileAtomic` of JSON with two spaces of indent and a final newline. */
-export async function writeJsonAtomic(path: string, value: unknown, options: { mode?: number } = {}): Promise<void> {
+export async function writeJsonAtomic(path: string, value: unknown, options: AtomicWriteOptions = {}): Promise<void> {
   await writeFileAtomic(path, `${JSON.stringify(value, null, 2)}\n`, options);
 }
 

@@ -172,10 +172,11 @@ export const ROUTES = {
   getRunMetrics: route({
     method: 'GET',
     path: '/api/v1/runs/{name}/metrics',
-    summary: 'Every point of every metric of a run',
+    summary: 'Every point of every metric of a run; with "max", at most so many of each, chosen so that its curve looks the same',
     tag: 'runs',
     scope: 'user',
     params: name,
+    query: z.strictObject({ max: z.coerce.number().int().min(3).max(10_000).optional() }),
     response: s.metricsSchema,
   }),
   getRunLog: route({

@@ -190,6 +190,27 @@ function describeSeries(store: () => Store): void {
       expect(await store().readMetricPoints('run-1')).toEqual(points);
     });
 
+    it('gives as many points of each metric as a chart needs, real ones, first, last and peak among them', async () => {
+      const wave = Array.from({ length: 3_000 }, (_, step) => ({ metric: 'a', step: step / 3, value: Math.sin(step / 7) / 3, at: T0 }));
+      const peak = wave.map((point, index) => ({ ...point, metric: 'b', value: index === 1_234 ? 9.1 : 0.1, at: T1 }));
+      const few = [{ metric: 'c', step: -1.5, value: 1e-300, at: T2 }];
+      await store().appendMetricPoints('run-1', [...few, ...peak, ...wave.slice().reverse()]);
+      const shown = await store().readMetricPoints('run-1', { max: 50 });
+      const of = (metric: string) => shown.filter((point) => point.metric === metric);
+      expect(shown.map(({ metric }) => metric)).toEqual([...Array(50).fill('a'), ...Array(50).fill('b'), 'c']);
+      for (const point of of('a')) expect(point).toEqual(wave[Math.round(point.step * 3)]);
+      expect(of('a').map(({ step }) => step)).toEqual(
+        of('a')
+          .map(({ step }) => step)
+          .sort((x, y) => x - y),
+      );
+      expect([of('a')[0], of('a').at(-1)]).toEqual([wave[0], wave.at(-1)]);
+      expect(of('b')).toContainEqual(peak[1_234]);
+      expect(of('c')).toEqual(few);
+      expect(await store().readMetricPoints('run-1', { max: 3_000 })).toEqual(await store().readMetricPoints('run-1'));
+      expect(await store().readMetricPoints('none', { max: 50 })).toEqual([]);
+    });
+
     it('keeps one sample per device and time, oldest first, and prunes', async () => {
       await store().appendTelemetry('d1', [sample(T1, 0.5), sample(T0, null)]);
       await Promise.all([store().appendTelemetry('d1', [sample(T1, 0.5), sample(T2, 1)]), store().appendTelemetry('d2', [sample(T0, 0)])]);

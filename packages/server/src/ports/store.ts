@@ -46,8 +46,11 @@ export interface ResourceStore {
 export interface SeriesStore {
   /** Idempotent: a point with the same run, metric and step replaces the earlier one. */
   appendMetricPoints(run: string, points: readonly MetricPoint[]): Promise<void>;
-  /** Sorted by metric, then step. */
-  readMetricPoints(run: string): Promise<MetricPoint[]>;
+  /**
+   * Sorted by metric, then step.
+   * @param options.max - at most so many of each metric (3 to 10,000), chosen by `downsample`; without it all.
+   */
+  readMetricPoints(run: string, options?: { max?: number | undefined }): Promise<MetricPoint[]>;
   /** Idempotent per device and time. */
   appendTelemetry(device: string, samples: readonly TelemetrySample[]): Promise<void>;
   /** Oldest first, at most 10,000. */

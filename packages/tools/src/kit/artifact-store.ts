@@ -14,6 +14,7 @@ import * as z from 'zod';
 import { Artifact, inputRecordSchema, isFinished, type Upload } from './artifact.ts';
 import { artifactPaths } from './artifact-paths.ts';
 import { canonicalJson } from './canonical-json.ts';
+import { settleAll } from './settle-all.ts';
 
 /** An artifact that was under way this often when the process died is given up: it is what kills the process. */
 const MAX_ATTEMPTS_ENDED_BY_CRASH = 5;
@@ -135,14 +136,16 @@ export class ArtifactStore {
     const staging = await this.stagingFolder();
     try {
       const paths = artifactPaths(staging);
-      await mkdir(paths.data);
-      if (uploads === undefined) await mkdir(paths.inputFiles);
-      else await rename(uploads.folder, paths.inputFiles);
-      await writeFile(paths.log, '');
       const json = (value: unknown) => `${JSON.stringify(value, null, 2)}\n`;
-      await writeFile(paths.inputParameters, json(request.parameters), { flush: true });
-      await writeFile(paths.inputs, json(record), { flush: true });
-      await writeFile(paths.status, json(status), { flush: true });
+      // All at once: the file system flushes them together.
+      await settleAll([
+        mkdir(paths.data),
+        uploads === undefined ? mkdir(paths.inputFiles) : rename(uploads.folder, paths.inputFiles),
+        writeFile(paths.log, ''),
+        writeFile(paths.inputParameters, json(request.parameters), { flush: true }),
+        writeFile(paths.inputs, json(record), { flush: true }),
+        writeFile(paths.status, json(status), { flush: true }),
+      ]);
       await rename(staging, join(this.#artifactsFolder, request.name));
     } catch (error) {
       await rm(staging, { recursive: true, force: true });

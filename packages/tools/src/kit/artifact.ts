@@ -13,6 +13,7 @@ import { describeError, type Logger, SerialRunner, writeJsonAtomic } from '@selv
 import * as z from 'zod';
 import { type ArtifactPaths, artifactPaths } from './artifact-paths.ts';
 import { MetricFiles } from './metric-files.ts';
+import { settleAll } from './settle-all.ts';
 
 const uploadSchema = z.strictObject({
   input: z.string(),
@@ -98,7 +99,8 @@ export class Artifact extends EventEmitter<{ change: [] }> {
     this.#progressTimer = undefined;
     const next = { ...this.#status, ...change };
     try {
-      await this.#writes.run(() => writeJsonAtomic(this.paths.status, next));
+      // The next restart does the same with a queued artifact and with one in progress.
+      await this.#writes.run(() => writeJsonAtomic(this.paths.status, next, { mayRevert: !isFinished(next) }));
     } finally {
       this.#status = next;
       this.emit('change');
@@ -116,7 +118,7 @@ export class Artifact extends EventEmitter<{ change: [] }> {
     this.#progressTimer ??= setTimeout(() => {
       this.#progressTimer = undefined;
       this.#writes
-        .run(() => writeJsonAtomic(this.paths.status, this.#status))
+        .run(() => writeJsonAtomic(this.paths.status, this.#status, { mayRevert: true }))
         .catch((error: unknown) => this.#logger.warn('progress not written', { artifact: this.name, ...describeError(error) }));
     }, PROGRESS_WRITE_INTERVAL_MS).unref();
   }
@@ -140,15 +142,15 @@ export class Artifact extends EventEmitter<{ change: [] }> {
   /** Makes the folders ready for an attempt: `data/` empty, metrics kept only if a checkpoint says that work goes on. */
   async clearForAttempt(hasCheckpoint: boolean): Promise<void> {
     if (!hasCheckpoint) this.metrics.clear();
-    for (const folder of [this.paths.data, this.paths.work]) await rm(folder, { recursive: true, force: true });
-    for (const folder of [this.paths.data, this.paths.work, this.paths.checkpoint]) await mkdir(folder, { recursive: true });
+    const { data, work, checkpoint } = this.paths;
+    await settleAll([data, work].map((folder) => rm(folder, { recursive: true, force: true })));
+    await settleAll([data, work, checkpoint].map((folder) => mkdir(folder, { recursive: true })));
   }
 
   /** Removes what only the work needs. */
   async clearAfterAttempt(options: { keepCheckpoint: boolean; keepData: boolean }): Promise<void> {
-    await rm(this.paths.work, { recursive: true, force: true });
-    await rm(this.paths.jobLock, { force: true });
-    if (!options.keepCheckpoint) await rm(this.paths.checkpoint, { recursive: true, force: true });
-    if (!options.keepData) await rm(this.paths.data, { recursive: true, force: true });
+    const { work, jobLock, checkpoint, data } = this.paths;
+    const gone = [work, jobLock, ...(options.keepCheckpoint ? [] : [checkpoint]), ...(options.keepData ? [] : [data])];
+    await settleAll(gone.map((path) => rm(path, { recursive: true, force: true })));
   }
 }

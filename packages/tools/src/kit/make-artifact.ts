@@ -9,6 +9,7 @@ import { type FetchPolicy, fetchInput, safeFileName, shownUrl } from './fetch-in
 import { leaseGpus } from './job/gpus.ts';
 import { endLeftOverJob, runJob } from './job/run-job.ts';
 import { listFilePaths } from './list-files.ts';
+import { settleAll } from './settle-all.ts';
 
 export interface MakeOptions {
   readonly fetchPolicy: FetchPolicy;
@@ -23,7 +24,7 @@ export interface MakeOptions {
   readonly signal: AbortSignal;
 }
 
-/** Files up to this number are flushed one by one before an artifact counts as completed; larger sets are left to the system. */
+/** Files up to this number are flushed before an artifact counts as completed; larger sets are left to the system. */
 const MAX_FLUSHED_FILES = 64;
 
 /** Makes one attempt at an artifact. Never rejects: how it ended is in the artifact's status. */
@@ -32,7 +33,7 @@ export async function makeArtifact(tool: Tool, artifact: Artifact, options: Make
     await endLeftOverJob(artifact.paths.jobLock);
     await begin(tool, artifact);
     await work(tool, artifact, options);
-    await complete(artifact, options.signal);
+    await complete(artifact, options);
   } catch (error) {
     await end(artifact, explainDiskError(diskErrorIn(error) ?? error, artifact.paths.root), options);
   }
@@ -123,14 +124,15 @@ async function uploadedInput(artifact: Artifact, input: string, file: string, si
   return unpacked;
 }
 
-async function complete(artifact: Artifact, signal: AbortSignal): Promise<void> {
+async function complete(artifact: Artifact, { signal, logger }: MakeOptions): Promise<void> {
   signal.throwIfAborted();
   const files = await listFilePaths(artifact.paths.data);
   if (files.length === 0) throw new AppError('INTERNAL', { message: 'The tool ended without leaving a file.' });
-  if (files.length <= MAX_FLUSHED_FILES) for (const file of files) await flush(join(artifact.paths.data, file));
-  await artifact.clearAfterAttempt({ keepCheckpoint: false, keepData: true });
+  if (files.length <= MAX_FLUSHED_FILES) await settleAll(files.map((file) => flush(join(artifact.paths.data, file))));
   artifact.log('completed');
   await artifact.update({ status: 'completed', progress: 1, message: 'Completed', finishedAt: new Date().toISOString() });
+  // Nobody need wait for that; after a crash in between, the next start does it.
+  await quietly(logger, () => artifact.clearAfterAttempt({ keepCheckpoint: false, keepData: true }));
 }
 
 async function flush(path: string): Promise<void> {

@@ -1,6 +1,7 @@
-import type { MetricPoint, TelemetrySample } from '@selvedge/contract';
+import { downsample, type MetricPoint, type TelemetrySample } from '@selvedge/contract';
 import type { Kysely, Transaction } from 'kysely';
 import type { SeriesStore } from '../../ports/store.ts';
+import type { DialectCapabilities } from './dialect-capabilities.ts';
 import { normalizeTime, telemetryRow, telemetrySample } from './rows.ts';
 import type { Database } from './schema.ts';
 
@@ -21,11 +22,13 @@ interface PendingTelemetry {
  */
 export class SqlSeries implements SeriesStore {
   readonly #db: Kysely<Database>;
+  readonly #dialect: DialectCapabilities;
   #pending: PendingTelemetry[] = [];
   #flushing: Promise<void> | undefined;
 
-  constructor(db: Kysely<Database>) {
+  constructor(db: Kysely<Database>, dialect: DialectCapabilities) {
     this.#db = db;
+    this.#dialect = dialect;
   }
 
   async appendMetricPoints(run: string, points: readonly MetricPoint[]): Promise<void> {
@@ -48,14 +51,32 @@ export class SqlSeries implements SeriesStore {
     });
   }
 
-  async readMetricPoints(run: string): Promise<MetricPoint[]> {
-    return await this.#db
+  async readMetricPoints(run: string, { max }: { max?: number | undefined } = {}): Promise<MetricPoint[]> {
+    const points = this.#db.selectFrom('metric_points').select(['metric', 'step', 'value', 'at']).where('run', '=', run);
+    if (max === undefined) return points.orderBy('metric').orderBy('step').execute();
+    const chosen: MetricPoint[] = [];
+    for (const { metric, steps } of await this.#stepsForCharts(run, max))
+      chosen.push(...(await points.where('metric', '=', metric).where('step', 'in', steps).orderBy('step').execute()));
+    return chosen;
+  }
+
+  /** A row per point costs several times as much as a curve as one text does, and of a long curve few points are shown. */
+  async #stepsForCharts(run: string, max: number): Promise<{ metric: string; steps: number[] }[]> {
+    const curves = await this.#db
       .selectFrom('metric_points')
-      .select(['metric', 'step', 'value', 'at'])
+      .select(({ ref }) => [
+        'metric',
+        this.#dialect.jsonArray(ref('step'), ref('step')).as('steps'),
+        this.#dialect.jsonArray(ref('value'), ref('step')).as('values'),
+      ])
       .where('run', '=', run)
+      .groupBy('metric')
       .orderBy('metric')
-      .orderBy('step')
       .execute();
+    return curves.map(({ metric, ...curve }) => {
+      const [steps, values] = [Float64Array.from(JSON.parse(curve.steps)), Float64Array.from(JSON.parse(curve.values))];
+      return { metric, steps: downsample({ steps, values }, max).flatMap((index) => steps[index] ?? []) };
+    });
   }
 
   appendTelemetry(device: string, samples: readonly TelemetrySample[]): Promise<void> {

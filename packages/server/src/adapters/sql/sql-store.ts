@@ -13,7 +13,7 @@ import { SqlTriggers } from './sql-triggers.ts';
 /** The Store on a migrated database of either dialect; `close` ends the connection. */
 export function createSqlStore(db: Kysely<Database>, dialect: DialectCapabilities, announce: AnnounceChange): Store {
   const resources = new SqlResources(db, dialect, announce);
-  const series = new SqlSeries(db);
+  const series = new SqlSeries(db, dialect);
   const credentials = new SqlCredentials(db);
   const leases = new SqlLeases(db);
   const devices = new SqlDeviceRecords(db, dialect);
@@ -26,7 +26,7 @@ export function createSqlStore(db: Kysely<Database>, dialect: DialectCapabilitie
     update: (kind, name, change) => resources.update(kind, name, change),
     delete: (kind, name) => resources.delete(kind, name),
     appendMetricPoints: (run, points) => series.appendMetricPoints(run, points),
-    readMetricPoints: (run) => series.readMetricPoints(run),
+    readMetricPoints: (run, options) => series.readMetricPoints(run, options),
     appendTelemetry: (device, samples) => series.appendTelemetry(device, samples),
     readTelemetry: (device, sinceIso) => series.readTelemetry(device, sinceIso),
     pruneTelemetry: (beforeIso) => series.pruneTelemetry(beforeIso),

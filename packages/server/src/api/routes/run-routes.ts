@@ -27,9 +27,9 @@ export function runRoutes({ runs, runLog, resources, store }: ApiServices) {
     },
     rerunRun: async ({ params, body, principal }) => runs.rerun(params.name, body.from, causeOf(principal)),
     cancelRun: async ({ params }) => runs.cancel(params.name),
-    getRunMetrics: async ({ params }) => {
+    getRunMetrics: async ({ params, query }) => {
       await resources.get('runs', params.name);
-      return { points: await store.readMetricPoints(params.name) };
+      return { points: await store.readMetricPoints(params.name, query) };
     },
     getRunLog: async ({ params, query, reply, signal }) => {
       const lines = await runLog.open(params.name, { step: query.step, follow: query.follow === '1', signal });

@@ -1,6 +1,5 @@
-import { AppError, type MetricPoint, type MetricSeries, type MetricSummary, type MetricView } from '@selvedge/contract';
+import { AppError, downsample, type MetricPoint, type MetricSeries, type MetricSummary, type MetricView } from '@selvedge/contract';
 import * as z from 'zod';
-import { downsample } from './downsample.ts';
 
 /** Parameters of the views; each obeys those that concern it. */
 export const metricQuerySchema = z.object({
@@ -48,9 +47,16 @@ export async function renderMetric(
 }
 
 function seriesOf(points: readonly MetricPoint[], max: number | undefined): MetricSeries {
-  const shown = max === undefined ? points : downsample(points, max);
-  return {
+  const series = {
     metric: firstOf(points).metric,
+    steps: points.map(({ step }) => step),
+    values: points.map(({ value }) => value),
+    times: points.map(({ at }) => at),
+  };
+  if (max === undefined || points.length <= max) return series;
+  const shown = downsample(series, max).flatMap((index) => points[index] ?? []);
+  return {
+    metric: series.metric,
     steps: shown.map(({ step }) => step),
     values: shown.map(({ value }) => value),
     times: shown.map(({ at }) => at),
