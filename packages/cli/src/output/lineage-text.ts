@@ -29,6 +29,9 @@ function originBranches({ origin }: ModelLineage): Branch[] {
           text: `pipeline ${origin.pipeline}, generation ${origin.pipelineGeneration}${origin.task === null ? '' : `, task ${origin.task}`}`,
         },
         { text: `dataset ${dataset.name}@${dataset.version}${dataset.removed ? ' (removed)' : ''} ${dataset.digest}` },
+        ...origin.evaluations.map(({ name, version, samples, digest }) => ({
+          text: `measured on ${name}@${version} (${samples} samples) ${digest}`,
+        })),
         { text: 'parameters', below: parameterBranches(origin.parameters) },
         { text: 'code', below: Object.entries(origin.tools).map(([tool, digest]) => ({ text: `${tool} ${digest}` })) },
       ],

@@ -10,6 +10,7 @@ import { requestCancel } from './cancel-run.ts';
 import type { DatasetService } from './dataset-service.ts';
 import { draftOf } from './draft-of.ts';
 import { modelVersionName } from './model-registry.ts';
+import { RunJudging } from './run-judging.ts';
 
 export interface RunServiceOptions {
   store: Store;
@@ -38,10 +39,12 @@ interface Wanted {
 /** Starts, repeats and cancels runs by writing what is wanted; the coordinator acts on it. */
 export class RunService {
   readonly #options: RunServiceOptions;
+  readonly #judging: RunJudging;
   readonly #serial = new SerialRunner();
 
   constructor(options: RunServiceOptions) {
     this.#options = options;
+    this.#judging = new RunJudging(options);
   }
 
   /**
@@ -55,12 +58,12 @@ export class RunService {
     return this.#serial.run(async () => {
       const found = await this.#getPipeline(pipeline);
       const spec = request.sweep === false ? withoutSweep(found.spec) : found.spec;
-      await this.#checkTask(pipeline, spec.task);
       const number = await this.#nextNumber(found);
       const { hasTool } = this.#options;
       const { version, digest } = await this.#options.datasets.resolve(spec.dataset.name, request.datasetVersion);
       // versions of before the type was kept are of pictures
       checkRunnable(pipeline, number, spec, { hasTool, dataset: version.status.content?.type ?? 'image-classification' });
+      const judging = await this.#judging.pin(pipeline, spec, version);
       const models = await this.#pinModels(pipeline, spec);
       return this.#create(found, number, {
         labels,
@@ -70,7 +73,8 @@ export class RunService {
           dataset: { name: spec.dataset.name, version: version.spec.version, digest, artifact: version.status.artifact },
           cause,
           ...(Object.keys(models).length === 0 ? {} : { models }),
-          ...(request.cache === false ? { fresh: stepGraphOf(spec).map((step) => step.id) } : {}),
+          ...judging,
+          ...(request.cache === false ? { fresh: stepGraphOf(spec, { judging }).map((step) => step.id) } : {}),
         },
       });
     });
@@ -98,7 +102,7 @@ export class RunService {
       const number = await this.#nextNumber(pipeline);
       checkRunnable(run.spec.pipeline, number, run.spec.pipelineSpec, { hasTool: this.#options.hasTool });
       const anew = from === undefined ? new Set(graph.map((step) => step.id)) : withDependents(graph, from);
-      const { pipelineGeneration, pipelineSpec, dataset, models } = run.spec;
+      const { pipelineGeneration, pipelineSpec, dataset, models, wanted, evaluations } = run.spec;
       return this.#create(pipeline, number, {
         labels: {},
         spec: {
@@ -106,6 +110,8 @@ export class RunService {
           pipelineSpec,
           dataset,
           ...(models && { models }),
+          ...(wanted && { wanted }),
+          ...(evaluations && { evaluations }),
           cause,
           fresh: [...anew],
           rerunOf: { run: name, from: from ?? null },
@@ -155,14 +161,6 @@ export class RunService {
       }),
     );
     return run;
-  }
-
-  async #checkTask(pipeline: string, task: string | undefined): Promise<void> {
-    if (task === undefined || (await this.#options.store.get('Task', task)) !== undefined) return;
-    throw new AppError('REFERENCE_MISSING', {
-      message: `Pipeline "${pipeline}" is for the task "${task}", which does not exist.`,
-      hint: 'Apply a Task of that name, or take "task" out of the pipeline file.',
-    });
   }
 
   /** The files of the versions that the steps read: a version that is removed and made anew is another. */
