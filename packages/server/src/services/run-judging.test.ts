@@ -4,7 +4,8 @@ import { SMALL_PIPELINE, TestServer } from '../testing/test-server.ts';
 const finished = (phase: string) => ['Succeeded', 'Failed', 'Cancelled'].includes(phase);
 const PIPELINE = { ...SMALL_PIPELINE, task: 'org.things' };
 
-describe('a task whose criteria name datasets', () => {
+// a run with three datasets takes a busy machine a while
+describe('a task whose criteria name datasets', { timeout: 120_000 }, () => {
   let server: TestServer;
   afterEach(() => server.stop());
 
@@ -33,7 +34,7 @@ describe('a task whose criteria name datasets', () => {
       { dataset: { name: 'field', version: 2, artifact: 'field.v2' }, path: 'test', labels: ['a', 'b'] },
       { dataset: { name: 'field', version: 1 } },
     ]);
-    const run = await server.waitForRun(started.metadata.name, (found) => finished(found.status.phase), 'finished');
+    const run = await server.waitForRun(started.metadata.name, (found) => finished(found.status.phase), 'finished', 90_000);
     expect(run.status.message).toBe('registered thing/1');
     expect(run.status.criteria).toMatchObject([
       { metric: 'accuracy', wanted: 0.5, value: 0.75, passed: true },
@@ -62,6 +63,18 @@ describe('a task whose criteria name datasets', () => {
     expect((await server.fetch('/api/v1/runs/pipe-1/report?dataset=field@7')).status).toBe(404);
   });
 
+  it('is kept by runs with hyperparameters of their own, which leave the pipeline as it is', async () => {
+    server = await TestServer.start();
+    await server.addDataset('things');
+    await applyTask('accuracy');
+    await server.applyPipeline('pipe', PIPELINE);
+    const body = { hyperparams: { lr: 0.5, optimizer: 'adam' as const } };
+    const { spec } = await server.client.startRun({ params: { name: 'pipe' }, body });
+    expect(spec.pipelineSpec.model.hyperparams).toEqual({ lr: 0.5, batch_size: 1, epochs: 1, optimizer: 'adam' });
+    expect(spec.wanted).toEqual([{ metric: 'accuracy', operator: null, wanted: null }]);
+    expect((await server.resource('Pipeline', 'pipe')).spec.model.hyperparams.lr).toBe(0.1);
+  });
+
   it('keeps the datasets from being removed while a run or a version was measured on them', async () => {
     server = await TestServer.start();
     await server.addDataset('things');
@@ -69,7 +82,7 @@ describe('a task whose criteria name datasets', () => {
     await applyTask({ metric: 'accuracy', dataset: 'field' });
     await server.applyPipeline('pipe', PIPELINE);
     const { metadata } = await start();
-    await server.waitForRun(metadata.name, (found) => finished(found.status.phase), 'finished');
+    await server.waitForRun(metadata.name, (found) => finished(found.status.phase), 'finished', 90_000);
     const remove = server.client.removeDataset({ params: { name: 'field' }, query: { version: 1 } });
     await expect(remove).rejects.toMatchObject({ code: 'CONFLICT', message: expect.stringContaining('run/pipe-1') });
   });

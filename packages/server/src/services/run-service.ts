@@ -1,4 +1,13 @@
-import { AppError, type Pipeline, type PipelineSpec, type Run, type RunCause, type RunSpec, type RunStep } from '@selvedge/contract';
+import {
+  AppError,
+  type Pipeline,
+  type PipelineSpec,
+  type Run,
+  type RunCause,
+  type RunSpec,
+  type RunStep,
+  type SomeHyperparams,
+} from '@selvedge/contract';
 import { SerialRunner } from '@selvedge/runtime';
 import { ACTIVE_LABEL, LAST_NUMBER_ANNOTATION } from '../domain/run-markers.ts';
 import { checkRunnable, modelReferences } from '../domain/run-requests.ts';
@@ -26,6 +35,8 @@ export interface StartRequest {
   cache?: boolean | undefined;
   /** False: one run with the pipeline's own hyperparameters, although it has a sweep. Default true. */
   sweep?: boolean | undefined;
+  /** In place of the pipeline's own. */
+  hyperparams?: SomeHyperparams | undefined;
 }
 
 /** What is decided of a run before it gets its number. */
@@ -57,7 +68,7 @@ export class RunService {
   start(pipeline: string, request: StartRequest, cause: RunCause, labels: Record<string, string> = {}): Promise<Run> {
     return this.#serial.run(async () => {
       const found = await this.#getPipeline(pipeline);
-      const spec = request.sweep === false ? withoutSweep(found.spec) : found.spec;
+      const spec = specFor(found.spec, request);
       const number = await this.#nextNumber(found);
       const { hasTool } = this.#options;
       const { version, digest } = await this.#options.datasets.resolve(spec.dataset.name, request.datasetVersion);
@@ -188,8 +199,12 @@ export class RunService {
   }
 }
 
-function withoutSweep({ sweep: _, ...spec }: PipelineSpec): PipelineSpec {
-  return spec;
+/** The pipeline as this run takes it. */
+function specFor({ sweep, ...spec }: PipelineSpec, request: StartRequest): PipelineSpec {
+  const { model } = spec;
+  const given = Object.fromEntries(Object.entries(request.hyperparams ?? {}).filter(([, value]) => value !== undefined));
+  const hyperparams = { ...model.hyperparams, ...given };
+  return { ...spec, model: { ...model, hyperparams }, ...(sweep === undefined || request.sweep === false ? {} : { sweep }) };
 }
 
 /** A step as another run has completed it; one that it has not is done as usual. */

@@ -12,6 +12,7 @@ import {
 import * as z from 'zod';
 import { defineTool } from '../kit/index.ts';
 import { openSplit, readTensorSetInfo } from '../tensor-set/tensor-set-reader.ts';
+import { curveName } from './curve-name.ts';
 import { writeReports } from './write-reports.ts';
 
 const parametersSchema = z.strictObject({
@@ -29,16 +30,6 @@ const parametersSchema = z.strictObject({
   title: z.string().min(1).max(256).default('Benchmark'),
   batchSize: z.int().min(1).max(4096).default(64),
 });
-
-/** Metrics are named like files where they are points of a run: `mAP@50:95` is `test/map50-95` there. */
-function curveName(metric: string): string {
-  const name = metric
-    .replace(/([a-z])([A-Z])(?=[a-z0-9])/g, '$1-$2')
-    .replaceAll('@', '')
-    .replace(/[^A-Za-z0-9_-]+/g, '-')
-    .toLowerCase();
-  return `test/${name}`;
-}
 
 function metricOf(metrics: Readonly<Record<string, number>>, name: string): number {
   const value = metrics[name];
