@@ -130,6 +130,10 @@ export const hyperparamsSchema = z.strictObject({
 });
 export type Hyperparams = z.infer<typeof hyperparamsSchema>;
 
+/** Some of them, in place of a pipeline's own. */
+export const someHyperparamsSchema = hyperparamsSchema.partial();
+export type SomeHyperparams = z.infer<typeof someHyperparamsSchema>;
+
 export const splitBlockSchema = z.strictObject({
   /** Share of the training data kept for validation; default 0.1. */
   validation: z.number().min(0).lt(1).optional(),

@@ -65,8 +65,8 @@ function describeModel(detail: ModelDetail, now: number): string {
 
 /** What a version must keep to, and how it does. */
 export function gateTable(gates: readonly GateResult[]): string {
-  const rows = gates.map(({ metric, operator, wanted, passed, message }) => [
-    operator === null ? metric : `${metric} ${operator} ${wanted}`,
+  const rows = gates.map(({ metric, operator, wanted, dataset, passed, message }) => [
+    `${operator === null ? metric : `${metric} ${operator} ${wanted}`}${dataset === undefined ? '' : ` on ${dataset}`}`,
     passed === null ? '-' : passed ? 'passed' : 'not passed',
     message,
   ]);

@@ -1,5 +1,5 @@
-import { type Pipeline, triggerNamesOf } from '@selvedge/contract';
-import type { Command } from 'commander';
+import { type Pipeline, type SomeHyperparams, someHyperparamsSchema, triggerNamesOf } from '@selvedge/contract';
+import { type Command, InvalidArgumentError } from 'commander';
 import { watchRun } from '../follow/watch-run.ts';
 import type { Io } from '../io.ts';
 import { finishLeaf } from '../leaf.ts';
@@ -15,6 +15,24 @@ interface RunOptions {
   datasetVersion?: number;
   cache?: boolean;
   sweep?: boolean;
+  set: SomeHyperparams;
+}
+
+/** Collects `NAME=VALUE`: a value that is JSON is taken as that, any other as text. @throws InvalidArgumentError. */
+function hyperparam(text: string, before: SomeHyperparams): SomeHyperparams {
+  const at = text.indexOf('=');
+  if (at < 1) throw new InvalidArgumentError('It is not like NAME=VALUE.');
+  const parsed = someHyperparamsSchema.safeParse({ [text.slice(0, at)]: jsonOrText(text.slice(at + 1)) });
+  if (parsed.success) return { ...before, ...parsed.data };
+  throw new InvalidArgumentError(parsed.error.issues[0]?.message ?? 'It is no hyperparameter.');
+}
+
+function jsonOrText(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text; // `adam` is written without quotes
+  }
 }
 
 function pipelineTable(session: Session, pipelines: readonly Pipeline[]): string {
@@ -60,12 +78,19 @@ function registerStart(command: Command, io: Io): void {
     .option('--dataset-version <number>', 'train on this version (default: the latest)', integer(1, Number.MAX_SAFE_INTEGER))
     .option('--no-cache', 'do every step anew, also where an earlier run has done the same')
     .option('--no-sweep', 'one run with the own hyperparameters of a pipeline that has a sweep')
+    .option(
+      '--set <name=value>',
+      "a hyperparameter in place of the pipeline's own, in this run only; may be given more than once",
+      hyperparam,
+      {},
+    )
     .action(async (name: string, options: RunOptions, called: Command) => {
       const session = await openSession(called, io);
       const body = {
         ...(options.datasetVersion === undefined ? {} : { datasetVersion: options.datasetVersion }),
         ...(options.cache === false ? { cache: false } : {}),
         ...(options.sweep === false ? { sweep: false } : {}),
+        ...(Object.keys(options.set).length === 0 ? {} : { hyperparams: options.set }),
       };
       const started = await session.client.startRun({ params: { name }, body, signal: io.signal });
       const id = started.metadata.name;
@@ -81,7 +106,13 @@ function registerStart(command: Command, io: Io): void {
       if (model !== null)
         session.note(`Next: selvedge model show ${model.split('/')[0] ?? model}; serve it with an InferenceModel (selvedge apply -f FILE)`);
     });
-  finishLeaf(run, { examples: ['selvedge pipeline run digits --watch', 'selvedge pipeline run digits --dataset-version 2 -o json'] });
+  finishLeaf(run, {
+    examples: [
+      'selvedge pipeline run digits --watch',
+      'selvedge pipeline run digits --set lr=0.01 --set epochs=20',
+      'selvedge pipeline run digits --dataset-version 2 -o json',
+    ],
+  });
 }
 
 export function registerPipeline(command: Command, io: Io): void {

@@ -59,6 +59,7 @@ const lineage: ModelLineage = {
     pipelineGeneration: 1,
     task: null,
     dataset: { name: 'digits', version: 1, digest: DIGEST, removed: false },
+    evaluations: [],
     parameters: { hyperparams: { lr: 0.1 } },
     tools: { train: 'abc' },
     models: { 'letters:4': DIGEST },
@@ -72,7 +73,7 @@ describe('lineage', () => {
   test('of a dataset version names the devices that serve a model of it', async () => {
     const served = { ...lineage.devices[0], model: 'digits', version: '2', datasetVersion: 1 };
     const server = await bench.serve({
-      getDatasetImpact: () => ({ dataset: 'digits', version: 1, runs: ['digits-2'], models: [], devices: [served] }),
+      getDatasetImpact: () => ({ dataset: 'digits', version: 1, runs: ['digits-2'], evaluated: [], models: [], devices: [served] }),
     });
     const { code, stdout } = await bench.call(['lineage', 'devices', '--dataset', 'digits@1']);
     expect(code).toBe(0);

@@ -59,7 +59,8 @@ function registerCompare(command: Command, io: Io): void {
     });
   finishLeaf(compare, {
     examples: ['selvedge task compare org.example.digits', 'selvedge task compare org.example.digits --require -o json'],
-    notes: 'A criterion is a line of evaluation_criterias like "accuracy >= 0.95" or "mAP@50 >= 0.8".',
+    notes:
+      'A criterion is a line of evaluation_criterias like "accuracy >= 0.95" or "mAP@50 >= 0.8", or in fields: {metric: accuracy, threshold: 0.9, dataset: digits-field@2}, which runs measure on that dataset.',
   });
 }
 

@@ -219,6 +219,20 @@ describe('runs', () => {
     );
   });
 
+  test('begin with other hyperparameters where they are set, and refuse what is none', async () => {
+    const bodies: unknown[] = [];
+    await bench.serve({
+      startRun: ({ body }) => {
+        bodies.push(body);
+        return run('digits-1', 0, 'running', 9);
+      },
+    });
+    expect(await bench.call(['pipeline', 'run', 'digits', '--set', 'lr=0.01', '--set', 'optimizer=adam'])).toMatchObject({ code: 0 });
+    expect(bodies).toEqual([{ hyperparams: { lr: 0.01, optimizer: 'adam' } }]);
+    expect(await bench.call(['pipeline', 'run', 'digits', '--set', 'speed=9'])).toMatchObject({ code: 2 });
+    expect(bodies).toHaveLength(1);
+  });
+
   test('have their log streamed', async () => {
     await bench.serve({
       getRunLog: ({ query, response }) => {

@@ -30,6 +30,9 @@ function originBranches({ origin }: ModelLineage): Branch[] {
         },
         { text: `dataset ${dataset.name}@${dataset.version}${dataset.removed ? ' (removed)' : ''} ${dataset.digest}` },
         ...Object.entries(origin.models ?? {}).map(([version, sha256]) => ({ text: `made from model ${version}, ${sha256}` })),
+        ...origin.evaluations.map(({ name, version, samples, digest }) => ({
+          text: `measured on ${name}@${version} (${samples} samples) ${digest}`,
+        })),
         { text: 'parameters', below: parameterBranches(origin.parameters) },
         { text: 'code', below: Object.entries(origin.tools).map(([tool, digest]) => ({ text: `${tool} ${digest}` })) },
       ],

@@ -27,6 +27,13 @@ export const lineageSchema = z.strictObject({
   models: z.record(z.string(), sha256Schema).optional(),
 });
 
+const modelEvaluationSchema = z.strictObject({
+  dataset: z.strictObject({ name: z.string(), version: z.int().min(1), digest: sha256Schema }),
+  samples: z.int().min(0),
+  metrics: metricValuesSchema,
+});
+export type ModelEvaluation = z.infer<typeof modelEvaluationSchema>;
+
 export const modelVersionSpecSchema = z.strictObject({
   model: nameSchema,
   /** A decimal number, growing by one; kept as a string because imported versions may be named otherwise. */
@@ -42,6 +49,8 @@ export const modelVersionSpecSchema = z.strictObject({
   postproc: postprocSchema,
   metrics: metricValuesSchema,
   lineage: lineageSchema.nullable(),
+  /** What it was measured on beside the test data of its own dataset; absent for nothing. */
+  evaluations: z.array(modelEvaluationSchema).optional(),
 });
 export type ModelVersionSpec = z.infer<typeof modelVersionSpecSchema>;
 const modelVersionStatusSchema = z.object({

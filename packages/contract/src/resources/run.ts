@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { failureSchema, metricValuesSchema, nameSchema, sha256Schema, timestampSchema } from '../common.ts';
-import { gateResultSchema } from '../gates.ts';
+import { gateResultSchema, wantedMetricSchema } from '../gates.ts';
 import { pipelineSpecSchema } from '../pipeline-spec.ts';
 import { jobResourcesSchema } from '../train-resources.ts';
 import { resourceSchema } from './envelope.ts';
@@ -19,15 +19,32 @@ export const runCauseSchema = z.strictObject({
 });
 export type RunCause = z.infer<typeof runCauseSchema>;
 
+const runDatasetSchema = z.strictObject({ name: z.string(), version: z.int().min(1), digest: sha256Schema, artifact: z.string() });
+export type RunDataset = z.infer<typeof runDatasetSchema>;
+
+/** A dataset that criteria of the pipeline's task name: the run measures its model on it too. */
+const runEvaluationSchema = z.strictObject({
+  dataset: runDatasetSchema,
+  /** What of it: a split's name, or "." for all. */
+  path: z.string(),
+  /** The classes of the model in their order, by which those of the dataset are counted; absent for embeddings. */
+  labels: z.array(z.string()).optional(),
+  wanted: z.array(wantedMetricSchema),
+});
+export type RunEvaluation = z.infer<typeof runEvaluationSchema>;
+
 export const runSpecSchema = z.strictObject({
   pipeline: nameSchema,
   /** The pipeline as it was when the run began; a later edit does not touch the run. */
   pipelineGeneration: z.int().min(1),
   pipelineSpec: pipelineSpecSchema,
-  dataset: z.strictObject({ name: z.string(), version: z.int().min(1), digest: sha256Schema, artifact: z.string() }),
+  dataset: runDatasetSchema,
   cause: runCauseSchema,
   /** sha256 of the ONNX file of each version that the run reads, by `NAME:V`. */
   models: z.record(z.string(), sha256Schema).optional(),
+  /** Criteria of the task as it was: what its benchmark is to come to, and the further datasets. Absent without any. */
+  wanted: z.array(wantedMetricSchema).optional(),
+  evaluations: z.array(runEvaluationSchema).optional(),
   /** Steps that are done anew even when an earlier run has done the same; absent: none. */
   fresh: z.array(z.string()).optional(),
   /** The run that this one repeats, and the step that it begins with (null: the first). */

@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { nameSchema } from '../common.ts';
+import { criterionSchema } from '../gates.ts';
 import { documentSchema, resourceSchema } from './envelope.ts';
 
 const text = z.string().min(1).max(16_384);
@@ -11,8 +12,8 @@ export const taskSpecSchema = z.strictObject({
   output: text,
   constraints: text,
   archives: z.union([text, z.array(text)]),
-  /** How models are judged. A list may name metrics that the benchmark tool computes: accuracy, f1, precision, recall, loss. */
-  evaluation_criterias: z.union([text, z.array(text)]),
+  /** How models are judged: text, of which lines like `accuracy >= 0.95` are checked, or criteria in fields, which may name a dataset. */
+  evaluation_criterias: z.union([text, z.array(z.union([text, criterionSchema]))]),
   cost_function: text,
   evaluation_dataset: text,
 });

@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { metricValuesSchema, nameSchema, sha256Schema, timestampSchema } from '../common.ts';
-import { gateResultSchema } from '../gates.ts';
+import { datasetReferenceSchema, gateResultSchema } from '../gates.ts';
 import { modelSchema, modelVersionSchema, workloadStateSchema } from '../resources/index.ts';
 import { route } from './route.ts';
 
@@ -49,6 +49,10 @@ export const modelLineageSchema = z.object({
       task: z.string().nullable(),
       /** `removed`: the registry knows what it was, and its content is gone. */
       dataset: z.object({ name: z.string(), version: z.int(), digest: sha256Schema, removed: z.boolean() }),
+      /** Further datasets that it was measured on. */
+      evaluations: z.array(
+        z.object({ name: z.string(), version: z.int(), digest: sha256Schema, samples: z.int(), metrics: metricValuesSchema }),
+      ),
       parameters: z.record(z.string(), z.unknown()),
       /** Tool to the digest of the code that ran. */
       tools: z.record(z.string(), z.string()),
@@ -68,7 +72,10 @@ export const datasetImpactSchema = z.object({
   dataset: nameSchema,
   /** Null: all versions of it. */
   version: z.int().nullable(),
+  /** Runs that learn from it or measure on it. */
   runs: z.array(z.string()),
+  /** Versions that were measured on it, and not made of it. */
+  evaluated: z.array(z.object({ model: nameSchema, version: z.string(), datasetVersion: z.int(), run: z.string() })),
   models: z.array(z.object({ model: nameSchema, version: z.string(), datasetVersion: z.int(), run: z.string() })),
   devices: z.array(servingSchema.extend({ model: nameSchema, version: z.string(), datasetVersion: z.int() })),
 });
@@ -119,7 +126,11 @@ export const REGISTRY_ROUTES = {
     tag: 'runs',
     scope: 'user',
     params: name,
-    query: z.strictObject({ format: z.enum(REPORT_FORMATS).optional() }),
+    query: z.strictObject({
+      format: z.enum(REPORT_FORMATS).optional(),
+      /** One of the datasets that the task's criteria name; default: the test data of the run's own. */
+      dataset: datasetReferenceSchema.optional(),
+    }),
     download: 'text/html',
   }),
   compareTask: route({

@@ -2,6 +2,7 @@ import * as z from 'zod';
 import { targetNameSchema } from '../build-options.ts';
 import { labelsSchema, nameSchema, timestampSchema } from '../common.ts';
 import { inferResultSchema, telemetrySampleSchema } from '../device-channel/messages.ts';
+import { someHyperparamsSchema } from '../pipeline-spec.ts';
 import {
   anyDocumentSchema,
   anyResourceSchema,
@@ -81,6 +82,8 @@ export const startRunRequestSchema = z.strictObject({
   cache: z.boolean().optional(),
   /** False: one run, although the pipeline has a sweep. Default true. */
   sweep: z.boolean().optional(),
+  /** In place of the pipeline's own, in this run only. */
+  hyperparams: someHyperparamsSchema.optional(),
 });
 export const inferResponseSchema = z.object({ device: nameSchema, roundTripMs: z.number(), infer: inferResultSchema });
 

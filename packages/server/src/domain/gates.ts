@@ -4,9 +4,12 @@ import {
   type GateMetric,
   type GateOperator,
   type GateResult,
+  type ModelEvaluation,
+  meetsGate,
   PACKAGE_METRIC,
   type Package,
   type PackageBenchmark,
+  splitDatasetReference,
   VERSION_METRICS,
 } from '@selvedge/contract';
 
@@ -15,6 +18,8 @@ export interface Gate {
   metric: GateMetric;
   operator: GateOperator | null;
   wanted: number | null;
+  /** What to measure on, `NAME` or `NAME@V`; absent: the test data of the model's own dataset. */
+  dataset?: string;
 }
 
 export interface ParsedGates {
@@ -72,6 +77,8 @@ export interface GateFacts {
   /** `model:version`, for what to do. */
   reference: string;
   metrics: Readonly<Record<string, number>>;
+  /** What was measured on further datasets. */
+  evaluations?: readonly ModelEvaluation[] | undefined;
   /** What was measured, of the present archives, on the devices in question. */
   benchmarks: readonly PackageBenchmark[];
   /** Packages that serve, or would. */
@@ -104,7 +111,21 @@ function measurementOf(benchmark: PackageBenchmark, metric: GateMetric): number 
   }
 }
 
-function samplesOf(metric: GateMetric, facts: GateFacts): Sample[] {
+/** The newest measurement on a dataset, or the one on the version of it that is named. */
+function evaluationOn(reference: string, { evaluations = [] }: GateFacts): ModelEvaluation | undefined {
+  const { name, version } = splitDatasetReference(reference);
+  const found = evaluations.filter(({ dataset }) => dataset.name === name && (version === undefined || dataset.version === version));
+  return found.toSorted((a, b) => a.dataset.version - b.dataset.version).at(-1);
+}
+
+function samplesOf({ metric, dataset }: Gate, facts: GateFacts): Sample[] {
+  if (dataset !== undefined) {
+    const evaluation = evaluationOn(dataset, facts);
+    const value = evaluation?.metrics[metric];
+    return evaluation === undefined || value === undefined
+      ? []
+      : [{ value, where: `on ${evaluation.samples} samples of ${nameOf(evaluation)}` }];
+  }
   if (includes(VERSION_METRICS, metric)) {
     const value = facts.metrics[metric] ?? facts.metrics[`test/${metric}`];
     return value === undefined ? [] : [{ value, where: 'on the test data' }];
@@ -120,21 +141,6 @@ function samplesOf(metric: GateMetric, facts: GateFacts): Sample[] {
   });
 }
 
-function holds(value: number, operator: GateOperator, wanted: number): boolean {
-  switch (operator) {
-    case '<=':
-      return value <= wanted;
-    case '>=':
-      return value >= wanted;
-    case '<':
-      return value < wanted;
-    case '>':
-      return value > wanted;
-    case '==':
-      return value === wanted;
-  }
-}
-
 /** The sample that is furthest from what is wanted. */
 function worstOf(samples: readonly Sample[], { operator, wanted }: Gate): Sample | undefined {
   const badness = ({ value }: Sample): number => {
@@ -148,7 +154,10 @@ function worstOf(samples: readonly Sample[], { operator, wanted }: Gate): Sample
   );
 }
 
-function whatToDo(metric: GateMetric, reference: string): string {
+const nameOf = ({ dataset }: ModelEvaluation) => `${dataset.name}@${dataset.version}`;
+
+function whatToDo({ metric, dataset }: Gate, reference: string): string {
+  if (dataset !== undefined) return `start a run of its pipeline, which measures on ${dataset}`;
   if (includes(DEVICE_METRICS, metric)) return `measure it with "selvedge bench ${reference} --on DEVICE"`;
   if (metric === PACKAGE_METRIC) return `build a package with "selvedge build create ${reference} --target TARGET"`;
   return 'train it with test data';
@@ -158,17 +167,24 @@ function whatToDo(metric: GateMetric, reference: string): string {
 export function evaluateGates(gates: readonly Gate[], facts: GateFacts): GateResult[] {
   return gates.map((gate) => {
     const { metric, operator, wanted } = gate;
-    const worst = worstOf(samplesOf(metric, facts), gate);
-    const passed = operator === null || wanted === null ? null : worst !== undefined && holds(worst.value, operator, wanted);
+    const worst = worstOf(samplesOf(gate, facts), gate);
+    const passed = operator === null || wanted === null ? null : worst !== undefined && meetsGate(worst.value, operator, wanted);
     const message =
-      worst === undefined ? `not measured; ${whatToDo(metric, facts.reference)}` : `${Number(worst.value.toPrecision(4))} ${worst.where}`;
-    return { metric, operator, wanted, value: worst?.value ?? null, passed, message };
+      worst === undefined ? `not measured; ${whatToDo(gate, facts.reference)}` : `${Number(worst.value.toPrecision(4))} ${worst.where}`;
+    return { metric, operator, wanted, ...measuredOn(gate, facts), value: worst?.value ?? null, passed, message };
   });
 }
 
-/** `p95Ms <= 30` */
-export function gateText({ metric, operator, wanted }: Pick<GateResult, 'metric' | 'operator' | 'wanted'>): string {
-  return operator === null ? metric : `${metric} ${operator} ${wanted}`;
+function measuredOn({ dataset }: Gate, facts: GateFacts): { dataset?: string } {
+  if (dataset === undefined) return {};
+  const evaluation = evaluationOn(dataset, facts);
+  return { dataset: evaluation === undefined ? dataset : nameOf(evaluation) };
+}
+
+/** `p95Ms <= 30`, `accuracy >= 0.9 on digits-field@2` */
+export function gateText({ metric, operator, wanted, dataset }: Pick<GateResult, 'metric' | 'operator' | 'wanted' | 'dataset'>): string {
+  const bound = operator === null ? metric : `${metric} ${operator} ${wanted}`;
+  return dataset === undefined ? bound : `${bound} on ${dataset}`;
 }
 
 /** Why a version may not be deployed; null when it may. */

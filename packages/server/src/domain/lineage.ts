@@ -46,6 +46,7 @@ function originOf({ version, run, datasetRemoved }: LineageFacts): ModelLineage[
     cause: causeOf(run),
     task: run?.spec.pipelineSpec.task ?? null,
     dataset: { ...lineage.dataset, removed: datasetRemoved },
+    evaluations: (version.spec.evaluations ?? []).map(({ dataset, samples, metrics }) => ({ ...dataset, samples, metrics })),
   };
 }
 
@@ -89,7 +90,14 @@ export function datasetImpact(
   return {
     dataset,
     version: version ?? null,
-    runs: facts.runs.filter(({ spec }) => isOf(spec.dataset)).map(({ metadata }) => metadata.name),
+    runs: facts.runs
+      .filter(({ spec }) => isOf(spec.dataset) || spec.evaluations?.some((one) => isOf(one.dataset)) === true)
+      .map(({ metadata }) => metadata.name),
+    evaluated: facts.versions.flatMap(({ spec }) =>
+      (spec.evaluations ?? []).flatMap(({ dataset: on }) =>
+        isOf(on) ? [{ model: spec.model, version: spec.version, datasetVersion: on.version, run: spec.lineage?.run ?? '' }] : [],
+      ),
+    ),
     models: made.map(({ spec }) => ({
       model: spec.model,
       version: spec.version,

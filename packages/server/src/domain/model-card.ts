@@ -1,4 +1,5 @@
 import type { BenchmarkReport, ClassReport, GateResult, ModelLineage, ModelVersion, Task } from '@selvedge/contract';
+import { gateText } from './gates.ts';
 
 export interface CardFacts {
   readonly version: ModelVersion;
@@ -79,11 +80,10 @@ function metricText({ version, criteria, report }: CardFacts): string {
   );
   const on = report === undefined ? '' : `Measured on ${report.samples} test samples.\n\n`;
   if (criteria.length === 0) return on + measured;
-  const judged = criteria.map(({ metric, operator, wanted, value, passed }) => [
-    operator === null ? metric : plain(`${metric} ${operator} ${wanted}`),
-    value === null ? 'not measured' : number(value),
-    passed === null ? '' : passed ? 'yes' : 'no',
-  ]);
+  const judged = criteria.map((result) => {
+    const { value, passed } = result;
+    return [plain(gateText(result)), value === null ? 'not measured' : number(value), passed === null ? '' : passed ? 'yes' : 'no'];
+  });
   return `${on}${measured}\n\nBy the criteria of the task:\n\n${table(['criterion', 'value', 'passed'], judged)}`;
 }
 
@@ -99,7 +99,8 @@ function classText(report: BenchmarkReport | undefined): string {
 }
 
 /** What the numbers themselves say against the model. */
-function limits({ report, criteria }: CardFacts): string {
+function limits({ version, report, criteria }: CardFacts): string {
+  const others = (version.spec.evaluations ?? []).map(({ dataset }) => code(`${dataset.name}@${dataset.version}`)).join(', ');
   const scoreOf = ({ f1, ap50, rank1 }: ClassReport) => ap50 ?? f1 ?? rank1;
   const weak = (report?.perClass ?? []).filter((one) => one.support > 0 && (scoreOf(one) ?? 1) < WEAK_SCORE);
   const few = (report?.perClass ?? []).filter((one) => one.support < FEW_SAMPLES);
@@ -110,12 +111,10 @@ function limits({ report, criteria }: CardFacts): string {
       .join(', ') + (classes.length > 20 ? ` and ${classes.length - 20} more` : '');
   const failed = criteria.filter(({ passed }) => passed === false);
   const lines = [
-    ...failed.map(
-      ({ metric, operator, wanted, message }) => `- Does not keep ${plain(`${metric} ${operator} ${wanted}`)}: ${plain(message)}`,
-    ),
+    ...failed.map((result) => `- Does not keep ${plain(gateText(result))}: ${plain(result.message)}`),
     ...(weak.length === 0 ? [] : [`- Weak (below ${WEAK_SCORE}) on: ${named(weak)}`]),
     ...(few.length === 0 ? [] : [`- Fewer than ${FEW_SAMPLES} test samples, so little is known of: ${named(few)}`]),
-    '- Measured on the test split of its own dataset; nothing is known of data that differs from it.',
+    `- Measured on the test split of its own dataset${others === '' ? '' : `, and on ${others}`}; nothing is known of data that differs from it.`,
   ];
   return lines.join('\n');
 }

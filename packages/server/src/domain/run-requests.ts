@@ -11,7 +11,8 @@ import {
   type RunStep,
   stepReferences,
 } from '@selvedge/contract';
-import { type GraphStep, stepGraphOf } from './step-graph.ts';
+import { evaluationBenchmark, isEvaluationStep } from './evaluation-steps.ts';
+import { datasetOfStep, type GraphStep, stepGraphOf } from './step-graph.ts';
 import { drawsOf } from './sweep-plan.ts';
 import { trainingChainIssues } from './training-chains.ts';
 
@@ -31,7 +32,7 @@ export function triedArtifacts(run: string, step: Pick<RunStep, 'name' | 'try'>)
 
 /** The artifact that is looked at for a step: the one that it has, or the one that it would ask for. */
 export function artifactOfStep(run: string, spec: RunSpec, graphStep: GraphStep, step: RunStep): string {
-  if (graphStep.kind === 'dataset') return spec.dataset.artifact;
+  if (graphStep.kind === 'dataset') return datasetOfStep(spec, graphStep).artifact;
   return step.state === 'completed' && step.artifact !== null ? step.artifact : ownArtifact(run, step);
 }
 
@@ -82,6 +83,8 @@ function stepIssues(spec: PipelineSpec, hasTool: (tool: string) => boolean): Iss
   const issues: Issue[] = [];
   const hyperparams = Object.keys(spec.model.hyperparams);
   for (const [at, step] of (spec.steps ?? []).entries()) {
+    if (isEvaluationStep(step.id))
+      issues.push({ path: `spec.steps[${at}].id`, message: `"${step.id}" is a name of the server's own, for criteria with a dataset` });
     if (step.tool !== 'register' && !hasTool(step.tool))
       issues.push({
         path: `spec.steps[${at}].tool`,
@@ -130,7 +133,11 @@ export function checkRunnable(
   // a version's package is named by model, version, target and precision
   const model = nameSchema.max(spec.build === undefined ? 240 : 160).safeParse(modelName);
   if (!model.success) issues.push({ path: 'spec.model.name', message: `"${modelName}" ${model.error.issues[0]?.message ?? 'is invalid'}` });
-  const longest = stepGraphOf(spec, { inSweep: true }).reduce((found, { id }) => (id.length > found.length ? id : found), '');
+  const steps = [
+    ...stepGraphOf(spec, { inSweep: true }).map(({ id }) => id),
+    ...(spec.task === undefined ? [] : [evaluationBenchmark(99)]),
+  ];
+  const longest = steps.reduce((found, id) => (id.length > found.length ? id : found), '');
   const run = `${pipeline}-${runNumber}${spec.sweep === undefined ? '' : '.s1000'}`;
   if (!artifactNameSchema.safeParse(`${run}.${longest}${RETRY_SUFFIX}`).success) {
     issues.push({ path: 'metadata.name', message: 'is too long for the names of its runs; 100 characters are possible' });

@@ -15,7 +15,7 @@ export function initialRunStatus(graph: readonly GraphStep[], datasetArtifact: s
       ...(makesArtifact(step) ? { tool: step.tool } : {}),
       state: 'pending',
       attempt: 0,
-      artifact: step.kind === 'dataset' ? datasetArtifact : null,
+      artifact: step.kind === 'dataset' ? (step.evaluates?.artifact ?? datasetArtifact) : null,
       startedAt: null,
       finishedAt: null,
       progress: 0,

@@ -4,12 +4,14 @@ import {
   needsOf,
   type PipelineSpec,
   parseCondition,
+  type RunDataset,
   type RunSpec,
   type StepCondition,
   type StepInput,
   type StepSpec,
 } from '@selvedge/contract';
 import { canonicalSteps, IMPORT_TOOL } from './canonical-steps.ts';
+import { evaluationBenchmark, evaluationSteps, withWanted } from './evaluation-steps.ts';
 
 /** `dataset`: the dataset version's own artifact; `tool`: an artifact of the run; the others are the server's own work. */
 type StepKind = 'dataset' | 'tool' | 'register' | 'build' | 'sweep';
@@ -29,6 +31,8 @@ export interface GraphStep {
   readonly timeoutMs: number | null;
   readonly when: StepCondition | null;
   readonly cache: boolean;
+  /** Of the steps that measure the model on a further dataset: that dataset. */
+  readonly evaluates?: RunDataset;
 }
 
 const DEFAULT_BACKOFF_S = 5;
@@ -72,10 +76,13 @@ function inOrder(steps: readonly GraphStep[]): GraphStep[] {
   return ordered;
 }
 
-function stepsOf(spec: PipelineSpec): GraphStep[] {
+/** What a run has pinned of its task's criteria. */
+type Judging = Pick<RunSpec, 'wanted' | 'evaluations'>;
+
+function stepsOf(spec: PipelineSpec, judging: Judging = {}): GraphStep[] {
   const kindOf = ({ tool }: StepSpec): StepKind => (tool === 'register' ? 'register' : 'tool');
   if (spec.steps === undefined) {
-    const [first, ...rest] = canonicalSteps(spec);
+    const [first, ...rest] = withWanted(canonicalSteps(spec), judging);
     return [graphStep('dataset', first), ...rest.map((step) => graphStep(kindOf(step), step))];
   }
   const steps = spec.steps.map((step) => graphStep(kindOf(step), step));
@@ -87,8 +94,8 @@ function stepsOf(spec: PipelineSpec): GraphStep[] {
  * The steps of a run of this pipeline, each after those that it needs. A sweep has one step for all its runs and then does
  * with the best of them what else would be done with the one; its runs end before that.
  */
-export function stepGraphOf(spec: PipelineSpec, options: { inSweep?: boolean } = {}): GraphStep[] {
-  const all = stepsOf(spec);
+export function stepGraphOf(spec: PipelineSpec, options: { inSweep?: boolean; judging?: Judging } = {}): GraphStep[] {
+  const all = withEvaluations(spec, stepsOf(spec, options.judging), options.judging);
   if (options.inSweep === true) return inOrder(all.filter((step) => step.kind !== 'register'));
   const register = all.find((step) => step.kind === 'register');
   const build =
@@ -98,8 +105,28 @@ export function stepGraphOf(spec: PipelineSpec, options: { inSweep?: boolean } =
   return [sweep, ...(register === undefined ? [] : [{ ...register, needs: [sweep.id], inputs: {} }]), ...build];
 }
 
-export function graphOfRun(spec: RunSpec): GraphStep[] {
-  return stepGraphOf(spec.pipelineSpec, { inSweep: spec.sweepOf !== undefined });
+export function graphOfRun(spec: Pick<RunSpec, 'pipelineSpec' | 'sweepOf' | 'wanted' | 'evaluations'>): GraphStep[] {
+  return stepGraphOf(spec.pipelineSpec, { inSweep: spec.sweepOf !== undefined, judging: spec });
+}
+
+/** The model is measured on the further datasets before it is registered. */
+function withEvaluations(spec: PipelineSpec, steps: readonly GraphStep[], { evaluations = [] }: Judging = {}): GraphStep[] {
+  const model = registeredSteps(spec)?.model;
+  if (model === undefined) return [...steps];
+  const added = evaluations.flatMap((evaluation, index) => {
+    const [data, ...rest] = evaluationSteps(spec, evaluation, index, model.id);
+    return [graphStep('dataset', data), ...rest.map((step) => graphStep('tool', step))].map((step) => ({
+      ...step,
+      evaluates: evaluation.dataset,
+    }));
+  });
+  const measured = evaluations.map((_, index) => evaluationBenchmark(index));
+  return [...steps.map((step) => (step.kind === 'register' ? { ...step, needs: [...step.needs, ...measured] } : step)), ...added];
+}
+
+/** The dataset that a step of kind `dataset` stands for. */
+export function datasetOfStep({ dataset }: Pick<RunSpec, 'dataset'>, step: GraphStep): RunDataset {
+  return step.evaluates ?? dataset;
 }
 
 /** The steps that end in this one, itself included. */

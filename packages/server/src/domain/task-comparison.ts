@@ -1,9 +1,16 @@
-import type { ComparedPipeline, GateResult, ModelVersion, Run, Task, TaskComparison } from '@selvedge/contract';
-import { type Gate, gateText, parseGates } from './gates.ts';
+import {
+  type ComparedPipeline,
+  type GateResult,
+  LESS_IS_BETTER,
+  type ModelVersion,
+  type Run,
+  type Task,
+  type TaskComparison,
+} from '@selvedge/contract';
+import { parseCriteria } from './criteria.ts';
+import { type Gate, gateText } from './gates.ts';
 import { scoreCriteria } from './version-gates.ts';
 
-/** Metrics of which less is better, where a criterion gives no direction. */
-const LESS_IS_BETTER: readonly string[] = ['loss', 'ece', 'p50Ms', 'p90Ms', 'p95Ms', 'p99Ms', 'rssMiB', 'coldStartMs', 'packageMiB'];
 const TRAIN_TOOL = 'train';
 
 /** A version that a run of the pipeline has registered, and the run unless it was removed. */
@@ -76,7 +83,7 @@ function bestOf(contestants: readonly Contestant[], task: Task): ComparedPipelin
 
 /** The pipelines of a task by the best version of each; the best pipeline first, those without any last. */
 export function compareTask(task: Task, entries: readonly PipelineEntry[]): TaskComparison {
-  const { gates, issues } = parseGates(task.spec.evaluation_criterias, { names: true });
+  const { gates, issues } = parseCriteria(task.spec.evaluation_criterias);
   const pipelines = entries.map(
     ({ pipeline, runs, contestants }): ComparedPipeline => ({ pipeline, runs, best: bestOf(contestants, task) }),
   );

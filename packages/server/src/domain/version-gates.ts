@@ -1,11 +1,12 @@
 import type { Device, GateResult, ModelVersion, Package, Task } from '@selvedge/contract';
+import { parseCriteria } from './criteria.ts';
 import { evaluateGates, type GateFacts, parseGates } from './gates.ts';
 import { chooseNative } from './native-choice.ts';
 import type { GateReport } from './placement.ts';
 
 /** What is known of a version on these devices: its metrics, its packages, and their newest measurements. */
 function gateFacts(version: ModelVersion, packages: readonly Package[], devices: readonly Device[]): GateFacts {
-  const { model, version: number, metrics } = version.spec;
+  const { model, version: number, metrics, evaluations } = version.spec;
   const chosen = new Map<string, Package>();
   for (const device of devices) {
     const one = chooseNative(packages, device);
@@ -14,7 +15,13 @@ function gateFacts(version: ModelVersion, packages: readonly Package[], devices:
   const benchmarks = [...chosen].flatMap(([device, { status }]) =>
     status.benchmarks.filter((benchmark) => benchmark.device === device && benchmark.archiveSha256 === status.archive?.sha256),
   );
-  return { reference: `${model}:${number}`, metrics, benchmarks, packages: chosen.size > 0 ? [...new Set(chosen.values())] : packages };
+  return {
+    reference: `${model}:${number}`,
+    metrics,
+    evaluations,
+    benchmarks,
+    packages: chosen.size > 0 ? [...new Set(chosen.values())] : packages,
+  };
 }
 
 /** How a version does by the constraints of its task on these devices; undefined when the task has none to check. */
@@ -32,6 +39,6 @@ export function gateReport(
 
 /** How a version does by the metrics that its task's evaluation criteria name, with a bound or without; undefined for none. */
 export function scoreCriteria(version: ModelVersion, task: Task): GateResult[] | undefined {
-  const { gates } = parseGates(task.spec.evaluation_criterias, { names: true });
+  const { gates } = parseCriteria(task.spec.evaluation_criterias);
   return gates.length === 0 ? undefined : evaluateGates(gates, gateFacts(version, [], []));
 }

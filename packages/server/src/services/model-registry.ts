@@ -3,6 +3,7 @@ import {
   AppError,
   type BenchmarkReport,
   benchmarkReportSchema,
+  type ModelEvaluation,
   type ModelVersion,
   type PackageManifest,
   type Run,
@@ -10,6 +11,7 @@ import {
   trainingReportSchema,
 } from '@selvedge/contract';
 import { SerialRunner } from '@selvedge/runtime';
+import { evaluationBenchmark } from '../domain/evaluation-steps.ts';
 import { type GraphStep, graphOfRun, makesArtifact, registeredSteps } from '../domain/step-graph.ts';
 import type { BlobInfo, BlobStore } from '../ports/blob-store.ts';
 import type { ResourceDraft, Store } from '../ports/store.ts';
@@ -34,6 +36,7 @@ interface TrainedModel {
   golden: BlobInfo | undefined;
   training: TrainingReport;
   benchmark: BenchmarkReport;
+  evaluations: ModelEvaluation[];
 }
 
 export function modelVersionName(model: string, version: string): string {
@@ -117,7 +120,20 @@ export class ModelRegistry {
       golden: golden === undefined ? undefined : await this.#options.blobs.put(golden, { signal }),
       training: await readSmallJson(await open(model, 'training.json'), trainingReportSchema, 'training.json'),
       benchmark: await readSmallJson(await open(benchmark, 'report.json'), benchmarkReportSchema, 'report.json'),
+      evaluations: await this.#evaluationsOf(run, open),
     };
+  }
+
+  async #evaluationsOf(run: Run, open: (step: GraphStep, path: string) => Promise<Readable | undefined>): Promise<ModelEvaluation[]> {
+    const graph = graphOfRun(run.spec);
+    const found: ModelEvaluation[] = [];
+    for (const [index, { dataset }] of (run.spec.evaluations ?? []).entries()) {
+      const step = graph.find(({ id }) => id === evaluationBenchmark(index));
+      if (step === undefined) continue; // of a sweep: its runs have measured
+      const { samples, metrics } = await readSmallJson(await open(step, 'report.json'), benchmarkReportSchema, 'report.json');
+      found.push({ dataset: { name: dataset.name, version: dataset.version, digest: dataset.digest }, samples, metrics });
+    }
+    return found;
   }
 
   async #create(run: Run, trained: TrainedModel): Promise<ModelVersion> {
@@ -167,6 +183,7 @@ export class ModelRegistry {
           tools,
           ...(models && { models }),
         },
+        ...(trained.evaluations.length === 0 ? {} : { evaluations: trained.evaluations }),
       },
       status: { servedBy: 0 },
     };

@@ -1,4 +1,4 @@
-import { AppError, type Run } from '@selvedge/contract';
+import { AppError, type RunDataset } from '@selvedge/contract';
 import { describeError, type Logger, sleep } from '@selvedge/runtime';
 import { ACTIVE_LABEL } from '../domain/run-markers.ts';
 import { ToolTurns } from '../domain/tool-turns.ts';
@@ -82,7 +82,7 @@ export class RunCoordinator {
     for (const { metadata } of items) {
       const { name } = metadata;
       this.#drive(`run ${name}`, signal, () => {
-        const importRequest = (run: Run) => this.#importRequest(run);
+        const importRequest = (dataset: RunDataset) => this.#importRequest(dataset);
         return new RunDriver(name, { ...this.#options, importRequest, turns: this.#turns }).drive(signal);
       });
     }
@@ -99,8 +99,7 @@ export class RunCoordinator {
     this.#driving.set(key, done);
   }
 
-  async #importRequest(run: Run) {
-    const { name, version } = run.spec.dataset;
+  async #importRequest({ name, version }: RunDataset) {
     const found = await this.#options.store.get('DatasetVersion', versionName(name, version));
     if (found === undefined) {
       throw new AppError('REFERENCE_MISSING', {

@@ -1,4 +1,12 @@
-import { AppError, type ArtifactRequest, type Run, type RunEnvironment, type RunStep, toAppError } from '@selvedge/contract';
+import {
+  AppError,
+  type ArtifactRequest,
+  type Run,
+  type RunDataset,
+  type RunEnvironment,
+  type RunStep,
+  toAppError,
+} from '@selvedge/contract';
 import { describeError, type Logger, sleep } from '@selvedge/runtime';
 import { failureText } from '../domain/failure-text.ts';
 import type { Observations, RunAction } from '../domain/run-actions.ts';
@@ -7,7 +15,7 @@ import { planRun } from '../domain/run-plan.ts';
 import { artifactOfStep, ownArtifact, stepRequest } from '../domain/run-requests.ts';
 import { applyToStatus } from '../domain/run-status.ts';
 import { isFinishedPhase, openSteps } from '../domain/run-view.ts';
-import { type GraphStep, graphOfRun } from '../domain/step-graph.ts';
+import { datasetOfStep, type GraphStep, graphOfRun } from '../domain/step-graph.ts';
 import type { ToolTurns } from '../domain/tool-turns.ts';
 import type { Store } from '../ports/store.ts';
 import type { ToolClient } from '../ports/tool-client.ts';
@@ -31,8 +39,8 @@ export interface RunDriverOptions extends RunObserverOptions {
   hub: EventHub;
   registry: ModelRegistry;
   turns: ToolTurns;
-  /** The request of the dataset's step: the dataset version's own. */
-  importRequest: (run: Run) => Promise<ArtifactRequest>;
+  /** The request of a dataset's step: the dataset version's own. */
+  importRequest: (dataset: RunDataset) => Promise<ArtifactRequest>;
   /** Ends the process of a tool that does not let go of an artifact, and sees to it that the artifact is not taken up again. */
   endWork: (tool: string, artifact: string) => Promise<void>;
   origin: () => string;
@@ -187,8 +195,8 @@ export class RunDriver {
   }
 
   #nameToAsk(run: Run, step: RunStep): string {
-    const isDataset = graphOfRun(run.spec).find((known) => known.id === step.name)?.kind === 'dataset';
-    return isDataset ? run.spec.dataset.artifact : ownArtifact(this.#name, step);
+    const known = graphOfRun(run.spec).find(({ id }) => id === step.name);
+    return known?.kind === 'dataset' ? datasetOfStep(run.spec, known).artifact : ownArtifact(this.#name, step);
   }
 
   async #act(run: Run, graph: readonly GraphStep[], action: RunAction, signal: AbortSignal): Promise<void> {
@@ -238,7 +246,7 @@ export class RunDriver {
   }
 
   async #requestOf(run: Run, graph: readonly GraphStep[], step: GraphStep): Promise<ArtifactRequest> {
-    if (step.kind === 'dataset') return this.#options.importRequest(run);
+    if (step.kind === 'dataset') return this.#options.importRequest(datasetOfStep(run.spec, step));
     const stored = run.status.steps.find((known) => known.name === step.id);
     const artifactIn = (id: string) => {
       const other = graph.find((known) => known.id === id);

@@ -26,13 +26,14 @@ export class RunMetrics {
   }
 
   /**
-   * Where several steps of a run use one tool, the names of their metrics begin with the step's.
+   * Where several steps of a run use one tool, the names of their metrics begin with the step's; so do always those of what
+   * is measured on a further dataset.
    * @returns the newest value of each metric that has new points.
    */
   async copy(graph: readonly GraphStep[], step: GraphStep, artifact: string, attempt: number): Promise<Record<string, number>> {
     const { tools, store, hub, run } = this.#options;
     const counts = this.#countsOf(step.id, `${artifact}#${attempt}`);
-    const prefix = graph.filter(({ tool, kind }) => tool === step.tool && kind === 'tool').length > 1 ? `${step.id}/` : '';
+    const prefix = isShared(graph, step) ? `${step.id}/` : '';
     const points: MetricPoint[] = [];
     for (const metric of await tools.listMetrics(step.tool, artifact)) {
       const taken = counts.get(metric) ?? 0;
@@ -54,4 +55,9 @@ export class RunMetrics {
     this.#taken.set(step, { of, counts });
     return counts;
   }
+}
+
+function isShared(graph: readonly GraphStep[], step: GraphStep): boolean {
+  if (step.evaluates !== undefined) return true;
+  return graph.filter(({ tool, kind, evaluates }) => tool === step.tool && kind === 'tool' && evaluates === undefined).length > 1;
 }

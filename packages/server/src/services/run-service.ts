@@ -7,6 +7,7 @@ import {
   type RunCause,
   type RunSpec,
   type RunStep,
+  type SomeHyperparams,
 } from '@selvedge/contract';
 import { SerialRunner } from '@selvedge/runtime';
 import { ACTIVE_LABEL, LAST_NUMBER_ANNOTATION } from '../domain/run-markers.ts';
@@ -19,6 +20,7 @@ import { requestCancel } from './cancel-run.ts';
 import type { DatasetService } from './dataset-service.ts';
 import { draftOf } from './draft-of.ts';
 import { modelVersionName } from './model-registry.ts';
+import { RunJudging } from './run-judging.ts';
 
 export interface RunServiceOptions {
   store: Store;
@@ -34,6 +36,8 @@ export interface StartRequest {
   cache?: boolean | undefined;
   /** False: one run with the pipeline's own hyperparameters, although it has a sweep. Default true. */
   sweep?: boolean | undefined;
+  /** In place of the pipeline's own. */
+  hyperparams?: SomeHyperparams | undefined;
 }
 
 /** What is decided of a run before it gets its number. */
@@ -47,10 +51,12 @@ interface Wanted {
 /** Starts, repeats and cancels runs by writing what is wanted; the coordinator acts on it. */
 export class RunService {
   readonly #options: RunServiceOptions;
+  readonly #judging: RunJudging;
   readonly #serial = new SerialRunner();
 
   constructor(options: RunServiceOptions) {
     this.#options = options;
+    this.#judging = new RunJudging(options);
   }
 
   /**
@@ -63,11 +69,11 @@ export class RunService {
   start(pipeline: string, request: StartRequest, cause: RunCause, labels: Record<string, string> = {}): Promise<Run> {
     return this.#serial.run(async () => {
       const found = await this.#getPipeline(pipeline);
-      const spec = request.sweep === false ? withoutSweep(found.spec) : found.spec;
-      await this.#checkTask(pipeline, spec.task);
+      const spec = specFor(found.spec, request);
       const number = await this.#nextNumber(found);
       const { version, digest } = await this.#options.datasets.resolve(spec.dataset.name, request.datasetVersion);
       this.#checkRunnable(found, number, spec, version);
+      const judging = await this.#judging.pin(pipeline, spec, version);
       const models = await this.#pinModels(pipeline, spec);
       return this.#create(found, number, {
         labels,
@@ -77,7 +83,8 @@ export class RunService {
           dataset: { name: spec.dataset.name, version: version.spec.version, digest, artifact: version.status.artifact },
           cause,
           ...(Object.keys(models).length === 0 ? {} : { models }),
-          ...(request.cache === false ? { fresh: stepGraphOf(spec).map((step) => step.id) } : {}),
+          ...judging,
+          ...(request.cache === false ? { fresh: stepGraphOf(spec, { judging }).map((step) => step.id) } : {}),
         },
       });
     });
@@ -106,7 +113,7 @@ export class RunService {
       const { version } = await this.#options.datasets.resolve(run.spec.dataset.name, run.spec.dataset.version);
       this.#checkRunnable(pipeline, number, run.spec.pipelineSpec, version);
       const anew = from === undefined ? new Set(graph.map((step) => step.id)) : withDependents(graph, from);
-      const { pipelineGeneration, pipelineSpec, dataset, models } = run.spec;
+      const { pipelineGeneration, pipelineSpec, dataset, models, wanted, evaluations } = run.spec;
       return this.#create(pipeline, number, {
         labels: {},
         spec: {
@@ -114,6 +121,8 @@ export class RunService {
           pipelineSpec,
           dataset,
           ...(models && { models }),
+          ...(wanted && { wanted }),
+          ...(evaluations && { evaluations }),
           cause,
           fresh: [...anew],
           rerunOf: { run: name, from: from ?? null },
@@ -172,14 +181,6 @@ export class RunService {
     checkRunnable(metadata.name, number, spec, { hasTool: this.#options.hasTool, dataset });
   }
 
-  async #checkTask(pipeline: string, task: string | undefined): Promise<void> {
-    if (task === undefined || (await this.#options.store.get('Task', task)) !== undefined) return;
-    throw new AppError('REFERENCE_MISSING', {
-      message: `Pipeline "${pipeline}" is for the task "${task}", which does not exist.`,
-      hint: 'Apply a Task of that name, or take "task" out of the pipeline file.',
-    });
-  }
-
   /** The files of the versions that the steps read: a version that is removed and made anew is another. */
   async #pinModels(pipeline: string, spec: PipelineSpec): Promise<Record<string, string>> {
     const pinned: Record<string, string> = {};
@@ -205,8 +206,12 @@ export class RunService {
   }
 }
 
-function withoutSweep({ sweep: _, ...spec }: PipelineSpec): PipelineSpec {
-  return spec;
+/** The pipeline as this run takes it. */
+function specFor({ sweep, ...spec }: PipelineSpec, request: StartRequest): PipelineSpec {
+  const { model } = spec;
+  const given = Object.fromEntries(Object.entries(request.hyperparams ?? {}).filter(([, value]) => value !== undefined));
+  const hyperparams = { ...model.hyperparams, ...given };
+  return { ...spec, model: { ...model, hyperparams }, ...(sweep === undefined || request.sweep === false ? {} : { sweep }) };
 }
 
 /** A step as another run has completed it; one that it has not is done as usual. */

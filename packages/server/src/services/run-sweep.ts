@@ -1,5 +1,6 @@
 import type { Run, RunStatus, SweepChild } from '@selvedge/contract';
 import type { Logger } from '@selvedge/runtime';
+import { isEvaluationStep } from '../domain/evaluation-steps.ts';
 import { ACTIVE_LABEL } from '../domain/run-markers.ts';
 import { initialRunStatus } from '../domain/run-status.ts';
 import { isFinishedPhase } from '../domain/run-view.ts';
@@ -57,6 +58,9 @@ export class RunSweep {
       if ((await store.get('Run', name)) !== undefined) continue;
       const { sweep, triggers, build, ...spec } = parent.spec.pipelineSpec;
       const pipelineSpec = { ...spec, model: { ...spec.model, hyperparams: { ...spec.model.hyperparams, ...parameters } } };
+      const { wanted, evaluations } = parent.spec;
+      const judging = { ...(wanted && { wanted }), ...(evaluations && { evaluations }) };
+      const graph = stepGraphOf(pipelineSpec, { inSweep: true, judging });
       await store.create('Run', {
         name,
         labels: { ...parent.metadata.labels, [ACTIVE_LABEL]: 'true' },
@@ -74,10 +78,11 @@ export class RunSweep {
               .map((entry) => entry.join('='))
               .join(', '),
           },
-          ...(parent.spec.fresh === undefined ? {} : { fresh: stepGraphOf(pipelineSpec, { inSweep: true }).map((step) => step.id) }),
+          ...judging,
+          ...(parent.spec.fresh === undefined ? {} : { fresh: graph.map((step) => step.id) }),
           sweepOf: { run: parent.metadata.name, index },
         },
-        status: initialRunStatus(stepGraphOf(pipelineSpec, { inSweep: true }), parent.spec.dataset.artifact),
+        status: initialRunStatus(graph, parent.spec.dataset.artifact),
       });
       log.info('run of a sweep begun', { run: name, parameters });
     }
@@ -105,5 +110,6 @@ function childOf(parent: Run, child: Run, metric: string): SweepChild {
 
 /** A metric of the run as a whole, or of the last of its steps that has one of this name. */
 function metricOf({ status }: Run, metric: string): number | null {
-  return status.metrics[metric] ?? status.steps.findLast((step) => step.metrics?.[metric] !== undefined)?.metrics?.[metric] ?? null;
+  const own = status.steps.filter((step) => !isEvaluationStep(step.name));
+  return status.metrics[metric] ?? own.findLast((step) => step.metrics?.[metric] !== undefined)?.metrics?.[metric] ?? null;
 }

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Run, RunStep } from '@selvedge/contract';
-import type { GraphStep } from '../domain/step-graph.ts';
+import { datasetOfStep, type GraphStep } from '../domain/step-graph.ts';
 
 interface KeyedStep {
   run: Run;
@@ -26,9 +26,10 @@ export function stepKey({ run, graph, step, stored, parameters, version, codeDig
     if (typeof from !== 'string' && 'model' in from) return [name, run.spec.models?.[from.model]];
     const id = typeof from === 'string' ? from : from.step;
     const file = typeof from === 'string' ? undefined : from.file;
-    const isDataset = graph.find((other) => other.id === id)?.kind === 'dataset';
-    const source = isDataset ? run.spec.dataset.digest : run.status.steps.find((other) => other.name === id)?.key;
-    return [name, source, file];
+    const source = graph.find((other) => other.id === id);
+    const digest =
+      source?.kind === 'dataset' ? datasetOfStep(run.spec, source).digest : run.status.steps.find((other) => other.name === id)?.key;
+    return [name, digest, file];
   });
   const isReusable = step.cache && inputs.every(([, source]) => source !== undefined);
   const own = isReusable ? null : [run.metadata.uid, step.id, stored.try ?? 1];

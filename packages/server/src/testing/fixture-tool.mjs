@@ -1,5 +1,6 @@
 // A real tool process for tests, small: the uniform artifact API over HTTP, artifacts in one JSON file.
 // A file `hold` in the data folder keeps work from finishing, `fail` makes it fail, `mute` leaves /health unanswered,
+// `foreign` gives data a class that other data has not,
 // `deaf` leaves a cancelled artifact at work until the process is killed.
 
 import { createHash } from 'node:crypto';
@@ -61,7 +62,11 @@ const filesOf = async (artifact) =>
   name === 'build'
     ? makePackage(artifact.parameters)
     : name === 'import'
-      ? { ...FILES.import, ...makeDataset(artifact) }
+      ? {
+          ...FILES.import,
+          ...makeDataset(artifact),
+          ...(flag('foreign') ? { 'dataset.json': FILES.import['dataset.json'].replace('"b"', '"z"') } : {}),
+        }
       : (FILES[name] ?? { 'out.txt': `made by ${name}` });
 
 /** One file whose content is what came in, so that other data makes another version. `damage` in the data folder spoils it. */

@@ -81,7 +81,7 @@ export class TestServer {
   }
 
   /** Sets or clears a switch of the fixture: `hold`, `fail`, `mute`, `deaf`, `damage`. */
-  async toolFlag(tool: string, flag: 'hold' | 'fail' | 'mute' | 'deaf' | 'damage', on: boolean): Promise<void> {
+  async toolFlag(tool: string, flag: 'hold' | 'fail' | 'mute' | 'deaf' | 'damage' | 'foreign', on: boolean): Promise<void> {
     const folder = join(this.dir, 'tools', tool);
     await mkdir(folder, { recursive: true });
     if (on) await writeFile(join(folder, flag), '');

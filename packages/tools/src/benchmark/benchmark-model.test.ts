@@ -9,6 +9,12 @@ import { TensorSetWriter } from '../tensor-set/tensor-set-writer.ts';
 import { type BenchmarkOptions, benchmarkModel } from './benchmark-model.ts';
 import { writeReports } from './write-reports.ts';
 
+/** Two criteria that every benchmark here is told, one of which another kind of model has. */
+const WANTED = [
+  { metric: 'accuracy', operator: '>=', wanted: 0.7 },
+  { metric: 'mAP@50', operator: '>=', wanted: 0.9 },
+] as const;
+
 let folder = '';
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'selvedge-benchmark-'));
@@ -60,7 +66,7 @@ async function benchmark({ labels, sampleShape, outputShape, rows, y, boxes, pos
   try {
     const result = await benchmarkModel({ modelPath, info, test, postproc, kind, batchSize: 2, signal, progress: () => undefined });
     const { report, scores } = result;
-    await writeReports({ dataDir: folder, title: 'a <b>', report, scores, info, test, preproc: undefined, signal });
+    await writeReports({ dataDir: folder, title: 'a <b>', wanted: WANTED, report, scores, info, test, preproc: undefined, signal });
     return result;
   } finally {
     await test.close();
@@ -96,6 +102,8 @@ describe('benchmarkModel', () => {
     expect(page).toContain('&lt;script&gt;alert(1)');
     expect(page).toContain('<title>a &lt;b&gt;</title>');
     expect(page).not.toContain('<script');
+    expect(page).toContain('<tr><td>accuracy</td><td>&gt;= 0.7</td><td>0.7500</td><td>passed</td></tr>');
+    expect(page).toContain('<td>mAP@50</td><td>&gt;= 0.9</td><td>not measured</td><td>not passed</td>');
     expect((await file('report.csv')).split('\r\n')[1]).toMatch(/^'=cmd,3,1,0\.66/);
     expect(await file('metrics.csv')).toContain('accuracy,0.75\r\n');
   });

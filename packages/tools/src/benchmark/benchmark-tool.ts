@@ -1,9 +1,18 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { AppError, BENCHMARK_KINDS, benchmarkReportSchema, goldenSampleSchema, postprocSchema, preprocSchema } from '@selvedge/contract';
+import {
+  AppError,
+  BENCHMARK_KINDS,
+  benchmarkReportSchema,
+  goldenSampleSchema,
+  postprocSchema,
+  preprocSchema,
+  wantedMetricSchema,
+} from '@selvedge/contract';
 import * as z from 'zod';
 import { defineTool } from '../kit/index.ts';
 import { openSplit, readTensorSetInfo } from '../tensor-set/tensor-set-reader.ts';
+import { curveName } from './curve-name.ts';
 import { writeReports } from './write-reports.ts';
 
 const parametersSchema = z.strictObject({
@@ -15,20 +24,12 @@ const parametersSchema = z.strictObject({
   kind: z.enum(BENCHMARK_KINDS).optional(),
   /** Metrics that are also points of the run, of those in the report; default all. */
   criteria: z.array(z.string().min(1).max(64)).min(1).optional(),
+  /** Criteria of the task, to be told in the report. */
+  wanted: z.array(wantedMetricSchema).max(1000).optional(),
   /** Heading of the report. */
   title: z.string().min(1).max(256).default('Benchmark'),
   batchSize: z.int().min(1).max(4096).default(64),
 });
-
-/** Metrics are named like files where they are points of a run: `mAP@50:95` is `test/map50-95` there. */
-function curveName(metric: string): string {
-  const name = metric
-    .replace(/([a-z])([A-Z])(?=[a-z0-9])/g, '$1-$2')
-    .replaceAll('@', '')
-    .replace(/[^A-Za-z0-9_-]+/g, '-')
-    .toLowerCase();
-  return `test/${name}`;
-}
 
 function metricOf(metrics: Readonly<Record<string, number>>, name: string): number {
   const value = metrics[name];
@@ -45,7 +46,7 @@ export const benchmarkTool = defineTool({
   parameters: parametersSchema,
   inputs: { model: 'a model made by the train tool', 'training-set': 'tensors with the split test, made by the split tool' },
   async create({ parameters, inputs, dataDir, signal, log, progress, metric }) {
-    const { postproc, preproc, kind, batchSize, title } = parameters;
+    const { postproc, preproc, kind, batchSize, title, wanted = [] } = parameters;
     const folder = inputs['training-set'];
     const info = await readTensorSetInfo(folder);
     const test = await openSplit(folder, info, 'test');
@@ -56,7 +57,7 @@ export const benchmarkTool = defineTool({
       const result = await benchmarkModel({ modelPath, info, test, postproc, kind, batchSize, signal, progress });
       const report = benchmarkReportSchema.parse(result.report);
       for (const name of parameters.criteria ?? Object.keys(report.metrics)) metric(curveName(name), 1, metricOf(report.metrics, name));
-      await writeReports({ dataDir, title, report, scores: result.scores, info, test, preproc, signal });
+      await writeReports({ dataDir, title, wanted, report, scores: result.scores, info, test, preproc, signal });
       await writeFile(join(dataDir, 'golden.json'), `${JSON.stringify(goldenSampleSchema.parse(result.golden))}\n`);
       const shown = Object.entries(report.metrics).map(([name, value]) => `${name} ${value.toFixed(4)}`);
       log(`${report.samples} samples: ${shown.join(', ')}; one sample ${report.latencyMs.p50.toFixed(2)} ms (p50)`);

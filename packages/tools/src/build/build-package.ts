@@ -18,7 +18,7 @@ import { makeSbom } from './package-files/make-sbom.ts';
 import { writeArchive } from './package-files/write-archive.ts';
 import { writeLicences } from './package-files/write-licences.ts';
 import type { BuildParameters } from './parameters.ts';
-import type { BuildSamples } from './samples.ts';
+import type { BuildSamples, Score } from './samples.ts';
 import { checkPackage } from './self-check.ts';
 
 export interface PackageRequest {
@@ -64,7 +64,7 @@ async function writeParts(request: PackageRequest, choice: BuildChoice, program:
 }
 
 function benchmarkOf(choice: BuildChoice): NativeManifest['benchmark'] {
-  const score = (accuracy: number | undefined): Record<string, number> => (accuracy === undefined ? {} : { accuracy });
+  const score = (of: Score | undefined): Record<string, number> => (of === undefined ? {} : { [of.metric]: of.value });
   return {
     parameters: choice.model === undefined ? 0 : inspectModel(choice.model).parameterCount,
     macs: choice.model === undefined ? 0 : (countMacs(choice.model) ?? 0),

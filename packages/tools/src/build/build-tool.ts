@@ -2,6 +2,7 @@ import { access, constants, mkdir, readdir, readFile, writeFile } from 'node:fs/
 import { join } from 'node:path';
 import { AppError, goldenSampleSchema } from '@selvedge/contract';
 import { readJsonFile, systemErrorCode } from '@selvedge/runtime';
+import { curveName } from '../benchmark/curve-name.ts';
 import { defineTool } from '../kit/index.ts';
 import { buildParametersSchema } from './parameters.ts';
 
@@ -83,7 +84,7 @@ export const buildTool = defineTool({
         progress,
       });
       const { built } = report.manifest.benchmark;
-      if (built.accuracy !== undefined) metric('test/accuracy', 1, built.accuracy);
+      for (const [name, value] of Object.entries(built)) metric(curveName(name), 1, value);
       await writeFile(join(dataDir, 'build.json'), `${JSON.stringify(report, null, 2)}\n`);
       log(`built in ${report.seconds.toFixed(1)} s`);
     } finally {

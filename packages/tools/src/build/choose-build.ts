@@ -4,7 +4,7 @@ import { chooseEngine, type EnginePlan, readForBuild } from './choose-engine.ts'
 import { withHalfWeights } from './half-precision.ts';
 import { DEFAULT_TOLERANCE } from './parameters.ts';
 import { explainLoss, type QuantisedBuild, type QuantiseRequest, quantiseForBuild } from './quantise-for-build.ts';
-import type { BuildSamples } from './samples.ts';
+import type { BuildSamples, Score } from './samples.ts';
 
 /** What is to be built. */
 export interface BuildChoice {
@@ -14,9 +14,9 @@ export interface BuildChoice {
   readonly model: Model | undefined;
   /** The ONNX file of the chosen precision. */
   readonly bytes: Uint8Array;
-  /** Accuracy on the test split as trained and as built; undefined without test data. */
-  readonly trained: number | undefined;
-  readonly built: number | undefined;
+  /** Score on the test split as trained and as built; undefined without test data. */
+  readonly trained: Score | undefined;
+  readonly built: Score | undefined;
   readonly notes: readonly string[];
 }
 
@@ -37,7 +37,7 @@ export interface ChoiceRequest {
 interface Base extends ChoiceRequest {
   readonly model: Model | undefined;
   readonly plan: EnginePlan;
-  readonly trained: number | undefined;
+  readonly trained: Score | undefined;
 }
 
 const points = (share: number): string => `${(share * 100).toFixed(2)} points`;
@@ -55,7 +55,7 @@ function halfObstacle({ plan, hasHalf, target }: Base): string | undefined {
 async function asHalf(base: Base): Promise<BuildChoice> {
   const { model, plan, bytes, trained, samples, signal } = base;
   const measured = model !== undefined && samples?.hasTest === true;
-  const built = measured ? await samples.accuracy(writeModel(withHalfWeights(model)), signal) : undefined;
+  const built = measured ? await samples.score(writeModel(withHalfWeights(model)), signal) : undefined;
   const notes = ['fp16 on cores that compute in half precision, fp32 on others'];
   return { precision: 'fp16', plan, model, bytes, trained, built, notes: [...plan.notes, ...notes] };
 }
@@ -80,11 +80,11 @@ async function asInt8(base: Base): Promise<BuildChoice> {
     });
   }
   const plan = chooseEngine(quantised.model, build.engine ?? 'auto');
-  const built = samples.hasTest ? await samples.accuracy(quantised.bytes, signal) : undefined;
+  const built = samples.hasTest ? await samples.score(quantised.bytes, signal) : undefined;
   const notes = [...plan.notes, ...quantised.notes];
   if (trained !== undefined && built !== undefined) {
-    notes.push(`int8: accuracy ${trained.toFixed(4)} as trained, ${built.toFixed(4)} as built`);
-    if (built < trained) notes.push(...(await explainLoss(request, quantised)));
+    notes.push(`int8: ${built.metric} ${trained.value.toFixed(4)} as trained, ${built.value.toFixed(4)} as built`);
+    if (built.value < trained.value) notes.push(...(await explainLoss(request, quantised, built.metric)));
   }
   return { precision: 'int8', plan, model, bytes: quantised.bytes, trained, built, notes };
 }
@@ -113,7 +113,7 @@ async function fastestWithin(base: Base): Promise<BuildChoice> {
       return undefined;
     });
     if (choice === undefined) continue;
-    const loss = trained - (choice.built ?? 0);
+    const loss = trained.value - (choice.built?.value ?? 0);
     const lost = loss > 0 ? `loses ${points(loss)}` : 'loses nothing';
     if (loss <= tolerance + 1e-9) {
       const why = `precision ${precision}: the fastest that stays within ${points(tolerance)}; it ${lost}`;
@@ -141,7 +141,7 @@ export async function chooseBuild(request: ChoiceRequest): Promise<BuildChoice> 
   const { bytes, build, samples, signal, log } = request;
   const model = readForBuild(bytes, build.engine, log);
   const plan = chooseEngine(model, build.engine ?? 'auto');
-  const trained = samples?.hasTest === true ? await samples.accuracy(bytes, signal) : undefined;
+  const trained = samples?.hasTest === true ? await samples.score(bytes, signal) : undefined;
   const base: Base = { ...request, model, plan, trained };
   const wanted = build.precision ?? 'fp32';
   if (wanted === 'auto') return fastestWithin(base);

@@ -2,7 +2,7 @@ import type { BuildOptions } from '@selvedge/contract';
 import { type Model, writeModel } from '@selvedge/graph/onnx';
 import { calibrate, compareLayers, quantiseModel, type Ranges, sensitivity } from '@selvedge/graph/quantise';
 import { DEFAULT_CALIBRATION_SAMPLES } from './parameters.ts';
-import type { BuildSamples } from './samples.ts';
+import type { BuildSamples, Score } from './samples.ts';
 
 /** Samples that the noise of layers is measured on. */
 const COMPARED_SAMPLES = 32;
@@ -58,10 +58,10 @@ export async function quantiseForBuild(request: QuantiseRequest): Promise<Quanti
   };
 }
 
-/** What accuracy would be with one layer left in float, for those that hurt most. */
-export async function explainLoss(request: QuantiseRequest, quantised: QuantisedBuild): Promise<string[]> {
+/** What the score would be with one layer left in float, for those that hurt most. */
+export async function explainLoss(request: QuantiseRequest, quantised: QuantisedBuild, metric: Score['metric']): Promise<string[]> {
   const { model, samples, signal, activationType } = request;
-  const evaluate = (candidate: Model) => samples.accuracy(writeModel(candidate), signal);
+  const evaluate = async (candidate: Model) => (await samples.score(writeModel(candidate), signal)).value;
   const found = await sensitivity(model, quantised.ranges, evaluate, {
     layers: quantised.worst,
     limit: TRIED_LAYERS,
@@ -70,5 +70,5 @@ export async function explainLoss(request: QuantiseRequest, quantised: Quantised
   });
   return found.layers
     .filter(({ change }) => change > 0)
-    .map(({ node, score, change }) => `int8: with "${node}" in float accuracy would be ${score.toFixed(4)} (+${change.toFixed(4)})`);
+    .map(({ node, score, change }) => `int8: with "${node}" in float ${metric} would be ${score.toFixed(4)} (+${change.toFixed(4)})`);
 }

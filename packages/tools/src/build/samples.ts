@@ -11,6 +11,15 @@ const BATCH = 16;
 /** How a detector's boxes are told apart where only two precisions of it are compared. */
 const DETECTOR_POSTPROC: PostprocSpec = { pipeline: ['nms'], params: { nms: { IoU_thr: 0.5, conf_thr: 0.25 } } };
 
+/** Of classifiers, detectors and embeddings: one of them is what a kind of model is judged by. */
+const MAIN_METRICS = ['accuracy', 'mAP@50', 'rank1'] as const;
+
+/** How well a model does: 0..1, more is better. */
+export interface Score {
+  readonly metric: (typeof MAIN_METRICS)[number];
+  readonly value: number;
+}
+
 /** Batches of calibration samples; each iteration begins anew. */
 export interface SampleBatches extends AsyncIterable<Feeds> {
   readonly count: number;
@@ -55,13 +64,14 @@ export class BuildSamples {
     };
   }
 
-  /** How well the model does on the test split, 0..1: its accuracy, mAP@50 or rank-1. */
-  async accuracy(model: Uint8Array, signal: AbortSignal): Promise<number> {
+  /** How well the model does on the test split, by the main metric of its kind. */
+  async score(model: Uint8Array, signal: AbortSignal): Promise<Score> {
     const test = this.#test;
     if (test === undefined) throw new AppError('DATASET_FORMAT', { message: 'There are no test samples.' });
     const postproc = test.hasBoxes ? DETECTOR_POSTPROC : undefined;
     const metrics = await scoreModel(model, { info: this.#info, test, postproc, batchSize: 64, signal, progress: () => undefined });
-    return metrics.accuracy ?? metrics['mAP@50'] ?? metrics.rank1 ?? 0;
+    const metric = MAIN_METRICS.find((name) => metrics[name] !== undefined) ?? MAIN_METRICS[0];
+    return { metric, value: metrics[metric] ?? 0 };
   }
 
   /** One sample as the model takes it: a test sample where there are any. */

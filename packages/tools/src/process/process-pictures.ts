@@ -7,6 +7,7 @@ import { confinePath } from '@selvedge/runtime';
 import { type ReadDataset, selectFiles } from '../dataset/read-dataset.ts';
 import { mapConcurrently } from '../sampling/map-concurrently.ts';
 import { BOX_VALUES, type SampleExtras, TensorSetWriter } from '../tensor-set/tensor-set-writer.ts';
+import { labelIndices } from './map-labels.ts';
 
 /** Pictures that are decoded before they are written; bounds the memory. */
 const CHUNK = 64;
@@ -14,7 +15,9 @@ const CONCURRENCY = 4;
 
 interface ProcessPicturesOptions {
   readonly preproc: PreprocSpec;
-  readonly path: { readonly train: string; readonly test: string };
+  readonly path: { readonly train?: string | undefined; readonly test: string };
+  /** Classes by whose names those of the dataset are counted; default: its own. */
+  readonly labels?: readonly string[] | undefined;
   /** Of the dataset. */
   readonly folder: string;
   readonly dataset: ReadDataset;
@@ -34,25 +37,30 @@ interface Pixels {
 /**
  * Decodes the pictures and brings them to one size; boxes follow, and those that a crop cuts away are left out.
  *
- * @throws AppError INPUT_INVALID (user) when a path selects nothing; IMAGE_UNREADABLE; PREPROC_INVALID for pictures of
+ * @throws AppError INPUT_INVALID (user) when a path selects nothing, or the dataset has a class that `labels` has not; IMAGE_UNREADABLE; PREPROC_INVALID for pictures of
  * different sizes.
  */
 export async function processPictures(options: ProcessPicturesOptions): Promise<void> {
   const { dataset, path, dataDir, signal, log, progress } = options;
   const spec = splitPreproc(options.preproc).pixels;
-  const splits = { train: selectFiles(dataset, path.train, 'train'), test: selectFiles(dataset, path.test, 'test') };
+  const labels = options.labels ?? dataset.info.labels;
+  const indexOf = labelIndices(dataset.info.labels, labels);
+  const select = (use: 'train' | 'test', from: string) => selectFiles(dataset, from, use).map((file) => relabelled(file, indexOf));
+  const train = path.train === undefined ? undefined : select('train', path.train);
+  const splits = { ...(train && { train }), test: select('test', path.test) };
+  const all = Object.values(splits).flat();
   const folder = join(options.folder, 'files');
-  const first = await readPixels(folder, splits.train[0], spec);
+  const first = await readPixels(folder, all[0], spec);
   const isDetection = dataset.info.type === 'object-detection';
-  const groupOf = numberGroups([...splits.train, ...splits.test]);
+  const groupOf = numberGroups(all);
   const writer = new TensorSetWriter(dataDir, {
-    labels: dataset.info.labels,
+    labels,
     sampleShape: first.shape,
     layout: 'HWC',
     hasBoxes: isDetection,
     hasGroups: groupOf !== undefined,
   });
-  const total = splits.train.length + splits.test.length;
+  const total = all.length;
   let done = 0;
   try {
     for (const [split, files] of Object.entries(splits)) {
@@ -77,6 +85,16 @@ export async function processPictures(options: ProcessPicturesOptions): Promise<
   } finally {
     await writer.release();
   }
+}
+
+/** The same file by the classes that were asked for. */
+function relabelled(file: DatasetFile, indexOf: readonly number[]): DatasetFile {
+  const index = (label: number) => indexOf[label] ?? label;
+  return {
+    ...file,
+    ...(file.label === undefined ? {} : { label: index(file.label) }),
+    ...(file.boxes === undefined ? {} : { boxes: file.boxes.map((box) => ({ ...box, label: index(box.label) })) }),
+  };
 }
 
 function annotationsOf(

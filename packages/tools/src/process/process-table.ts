@@ -3,13 +3,16 @@ import { AppError, type DatasetInfo, type PreprocSpec, tableSchema } from '@selv
 import { readJsonFile } from '@selvedge/runtime';
 import { openNpy } from '../npy/index.ts';
 import { TensorSetWriter } from '../tensor-set/tensor-set-writer.ts';
+import { labelIndices } from './map-labels.ts';
 
 /** Rows that are copied at once, in values: 4 MB. */
 const CHUNK_VALUES = 1024 * 1024;
 
 interface ProcessTableOptions {
   readonly preproc: PreprocSpec;
-  readonly path: { readonly train: string; readonly test: string };
+  readonly path: { readonly train?: string | undefined; readonly test: string };
+  /** Classes by whose names those of the dataset are counted; default: its own. */
+  readonly labels?: readonly string[] | undefined;
   /** Of the dataset. */
   readonly folder: string;
   readonly info: DatasetInfo;
@@ -23,7 +26,16 @@ interface ProcessTableOptions {
  *
  * @throws AppError PREPROC_INVALID (user) for operations on pixels; INPUT_INVALID for a split that is not there.
  */
-export async function processTable({ preproc, path, folder, info, dataDir, signal, log }: ProcessTableOptions): Promise<void> {
+export async function processTable({
+  preproc,
+  path,
+  folder,
+  info,
+  dataDir,
+  signal,
+  log,
+  labels = info.labels,
+}: ProcessTableOptions): Promise<void> {
   const [op] = preproc.pipeline;
   if (op !== undefined) {
     throw new AppError('PREPROC_INVALID', {
@@ -33,17 +45,20 @@ export async function processTable({ preproc, path, folder, info, dataDir, signa
   }
   const table = await readJsonFile(join(folder, 'files', 'table.json'), tableSchema);
   if (table === undefined) throw new AppError('DATASET_FORMAT', { message: 'The dataset is a table and has no files/table.json.' });
-  const writer = new TensorSetWriter(dataDir, { labels: info.labels, sampleShape: [table.features.length], layout: 'vector' });
+  const writer = new TensorSetWriter(dataDir, { labels, sampleShape: [table.features.length], layout: 'vector' });
+  const indexOf = labelIndices(info.labels, labels);
   try {
     for (const use of ['train', 'test'] as const) {
-      const split = path[use].replace(/^(\.?\/)+/, '').replace(/\/+$/, '');
+      const wanted = path[use];
+      if (wanted === undefined) continue;
+      const split = wanted.replace(/^(\.?\/)+/, '').replace(/\/+$/, '');
       if (info.splits[split] === undefined) {
         throw new AppError('INPUT_INVALID', {
-          message: `dataset.path.${use} ${JSON.stringify(path[use])} is no split of the table.`,
+          message: `dataset.path.${use} ${JSON.stringify(wanted)} is no split of the table.`,
           hint: `Splits of the dataset: ${Object.keys(info.splits).join(', ')}.`,
         });
       }
-      await copySplit(join(folder, 'files'), { split, use, features: table.features.length }, writer, signal);
+      await copySplit(join(folder, 'files'), { split, use, features: table.features.length, indexOf }, writer, signal);
       log(`${use}: ${info.splits[split]} rows of ${table.features.length} features`);
     }
     await writer.writeInfo();
@@ -54,7 +69,7 @@ export async function processTable({ preproc, path, folder, info, dataDir, signa
 
 async function copySplit(
   folder: string,
-  { split, use, features }: { split: string; use: string; features: number },
+  { split, use, features, indexOf }: { split: string; use: string; features: number; indexOf: readonly number[] },
   writer: TensorSetWriter,
   signal: AbortSignal,
 ): Promise<void> {
@@ -69,7 +84,8 @@ async function copySplit(
       for (let at = 0; at < x.count; at += rowsAtOnce) {
         signal.throwIfAborted();
         const count = Math.min(rowsAtOnce, x.count - at);
-        await add(await x.readRows(at, count), await y.readRows(at, count));
+        const labels = (await y.readRows(at, count)).map((label) => BigInt(indexOf[Number(label)] ?? -1));
+        await add(await x.readRows(at, count), labels);
       }
     });
   } finally {

@@ -8,8 +8,10 @@ import { processTable } from './process-table.ts';
 
 const parametersSchema = z.strictObject({
   preproc: preprocSchema,
-  /** dataset.path of the pipeline: a split's name or a folder in the dataset. */
-  path: pipelineSpecSchema.shape.dataset.shape.path,
+  /** dataset.path of the pipeline: a split's name or a folder in the dataset. Without `train` there is only what is tested on. */
+  path: pipelineSpecSchema.shape.dataset.shape.path.partial({ train: true }),
+  /** Classes by whose names those of the dataset are counted, in the order of the index; default: the dataset's own. */
+  labels: z.array(z.string().max(256)).max(100_000).optional(),
 });
 
 /** Decodes the pictures and brings them to one size: the part of `preproc` that works on pixels. */

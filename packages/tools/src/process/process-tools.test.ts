@@ -45,6 +45,21 @@ beforeAll(async () => {
 });
 
 describe('process and export', () => {
+  it('count the classes of data that a model is measured on as the model does', async () => {
+    const labels = ['tall', 'other', 'cross', 'flat'];
+    const measured = (await bench.run(processTool, { preproc, path: { test: 'test' }, labels }, { dataset })).dataDir;
+    const info = await readTensorSetInfo(measured);
+    expect(info.labels).toEqual(labels);
+    expect(Object.keys(info.splits)).toEqual(['test']);
+    const [own, counted] = [await readAll(join(pixels, 'test.y.npy'), 'int64'), await readAll(join(measured, 'test.y.npy'), 'int64')];
+    expect(counted).toEqual(own.map((label) => [2, 3, 0][label]));
+    expect(Object.keys((await readTensorSetInfo((await bench.run(exportTool, { preproc }, { pixels: measured })).dataDir)).splits)).toEqual(
+      ['test'],
+    );
+    const unknown = bench.run(processTool, { preproc, path: { test: 'test' }, labels: ['tall'] }, { dataset });
+    await expect(unknown).rejects.toMatchObject({ code: 'INPUT_INVALID', message: expect.stringContaining('"cross", "flat"') });
+  });
+
   it('leave pixels as HWC and tensors as CHW', async () => {
     expect(await readTensorSetInfo(pixels)).toMatchObject({ layout: 'HWC', sampleShape: [8, 10, 1], labels: ['cross', 'flat', 'tall'] });
     const info = tensorSetSchema.parse(JSON.parse(await readFile(join(tensors, 'info.json'), 'utf8')));

@@ -69,6 +69,31 @@ const routeTree = rootRoute.addChildren([
     }),
     createRoute({
       getParentRoute: inShell,
+      path: '/tasks',
+      component: lazyRouteComponent(() => import('../features/tasks/tasks-page.tsx'), 'TasksPage'),
+    }),
+    createRoute({
+      getParentRoute: inShell,
+      path: '/pipelines',
+      component: lazyRouteComponent(() => import('../features/pipelines/pipelines-page.tsx'), 'PipelinesPage'),
+    }),
+    createRoute({
+      getParentRoute: inShell,
+      path: '/pipelines/$name',
+      component: lazyRouteComponent(() => import('../features/pipelines/pipeline-page.tsx'), 'PipelinePage'),
+    }),
+    createRoute({
+      getParentRoute: inShell,
+      path: '/tools',
+      component: lazyRouteComponent(() => import('../features/tools/tools-page.tsx'), 'ToolsPage'),
+    }),
+    createRoute({
+      getParentRoute: inShell,
+      path: '/tools/$name',
+      component: lazyRouteComponent(() => import('../features/tools/tool-page.tsx'), 'ToolPage'),
+    }),
+    createRoute({
+      getParentRoute: inShell,
       path: '/tasks/$name',
       component: lazyRouteComponent(() => import('../features/tasks/task-page.tsx'), 'TaskPage'),
     }),

@@ -13,8 +13,11 @@ const PLACES = [
   { to: '/', text: 'Overview', icon: 'overview' },
   { to: '/devices', text: 'Devices', icon: 'device' },
   { to: '/datasets', text: 'Datasets', icon: 'dataset' },
+  { to: '/tasks', text: 'Tasks', icon: 'task' },
+  { to: '/pipelines', text: 'Pipelines', icon: 'pipeline' },
   { to: '/runs', text: 'Runs', icon: 'run' },
   { to: '/models', text: 'Models', icon: 'model' },
+  { to: '/tools', text: 'Tools', icon: 'tool' },
 ] as const satisfies readonly { to: string; text: string; icon: IconName }[];
 
 /** The frame around every page of someone who is signed in; it keeps the stream of changes open. */
@@ -80,7 +83,7 @@ function BottomBar(): ReactNode {
   return (
     <nav
       aria-label="Main"
-      className="fixed inset-x-0 bottom-0 z-30 grid auto-cols-fr grid-flow-col border-t border-line bg-surface pb-[env(safe-area-inset-bottom)] md:hidden"
+      className="fixed inset-x-0 bottom-0 z-30 grid auto-cols-[minmax(4.25rem,1fr)] grid-flow-col overflow-x-auto border-t border-line bg-surface pb-[env(safe-area-inset-bottom)] md:hidden"
     >
       {PLACES.map((place) => (
         <Link

@@ -40,8 +40,13 @@ export function usePackageLog(name: string, build: string): LogState {
   );
 }
 
+/** Follows a log that a tool serves. @param key - says which one it is. */
+export function useToolLog(key: string, open: (signal: AbortSignal) => Promise<LogResponse>): LogState {
+  return useLog(`tool ${key}`, (_client, signal) => open(signal));
+}
+
 type OpenLog = (client: Client, signal: AbortSignal) => Promise<LogResponse>;
-type LogResponse = Awaited<ReturnType<Client['stream']>>;
+type LogResponse = Pick<Awaited<ReturnType<Client['stream']>>, 'body'>;
 
 /** @param key - says which log it is: another one is read from its start. */
 function useLog(key: string, open: OpenLog): LogState {

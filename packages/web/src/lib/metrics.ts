@@ -79,6 +79,23 @@ export function alignSeries(series: readonly { x: readonly number[]; y: readonly
   return { x, ys };
 }
 
+/** Of detectors and embeddings in the names of versions and of runs, then of classifiers. */
+const MAIN_NAMES = ['mAP@50', 'test/map50', 'rank1', 'test/rank1', 'accuracy', 'test/accuracy', 'validation/accuracy'] as const;
+const MAIN_TITLES: Readonly<Record<string, string>> = { 'test/map50': 'mAP@50', 'test/rank1': 'rank-1', rank1: 'rank-1' };
+
+/** Which of some metrics is the main one; null when none is. */
+export function mainMetricName(names: readonly string[]): string | null {
+  return MAIN_NAMES.find((candidate) => names.includes(candidate)) ?? null;
+}
+
+/** What a run or a version is judged by at a glance: mAP@50 of a detector, rank-1 of an embedding, accuracy of others. */
+export function mainMetric(metrics: Readonly<Record<string, number>>): { name: string; value: number } | null {
+  const key = mainMetricName(Object.keys(metrics));
+  const value = key === null ? undefined : metrics[key];
+  if (key === null || value === undefined) return null;
+  return { name: MAIN_TITLES[key] ?? key.replace(/^(test|validation)\//, ''), value };
+}
+
 const MAIN_METRICS = ['test/accuracy', 'accuracy', 'validation/accuracy'] as const;
 
 /** The one number that a run or a version is judged by at a glance: accuracy on data it was not trained on, 0..1. */

@@ -1,4 +1,14 @@
-import type { DatasetVersion, Device, InferenceModel, Module, Package, RunPhase, RunStep, WorkloadState } from '@selvedge/contract';
+import type {
+  ArtifactState,
+  DatasetVersion,
+  Device,
+  InferenceModel,
+  Module,
+  Package,
+  RunPhase,
+  RunStep,
+  WorkloadState,
+} from '@selvedge/contract';
 
 /** How something is, in the five tones the page has. The text always goes with the colour. */
 export type Tone = 'ok' | 'busy' | 'warn' | 'bad' | 'idle';
@@ -30,6 +40,11 @@ export function packageStatus(phase: Package['status']['phase']): Status {
 export function moduleStatus(state: Module['state']): Status {
   const tones = { starting: 'busy', healthy: 'ok', unhealthy: 'bad', restarting: 'warn', stopped: 'idle' } as const;
   return { tone: tones[state], text: capital(state) };
+}
+
+export function artifactStatus(state: ArtifactState): Status {
+  const tones = { queued: 'idle', 'in-progress': 'busy', completed: 'ok', failed: 'bad', cancelled: 'idle' } as const;
+  return { tone: tones[state], text: state === 'in-progress' ? 'In progress' : capital(state) };
 }
 
 export function workloadStatus(state: WorkloadState): Status {

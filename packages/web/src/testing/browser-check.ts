@@ -77,6 +77,54 @@ const VISITS: Visit[] = [
     },
     phone: true,
   },
+  { name: 'tasks', path: '/tasks', phone: true },
+  { name: 'task', path: '/tasks/org.example.digits', act: (page) => page.getByText('What the task says').waitFor(), phone: true },
+  { name: 'pipelines', path: '/pipelines', phone: true },
+  {
+    name: 'pipelines-start',
+    path: '/pipelines',
+    act: async (page) => {
+      await press(/^Run digits/)(page);
+      await page.getByText('Parameters of this run').click();
+      await page.getByLabel('Learning rate').fill('fast');
+    },
+    phone: true,
+  },
+  {
+    name: 'pipeline',
+    path: '/pipelines/digits',
+    act: (page) =>
+      page
+        .getByRole('button', { name: /^Delete run/ })
+        .first()
+        .waitFor(),
+    phone: true,
+  },
+  { name: 'pipeline-run-remove', path: '/pipelines/digits', act: press(/^Delete run/) },
+  { name: 'tools', path: '/tools', phone: true },
+  { name: 'tool', path: '/tools/train', act: (page) => page.getByText('Its parameters').waitFor(), phone: true },
+  {
+    name: 'tool-artifact-log',
+    path: '/tools/train',
+    act: async (page) => {
+      await press('digits-2b8xq-train')(page);
+      await page.getByText('line 40').waitFor();
+    },
+    phone: true,
+  },
+  {
+    name: 'tool-artifact-measure',
+    path: '/tools/train',
+    act: async (page) => {
+      await press('digits-2b8xq-train')(page);
+      await page.getByRole('tab', { name: 'Metrics' }).click();
+      await page.locator('canvas').first().waitFor();
+    },
+    phone: true,
+  },
+  { name: 'tool-artifact-remove', path: '/tools/train', act: press(/^Delete digits-2b8xq-train/) },
+  { name: 'model-alias-add', path: '/models/digits', act: press('Aliases'), phone: true },
+  { name: 'model-note-add', path: '/models/digits', act: press('Write a note'), phone: true },
   { name: 'runs', path: '/runs', phone: true },
   { name: 'runs-start', path: '/runs', act: press('Start a run') },
   { name: 'run', path: `/runs/${RUNNING_RUN}`, act: (page) => page.locator('canvas').first().waitFor(), phone: true },

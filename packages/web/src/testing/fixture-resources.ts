@@ -50,14 +50,32 @@ const PIPELINE_SPEC: Pipeline['spec'] = {
   postproc: { pipeline: ['softmax', 'topk'], params: { topk: { k: 3 } } },
 };
 
-export function pipeline(name: string, createdAt: string, model: string): Pipeline {
-  const spec = { ...PIPELINE_SPEC, model: { ...PIPELINE_SPEC.model, name: model } };
+export function task(name: string, createdAt: string): AnyResource {
+  return {
+    apiVersion: API_VERSION,
+    kind: 'Task',
+    metadata: metadata(name, createdAt),
+    spec: {
+      description: 'Read the one digit that a small picture shows: printed, handwritten or as on a seven-segment display.',
+      output: 'The three most likely digits, best first, each with its probability.',
+      constraints: 'accuracy >= 0.95, p95Ms <= 3; needs no network once it is deployed.',
+      archives: ['Pictures rendered by a script, one folder per digit.'],
+      evaluation_criterias: ['accuracy >= 0.95', { metric: 'accuracy', threshold: 0.9, dataset: 'digits-field@2' }, 'mood >= 3'],
+      cost_function: 'Cross-entropy between the predicted probabilities and the digit shown.',
+      evaluation_dataset: 'As many pictures of each digit, rendered from numbers that no training picture uses.',
+    },
+    status: { pipelines: ['digits', 'fabric-defects'] },
+  };
+}
+
+export function pipeline(name: string, createdAt: string, model: string, of: { task: string; lastRun: string }): Pipeline {
+  const spec = { ...PIPELINE_SPEC, task: of.task, model: { ...PIPELINE_SPEC.model, name: model } };
   return {
     apiVersion: API_VERSION,
     kind: 'Pipeline',
     metadata: metadata(name, createdAt),
     spec,
-    status: { lastRun: null, lastRunState: null },
+    status: { lastRun: of.lastRun, lastRunState: null },
   };
 }
 

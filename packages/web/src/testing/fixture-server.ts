@@ -17,6 +17,7 @@ import {
 import { metricPointsOf, sample } from './fixture-curves.ts';
 import { DATASET_DIFF, DATASET_VERIFICATION, datasetDetail, sendDatasetFile } from './fixture-datasets.ts';
 import { benchmark, TARGETS } from './fixture-packages.ts';
+import { sendToolAnswer, taskComparison } from './fixture-tools.ts';
 import { type FixtureWorld, RUNNING_RUN } from './fixture-world.ts';
 
 export const LOGIN_CODE = '0042';
@@ -100,7 +101,10 @@ export class FixtureServer {
 
   #answer(request: IncomingMessage, response: ServerResponse): void {
     const url = new URL(request.url ?? '/', 'http://fixture');
-    if (url.pathname.startsWith('/containers/import/')) {
+    const isDatasetFile = url.pathname.startsWith('/containers/import/') && url.pathname.includes('/data/');
+    const isTool = /^\/(containers|pipelines)\//.test(url.pathname) && !isDatasetFile;
+    if (isTool && sendToolAnswer(this.#options.world, url.pathname, response)) return;
+    if (isDatasetFile) {
       sendDatasetFile(url.pathname, response);
       return;
     }
@@ -179,6 +183,11 @@ export class FixtureServer {
           model: this.#find('Model', named),
           versions: world.resources.filter((item) => item.kind === 'ModelVersion' && item.spec.model === named).toReversed(),
         };
+      case 'compareTask':
+        return taskComparison(named);
+      case 'setModelAlias':
+      case 'deleteModelAlias':
+        return this.#find('Model', named);
       case 'getDatasetVersion':
         return datasetDetail(this.#find('DatasetVersion', `${named}-v${params.version}`));
       case 'diffDatasets':

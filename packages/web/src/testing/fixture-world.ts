@@ -2,6 +2,7 @@ import { type AnyResource, anyResourceSchema, type MetricPoint, type Module, mod
 import { metricPoints } from './fixture-curves.ts';
 import { GATES, packages } from './fixture-packages.ts';
 import * as make from './fixture-resources.ts';
+import { taskComparison } from './fixture-tools.ts';
 import { TRAINING_RESOURCES } from './fixture-training.ts';
 
 export interface FixtureWorld {
@@ -39,8 +40,9 @@ function data(clock: make.FixtureClock): AnyResource[] {
     make.datasetVersion('digits', 2, clock.ago(90), 'Ready'),
     make.dataset('orchard', clock.ago(30), []),
     make.datasetVersion('orchard', 1, clock.ago(30), 'Failed'),
-    make.pipeline('digits', clock.ago(3900), 'digits'),
-    make.pipeline('fabric-defects', clock.ago(2000), 'fabric-defects'),
+    make.task('org.example.digits', clock.ago(3950)),
+    make.pipeline('digits', clock.ago(3900), 'digits', { task: 'org.example.digits', lastRun: RUNNING_RUN }),
+    make.pipeline('fabric-defects', clock.ago(2000), 'fabric-defects', { task: 'org.example.digits', lastRun: 'fabric-defects-5tt2h' }),
   ];
 }
 
@@ -79,7 +81,7 @@ function runs(clock: make.FixtureClock): AnyResource[] {
       startedAt: clock.ago(62),
       seconds,
       modelVersion: 'digits/3',
-      criteria: GATES.slice(0, 1),
+      criteria: [...GATES.slice(0, 1), ...taskComparison('').pipelines.flatMap(({ best }) => best?.criteria.slice(1) ?? [])],
       resources: TRAINING_RESOURCES,
       cachedFrom: { run: 'digits-9wz0c', steps: ['import', 'process', 'export', 'split'] },
       spec: { sweepOf: { run: 'digits-s1ep0', index: 2 }, cause: { type: 'sweep', by: 'digits-s1ep0', detail: 'lr 0.002' } },

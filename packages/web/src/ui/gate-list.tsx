@@ -29,7 +29,7 @@ export function GateList({ caption, results }: { caption: string; results: reado
         </thead>
         <tbody className="divide-y divide-line">
           {results.map((result) => (
-            <GateRow key={`${result.metric} ${result.operator} ${result.wanted}`} result={result} bounded={bounded} />
+            <GateRow key={`${result.metric} ${result.operator} ${result.wanted} ${result.dataset}`} result={result} bounded={bounded} />
           ))}
         </tbody>
       </table>
@@ -65,6 +65,7 @@ function GateRow({ result, bounded }: { result: GateResult; bounded: boolean }):
     <tr title={message}>
       <th scope="row" className="py-1.5 align-top font-mono text-xs leading-5.5 font-normal">
         {metric}
+        {result.dataset !== undefined && <span className="block font-sans text-ink-3">on {result.dataset}</span>}
       </th>
       {bounded && <td className={CELL}>{gateWanted(result)}</td>}
       {!missing && <td className={CELL}>{gateValue(metric, value)}</td>}

@@ -2,8 +2,8 @@
 import { buildNetwork, type Model } from '@selvedge/graph/onnx';
 import { preprocessImage, type RawImage } from '@selvedge/graph/ops';
 import { createTrainer, epochBatches, optimizerFrom } from '@selvedge/graph/train';
-import { randomStream } from '../../../../examples/drawing/random.ts';
 import { renderDigit } from '../../../../examples/digits/render-digit.ts';
+import { randomStream } from '../../../../examples/drawing/random.ts';
 import type { AgreementModel, LabelledSamples } from './agreement-model.ts';
 
 const TRAINED_PICTURES = 1500;

@@ -17,7 +17,7 @@ export function registryRoutes({ reports, tasks, catalog }: ApiServices) {
   return {
     getRunReport: async ({ params, query, reply, signal }) => {
       const format = query.format ?? 'html';
-      const file = await reports.open(params.name, format, signal);
+      const file = await reports.open(params.name, format, signal, query.dataset);
       reply.type(MEDIA_TYPES[format]).headers({
         'content-security-policy': format === 'html' ? REPORT_POLICY : TEXT_POLICY,
         'x-content-type-options': 'nosniff',

@@ -3,6 +3,7 @@ import type { BenchmarkReport } from '@selvedge/contract';
 import type { Picture } from '../sample-pictures.ts';
 import type { Mistake, Scores } from '../scores.ts';
 import { boxLayer, reliabilityDiagram } from './charts.ts';
+import { criteriaSection, type JudgedMetric } from './criteria.ts';
 import { columnsOf } from './csv.ts';
 import { type Html, html, NOTHING } from './html.ts';
 import { HEAT_LEVELS, STYLE } from './style.ts';
@@ -52,17 +53,19 @@ export interface HtmlReport {
   readonly scores: Pick<Scores, 'kind' | 'notes'>;
   readonly labels: readonly string[];
   readonly mistakes: readonly ShownMistake[];
+  readonly criteria: readonly JudgedMetric[];
 }
 
 /**
  * The report as one page that needs nothing else: no script, no file, no network. Its own policy allows its style and
  * pictures inside it and nothing more, so that a label cannot become anything but text.
  */
-export function htmlReport({ title, report, scores, labels, mistakes }: HtmlReport): string {
+export function htmlReport({ title, report, scores, labels, mistakes, criteria }: HtmlReport): string {
   const digest = createHash('sha256').update(STYLE).digest('base64');
   const policy = `default-src 'none'; img-src data:; style-src 'sha256-${digest}'; base-uri 'none'; form-action 'none'`;
   const body = html`<main><header><h1>${title}</h1><p class="soft">${KIND_TITLES[scores.kind]}, measured on ${report.samples} test samples; one sample takes ${report.latencyMs.p50.toFixed(2)} ms (p50), ${report.latencyMs.p95.toFixed(2)} ms (p95)</p></header>
 ${tiles(report)}
+${criteriaSection(criteria, format)}
 ${matrixSection(report, labels)}
 ${calibrationSection(report)}
 ${classSection(report, scores.kind)}

@@ -8,6 +8,7 @@ import { CliHint } from '../../ui/cli-hint.tsx';
 import { Page } from '../../ui/page.tsx';
 import { QueryView } from '../../ui/query-view.tsx';
 import { Segmented } from '../../ui/segmented.tsx';
+import { AliasDialog } from './alias-dialog.tsx';
 import { BuildDialog } from './build-dialog.tsx';
 import { DeployDialog } from './deploy-dialog.tsx';
 import { DeploymentList } from './deployment-list.tsx';
@@ -26,6 +27,7 @@ export function ModelPage(): ReactNode {
   const navigate = useNavigate();
   const [picked, setPicked] = useState<Deploying>();
   const [building, setBuilding] = useState(false);
+  const [naming, setNaming] = useState(false);
   const served = (deployments.data ?? []).filter((item) => item.spec.modelName === name);
   const versions = model.data?.versions ?? [];
   const deploy = (version?: string, existing?: InferenceModel) => setPicked({ version, existing });
@@ -53,6 +55,8 @@ export function ModelPage(): ReactNode {
               `selvedge model compare ${name}`,
               `selvedge model lineage ${name}:latest`,
               `selvedge model alias ${name} champion VERSION`,
+              `selvedge model note ${name}:latest "TEXT"`,
+              `selvedge model card ${name}:latest --out MODEL_CARD.md`,
               `selvedge build create ${name}:latest --target linux-arm64`,
               'selvedge package list',
               `selvedge bench ${name}:latest --on DEVICE`,
@@ -66,7 +70,16 @@ export function ModelPage(): ReactNode {
         </>
       }
     >
-      <Card title="Versions" className="mb-4" flush>
+      <Card
+        title="Versions"
+        className="mb-4"
+        flush
+        actions={
+          <Button size="sm" icon="edit" disabled={versions.length === 0} onClick={() => setNaming(true)}>
+            Aliases
+          </Button>
+        }
+      >
         <QueryView query={model} label={`model ${name}`} rows={4}>
           {(data) => <VersionTable versions={data.versions} aliases={data.model.status.aliases} onDeploy={deploy} />}
         </QueryView>
@@ -95,6 +108,7 @@ export function ModelPage(): ReactNode {
         </div>
         <TryIt deployments={served} />
       </div>
+      {naming && model.data !== undefined && <AliasDialog model={model.data.model} versions={versions} onClose={() => setNaming(false)} />}
       {building && <BuildDialog model={name} versions={versions} onClose={() => setBuilding(false)} />}
       {deploying !== undefined && model.data !== undefined && (
         <DeployDialog model={name} versions={versions} version={deploying.version} existing={deploying.existing} onClose={onDeployed} />

@@ -3,7 +3,7 @@ import { Link } from '@tanstack/react-router';
 import type { ReactNode } from 'react';
 import { formatMetric, plural } from '../../lib/format.ts';
 import { newest } from '../../lib/loop.ts';
-import { mainAccuracy } from '../../lib/metrics.ts';
+import { mainMetric } from '../../lib/metrics.ts';
 import { useList } from '../../lib/queries.ts';
 import { Card } from '../../ui/card.tsx';
 import { CliHint } from '../../ui/cli-hint.tsx';
@@ -21,7 +21,7 @@ interface Row {
   readonly versions: readonly ModelVersion[];
 }
 
-/** The registry: every model with its newest version and how its accuracy went from version to version. */
+/** The registry: every model with its newest version and how its main metric went from version to version. */
 export function ModelsPage(): ReactNode {
   const models = useList('Model');
   const versions = useList('ModelVersion');
@@ -56,8 +56,8 @@ export function ModelsPage(): ReactNode {
   );
 }
 
-function accuracyOf(version: ModelVersion | undefined): number | null {
-  return version === undefined ? null : mainAccuracy(version.spec.metrics);
+function resultOf(version: ModelVersion | undefined): number | null {
+  return version === undefined ? null : (mainMetric(version.spec.metrics)?.value ?? null);
 }
 
 function servedBy(row: Row): number {
@@ -95,22 +95,22 @@ const COLUMNS: readonly Column<Row>[] = [
     },
   },
   {
-    id: 'accuracy',
-    head: 'Accuracy',
+    id: 'result',
+    head: 'Result',
     align: 'right',
     from: 'sm',
     first: 'descending',
-    sort: (row) => accuracyOf(newest(row.versions)),
+    sort: (row) => resultOf(newest(row.versions)),
     cell: (row) => {
-      const value = accuracyOf(newest(row.versions));
-      return value === null ? <span className="text-ink-3">–</span> : formatMetric('accuracy', value);
+      const main = mainMetric(newest(row.versions)?.spec.metrics ?? {});
+      return main === null ? <span className="text-ink-3">–</span> : `${main.name} ${formatMetric(main.name, main.value)}`;
     },
   },
   {
     id: 'trend',
     head: 'Over versions',
     from: 'md',
-    cell: (row) => <Sparkline values={row.versions.map(accuracyOf)} label={`Accuracy over ${plural(row.versions.length, 'version')}`} />,
+    cell: (row) => <Sparkline values={row.versions.map(resultOf)} label={`Main metric over ${plural(row.versions.length, 'version')}`} />,
   },
   { id: 'versions', head: 'Versions', align: 'right', from: 'md', sort: (row) => row.versions.length, cell: (row) => row.versions.length },
   {

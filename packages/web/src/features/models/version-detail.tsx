@@ -1,9 +1,10 @@
 import { type ModelVersion, NOTE_ANNOTATION, type TensorSpec } from '@selvedge/contract';
 import { Link } from '@tanstack/react-router';
-import type { ReactNode } from 'react';
+import { type ReactNode, useState } from 'react';
 import { formatBytes, formatShape, shortDigest } from '../../lib/format.ts';
 import { GateList } from '../../ui/gate-list.tsx';
 import { KeyValue } from '../../ui/key-value.tsx';
+import { NoteDialog } from './note-dialog.tsx';
 
 /** What goes in and comes out of a version, and where it comes from. */
 export function VersionDetail({ version }: { version: ModelVersion }): ReactNode {
@@ -44,9 +45,12 @@ export function VersionDetail({ version }: { version: ModelVersion }): ReactNode
 function Documents({ version }: { version: ModelVersion }): ReactNode {
   const { model, version: number, lineage } = version.spec;
   const note = version.metadata.annotations[NOTE_ANNOTATION];
+  const [editing, setEditing] = useState(false);
+  const card = `/api/v1/models/${model}/versions/${encodeURIComponent(number)}/card`;
   const link = 'font-medium text-accent underline-offset-2 hover:underline';
   return (
     <div className="mt-3 grid gap-2 text-sm">
+      {editing && <NoteDialog version={version} onClose={() => setEditing(false)} />}
       {note !== undefined && <p className="whitespace-pre-wrap rounded-md border border-line bg-sunken px-2.5 py-1.5">{note}</p>}
       <p className="flex flex-wrap gap-x-4 gap-y-1">
         {lineage !== null && (
@@ -54,12 +58,15 @@ function Documents({ version }: { version: ModelVersion }): ReactNode {
             Report
           </a>
         )}
-        <a href={`/api/v1/models/${model}/versions/${encodeURIComponent(number)}/card`} target="_blank" rel="noopener" className={link}>
-          Model card
+        <a href={card} download={`${model}-${number}.md`} className={link}>
+          Download model card
         </a>
         <a href={`/api/v1/models/${model}/versions/${encodeURIComponent(number)}/lineage`} target="_blank" rel="noopener" className={link}>
           Lineage as JSON
         </a>
+        <button type="button" className={link} onClick={() => setEditing(true)}>
+          {note === undefined ? 'Write a note' : 'Edit the note'}
+        </button>
       </p>
     </div>
   );
@@ -95,7 +102,7 @@ function Tensors({ title, tensors }: { title: string; tensors: readonly TensorSp
 }
 
 function Lineage({ version }: { version: ModelVersion }): ReactNode {
-  const { lineage } = version.spec;
+  const { lineage, evaluations = [] } = version.spec;
   if (lineage === null) return <p className="text-sm text-ink-3">Imported from outside: Selvedge does not know how it was made.</p>;
   const { run, dataset, pipeline, pipelineGeneration, tools, parameters } = lineage;
   const simple = simpleParameters(parameters);
@@ -114,8 +121,22 @@ function Lineage({ version }: { version: ModelVersion }): ReactNode {
             {run}
           </Link>,
         ],
-        ['Pipeline', `${pipeline}, generation ${pipelineGeneration}`],
+        [
+          'Pipeline',
+          <Link
+            key="pipeline"
+            to="/pipelines/$name"
+            params={{ name: pipeline }}
+            title={pipeline}
+            className="text-accent underline-offset-2 hover:underline"
+          >
+            {pipeline}, generation {pipelineGeneration}
+          </Link>,
+        ],
         ['Dataset', `${dataset.name}, version ${dataset.version} (${shortDigest(dataset.digest)})`, dataset.digest],
+        ...(evaluations.length === 0
+          ? []
+          : [['Measured on', evaluations.map(({ dataset: on, samples }) => `${on.name}@${on.version} (${samples})`).join(', ')] as const]),
         ...simple,
         [
           'Tools',

@@ -2,7 +2,7 @@ import { type ModelVersion, ROUTES, routeUrl } from '@selvedge/contract';
 import type { ReactNode } from 'react';
 import { formatBytes, formatMetric, plural } from '../../lib/format.ts';
 import { gatesStatus } from '../../lib/gates.ts';
-import { orderMetricNames } from '../../lib/metrics.ts';
+import { mainMetricName, orderMetricNames } from '../../lib/metrics.ts';
 import { Button, buttonClasses } from '../../ui/button.tsx';
 import { EmptyState } from '../../ui/empty-state.tsx';
 import { Icon } from '../../ui/icon.tsx';
@@ -27,7 +27,9 @@ export function VersionTable({ versions, aliases, onDeploy }: VersionTableProps)
       </EmptyState>
     );
   }
-  const metricNames = orderMetricNames(versions.flatMap((version) => Object.keys(version.spec.metrics))).slice(0, METRICS_SHOWN);
+  const all = orderMetricNames(versions.flatMap((version) => Object.keys(version.spec.metrics)));
+  const main = mainMetricName(all);
+  const metricNames = [...(main === null ? [] : [main]), ...all.filter((name) => name !== main)].slice(0, METRICS_SHOWN);
   const columns = [
     versionColumn(aliases),
     ...metricNames.map((name) => metricColumn(name, versions)),

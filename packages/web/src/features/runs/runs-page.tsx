@@ -3,7 +3,7 @@ import { Link } from '@tanstack/react-router';
 import { type ReactNode, useState } from 'react';
 import { useNow } from '../../lib/clock.ts';
 import { formatDuration, formatMetric } from '../../lib/format.ts';
-import { mainAccuracy } from '../../lib/metrics.ts';
+import { mainMetric } from '../../lib/metrics.ts';
 import { useList } from '../../lib/queries.ts';
 import { runSeconds } from '../../lib/run-times.ts';
 import { runStatus, stepStatus } from '../../lib/status.ts';
@@ -99,14 +99,14 @@ const COLUMNS: readonly Column<Run>[] = [
   },
   {
     id: 'metric',
-    head: 'Accuracy',
+    head: 'Result',
     align: 'right',
     from: 'md',
     first: 'descending',
-    sort: (run) => mainAccuracy(run.status.metrics),
+    sort: (run) => mainMetric(run.status.metrics)?.value ?? null,
     cell: (run) => {
-      const accuracy = mainAccuracy(run.status.metrics);
-      return accuracy === null ? <span className="text-ink-3">–</span> : formatMetric('accuracy', accuracy);
+      const main = mainMetric(run.status.metrics);
+      return main === null ? <span className="text-ink-3">–</span> : `${main.name} ${formatMetric(main.name, main.value)}`;
     },
   },
   { id: 'duration', head: 'Duration', align: 'right', from: 'lg', cell: (run) => <Duration run={run} /> },

@@ -1,6 +1,8 @@
+import type { SomeHyperparams } from '@selvedge/contract';
 import { useMutation } from '@tanstack/react-query';
 import { useNavigate } from '@tanstack/react-router';
 import { type ReactNode, useState } from 'react';
+import { readHyperparams } from '../../lib/hyperparams.ts';
 import { useBackend, useList } from '../../lib/queries.ts';
 import { Button } from '../../ui/button.tsx';
 import { CodeBlock } from '../../ui/code-block.tsx';
@@ -9,25 +11,36 @@ import { EmptyState } from '../../ui/empty-state.tsx';
 import { ErrorState } from '../../ui/error-state.tsx';
 import { SelectField } from '../../ui/field.tsx';
 import { QueryView } from '../../ui/query-view.tsx';
+import { HyperparamFields } from './hyperparam-fields.tsx';
 
 export interface StartRunDialogProps {
   open: boolean;
   onOpenChange: (open: boolean) => void;
+  /** The one that is chosen when it opens; default: the newest. */
+  pipeline?: string;
 }
 
 /** Starts a run of a pipeline, with the newest version of its dataset or a chosen one. */
-export function StartRunDialog({ open, onOpenChange }: StartRunDialogProps): ReactNode {
+export function StartRunDialog({ open, onOpenChange, pipeline: preset }: StartRunDialogProps): ReactNode {
   const { client } = useBackend();
   const navigate = useNavigate();
   const pipelines = useList('Pipeline');
   const versions = useList('DatasetVersion');
-  const [chosen, setChosen] = useState<string>();
+  const [chosen, setChosen] = useState(preset);
+  const [changes, setChanges] = useState<Readonly<Record<string, string>>>({});
+  const [anew, setAnew] = useState(false);
   const [version, setVersion] = useState<number>();
   const pipeline = pipelines.data?.find((item) => item.metadata.name === chosen) ?? pipelines.data?.at(-1);
   const dataset = pipeline?.spec.dataset.name;
   const ready = (versions.data ?? []).filter((item) => item.spec.dataset === dataset && item.status.phase === 'Ready');
+  const given = readHyperparams(changes);
+  const body = {
+    ...(version === undefined ? {} : { datasetVersion: version }),
+    ...(anew ? { cache: false } : {}),
+    ...(given.ok && Object.keys(given.values).length > 0 ? { hyperparams: given.values } : {}),
+  };
   const start = useMutation({
-    mutationFn: (name: string) => client.startRun({ params: { name }, body: version === undefined ? {} : { datasetVersion: version } }),
+    mutationFn: (name: string) => client.startRun({ params: { name }, body }),
     onSuccess: async (run) => {
       onOpenChange(false);
       await navigate({ to: '/runs/$name', params: { name: run.metadata.name } });
@@ -36,6 +49,7 @@ export function StartRunDialog({ open, onOpenChange }: StartRunDialogProps): Rea
   const choose = (name: string) => {
     setChosen(name);
     setVersion(undefined);
+    setChanges({});
   };
   return (
     <Dialog
@@ -50,7 +64,7 @@ export function StartRunDialog({ open, onOpenChange }: StartRunDialogProps): Rea
             variant="primary"
             icon="play"
             busy={start.isPending}
-            disabled={pipeline === undefined}
+            disabled={pipeline === undefined || !given.ok}
             onClick={() => pipeline && start.mutate(pipeline.metadata.name)}
           >
             Start
@@ -89,9 +103,19 @@ export function StartRunDialog({ open, onOpenChange }: StartRunDialogProps): Rea
                   </option>
                 ))}
               </SelectField>
+              <HyperparamFields
+                own={pipeline.spec.model.hyperparams}
+                changes={changes}
+                onChange={setChanges}
+                fault={given.ok ? undefined : given}
+              />
+              <label className="col-span-2 flex items-center gap-2 text-sm">
+                <input type="checkbox" checked={anew} onChange={(event) => setAnew(event.target.checked)} className="accent-accent" />
+                Do every step anew, also where an earlier run has done the same
+              </label>
               <div className="col-span-2 grid gap-1">
                 <p className="text-xs text-ink-3">From a terminal</p>
-                <CodeBlock code={runCommand(pipeline.metadata.name, version)} label="Command that starts the same run" />
+                <CodeBlock code={runCommand(pipeline.metadata.name, body)} label="Command that starts the same run" />
               </div>
               {start.isError && (
                 <div className="col-span-2">
@@ -106,6 +130,16 @@ export function StartRunDialog({ open, onOpenChange }: StartRunDialogProps): Rea
   );
 }
 
-function runCommand(pipeline: string, version: number | undefined): string {
-  return `selvedge pipeline run ${pipeline}${version === undefined ? '' : ` --dataset-version ${version}`} --watch`;
+interface StartBody {
+  datasetVersion?: number;
+  cache?: boolean;
+  hyperparams?: SomeHyperparams;
+}
+
+function runCommand(pipeline: string, { datasetVersion, cache, hyperparams = {} }: StartBody): string {
+  const parts = [`selvedge pipeline run ${pipeline}`];
+  if (datasetVersion !== undefined) parts.push(`--dataset-version ${datasetVersion}`);
+  if (cache === false) parts.push('--no-cache');
+  for (const [name, value] of Object.entries(hyperparams)) parts.push(`--set ${name}=${String(value)}`);
+  return [...parts, '--watch'].join(' ');
 }

@@ -1,9 +1,9 @@
-import type { ComparedPipeline, GateResult, TaskComparison } from '@selvedge/contract';
+import type { ComparedPipeline, GateResult, Task, TaskComparison } from '@selvedge/contract';
 import { Link, useParams } from '@tanstack/react-router';
 import type { ReactNode } from 'react';
-import { formatBytes, formatDuration, formatNumber } from '../../lib/format.ts';
-import { gatesStatus } from '../../lib/gates.ts';
-import { useTaskComparison } from '../../lib/queries.ts';
+import { formatBytes, formatDuration } from '../../lib/format.ts';
+import { gatesStatus, gateValue } from '../../lib/gates.ts';
+import { useResource, useTaskComparison } from '../../lib/queries.ts';
 import { Card } from '../../ui/card.tsx';
 import { CliHint } from '../../ui/cli-hint.tsx';
 import { EmptyState } from '../../ui/empty-state.tsx';
@@ -17,16 +17,43 @@ import { type Column, Table } from '../../ui/table.tsx';
 export function TaskPage(): ReactNode {
   const { name } = useParams({ from: '/shell/tasks/$name' });
   const comparison = useTaskComparison(name);
+  const task = useResource('Task', name);
   return (
     <Page
       title={name}
-      trail="Task"
+      trail={
+        <Link to="/tasks" className="hover:underline">
+          Tasks
+        </Link>
+      }
       actions={<CliHint commands={[`selvedge task compare ${name}`, `selvedge task compare ${name} --require`]} />}
     >
-      <QueryView query={comparison} label={`task ${name}`} rows={4}>
-        {(data) => <Comparison comparison={data} />}
-      </QueryView>
+      <div className="grid gap-4">
+        <QueryView query={comparison} label={`task ${name}`} rows={4}>
+          {(data) => <Comparison comparison={data} />}
+        </QueryView>
+        {task.data !== undefined && <Description task={task.data} />}
+      </div>
     </Page>
+  );
+}
+
+/** The task in its own words: all that it says and no machine reads. */
+function Description({ task }: { task: Task }): ReactNode {
+  const { description, output, constraints, archives, evaluation_dataset: data } = task.spec;
+  return (
+    <Card title="What the task says">
+      <KeyValue
+        wrap
+        items={[
+          ['Description', description],
+          ['Output', output],
+          ['Constraints', constraints],
+          ['Archives', typeof archives === 'string' ? archives : archives.join('; ')],
+          ['Evaluation data', data],
+        ]}
+      />
+    </Card>
   );
 }
 
@@ -36,8 +63,9 @@ function Comparison({ comparison }: { comparison: TaskComparison }): ReactNode {
     <div className="grid gap-4">
       <Card title="How models are judged">
         <KeyValue
+          wrap
           items={[
-            ['Criteria', criteria.join('; ') || 'none that a machine can check'],
+            ['Criteria', <CriteriaLines key="criteria" criteria={criteria} />],
             ...issues.map((issue) => ['Not a criterion', issue] as const),
             ['Cost', costFunction],
           ]}
@@ -56,13 +84,36 @@ function Comparison({ comparison }: { comparison: TaskComparison }): ReactNode {
   );
 }
 
+function CriteriaLines({ criteria }: { criteria: readonly string[] }): ReactNode {
+  if (criteria.length === 0) return 'none that a machine can check';
+  return (
+    <ul>
+      {criteria.map((line) => (
+        <li key={line} className="font-mono text-xs leading-5.5">
+          {line}
+        </li>
+      ))}
+    </ul>
+  );
+}
+
 function columnsOf(criteria: readonly string[]): Column<ComparedPipeline>[] {
   return [
     {
       id: 'pipeline',
       head: 'Pipeline',
       sort: ({ pipeline }) => pipeline,
-      cell: ({ pipeline }) => <span className="font-medium">{pipeline}</span>,
+      className: 'max-w-40 sm:max-w-64',
+      cell: ({ pipeline }) => (
+        <Link
+          to="/pipelines/$name"
+          params={{ name: pipeline }}
+          title={pipeline}
+          className="block truncate font-medium underline-offset-2 hover:underline"
+        >
+          {pipeline}
+        </Link>
+      ),
     },
     { id: 'runs', head: 'Runs', align: 'right', from: 'md', sort: ({ runs }) => runs, cell: ({ runs }) => runs },
     {
@@ -113,7 +164,14 @@ function RunLink({ run, model }: { run: string; model: string }): ReactNode {
 
 function Value({ result }: { result: GateResult | undefined }): ReactNode {
   if (result?.value == null) return <span className="text-ink-3">not measured</span>;
-  return <span className="tabular-nums">{formatNumber(result.value)}</span>;
+  const tone = result.passed === null ? '' : result.passed ? 'text-ok' : 'text-bad';
+  const told = result.passed === null ? '' : result.passed ? ', passed' : ', not passed';
+  return (
+    <span className={`tabular-nums ${tone}`} title={result.message}>
+      {gateValue(result.metric, result.value)}
+      <span className="sr-only">{told}</span>
+    </span>
+  );
 }
 
 function Passed({ criteria }: { criteria: readonly GateResult[] }): ReactNode {
