@@ -130,6 +130,17 @@ describe.runIf(HAS_PYTHON)('a training by a script', () => {
     expect(log).toContain('BASE the first weights');
   });
 
+  it('may have files that are called like modules of Python', async () => {
+    const { log } = await run(block(['import venv', 'print("own", venv.OWN)', ...GOOD], { files: [file('venv.py', ['OWN = 1'])] }));
+    expect(log).toContain('own 1');
+  });
+
+  it('may write more than a log keeps', async () => {
+    const { log } = await run(block(['for _ in range(2500): print("x" * 15_999)', ...GOOD]));
+    expect(log).toContain('what the script writes further is not kept');
+    expect(log.reduce((sum, line) => sum + line.length, 0)).toBeLessThan(33 * 1024 * 1024);
+  });
+
   it('finds after a restart what it has kept', async () => {
     const checkpointDir = await bench.folder();
     const lines = ['kept = job.checkpoint_dir / "epoch"', 'print("KEPT", kept.exists())', 'kept.write_text("1")'];
