@@ -1,4 +1,5 @@
-"""Client of Selvedge's REST API, and in ``selvedge.tool`` the kit for tools of its pipelines."""
+"""Client of Selvedge's REST API, in ``selvedge.tool`` the kit for tools of its pipelines, in ``selvedge.training`` the one for
+scripts that train."""
 
 from .client import Client
 from .errors import SelvedgeError

@@ -12,7 +12,9 @@ import { ToolBench, type ToolRun } from '../../testing/run-tool.ts';
 import { trainTool } from '../train-tool.ts';
 
 const HAS_PYTHON = spawnSync('python3', ['--version']).status === 0;
-const HAS_TORCH = spawnSync('python3', ['-c', 'import torch']).status === 0;
+const HAS_VENV = spawnSync('python3', ['-c', 'import ensurepip, venv']).status === 0;
+/** Debian's python3-torch is for its own Python, which need not be the first in PATH. */
+const TORCH_PYTHON = ['python3', '/usr/bin/python3'].find((python) => spawnSync(python, ['-c', 'import torch']).status === 0);
 const EXAMPLE = fileURLToPath(new URL('../../../../../examples/digits/python/', import.meta.url));
 
 const bench = new ToolBench();
@@ -126,6 +128,17 @@ describe.runIf(HAS_PYTHON)('a training by a script', () => {
     const train = block([...GOOD, 'print("BASE", job.base.read_text())'], { from: 'digits:3' });
     const { log } = await bench.run(trainTool, { hyperparams, train }, { 'training-set': set, model: dirname(base) });
     expect(log).toContain('BASE the first weights');
+  });
+
+  it('may have files that are called like modules of Python', async () => {
+    const { log } = await run(block(['import venv', 'print("own", venv.OWN)', ...GOOD], { files: [file('venv.py', ['OWN = 1'])] }));
+    expect(log).toContain('own 1');
+  });
+
+  it('may write more than a log keeps', async () => {
+    const { log } = await run(block(['for _ in range(2500): print("x" * 15_999)', ...GOOD]));
+    expect(log).toContain('what the script writes further is not kept');
+    expect(log.reduce((sum, line) => sum + line.length, 0)).toBeLessThan(33 * 1024 * 1024);
   });
 
   it('finds after a restart what it has kept', async () => {
@@ -264,7 +277,7 @@ describe.runIf(HAS_PYTHON)('Python of the machine', () => {
   });
 });
 
-describe.runIf(HAS_PYTHON)('requirements', { timeout: 120_000 }, () => {
+describe.runIf(HAS_VENV)('requirements', { timeout: 120_000 }, () => {
   /** A wheel with one module. */
   async function wheel(): Promise<string> {
     const path = join(await bench.folder(), 'thread_count-1.0-py3-none-any.whl');
@@ -303,7 +316,7 @@ describe.runIf(HAS_PYTHON)('requirements', { timeout: 120_000 }, () => {
   });
 });
 
-describe.runIf(HAS_TORCH)('PyTorch', { timeout: 120_000 }, () => {
+describe.runIf(TORCH_PYTHON !== undefined)('PyTorch', { timeout: 120_000 }, () => {
   it('trains and exports', async () => {
     const lines = [
       'import inspect, torch',
@@ -324,7 +337,7 @@ describe.runIf(HAS_TORCH)('PyTorch', { timeout: 120_000 }, () => {
       'if "dynamo" in inspect.signature(torch.onnx.export).parameters: names["dynamo"] = False',
       'torch.onnx.export(net.eval(), x[:1], str(job.model_path), **names)',
     ];
-    const { dataDir } = await run(block(lines));
+    const { dataDir } = await run(block(lines, { interpreter: TORCH_PYTHON }));
     const measured = await bench.run(benchmarkTool, {}, { model: dataDir, 'training-set': set });
     const report = benchmarkReportSchema.parse(JSON.parse(await readFile(join(measured.dataDir, 'report.json'), 'utf8')));
     expect(report.metrics.accuracy).toBeGreaterThan(0.9);

@@ -15,6 +15,8 @@ import { ErrorLines } from './script-error.ts';
 import { preparedPython } from './virtual-environment.ts';
 
 const READ_INTERVAL_MS = 100;
+/** As much as a log keeps; what is written faster than it is kept would pile up in memory. */
+const MAX_OUTPUT_CHARACTERS = 32 * 1024 * 1024;
 /** Libraries that compute with threads of their own read these. */
 const THREAD_VARIABLES = ['OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS', 'MKL_NUM_THREADS', 'NUMEXPR_NUM_THREADS', 'TF_NUM_INTRAOP_THREADS'];
 
@@ -57,10 +59,12 @@ export async function trainWithPython(options: PythonTrainingOptions): Promise<P
   await writeFiles(files, join(dataDir, 'script'));
   await writeFiles(files, home);
   const place = await placeOf(options, home);
-  const interpreter = await findInterpreter(train.interpreter, place);
+  // Files of the script that are called like modules of Python must not be taken for them by what prepares its run.
+  const beside = { ...place, cwd: workDir };
+  const interpreter = await findInterpreter(train.interpreter, beside);
   const { requirements = [] } = train;
   const python =
-    requirements.length === 0 ? interpreter.executable : await preparedPython({ ...options, requirements, interpreter, place });
+    requirements.length === 0 ? interpreter.executable : await preparedPython({ ...options, requirements, interpreter, place: beside });
   log(`${script.path} (sha256 ${digestOf(script.text)}) with Python ${interpreter.version}, ${python}, ${threads} thread(s)`);
   const started = performance.now();
   const { epochs, best } = await runScript(options, { ...place, python, script: script.path });
@@ -121,40 +125,38 @@ interface ScriptRun extends ProcessPlace {
 async function runScript(options: PythonTrainingOptions, run: ScriptRun): Promise<Pick<PythonTraining, 'epochs' | 'best'>> {
   const { workDir, log, hyperparams, train } = options;
   const { python, script, cwd, signal } = run;
-  const description = join(workDir, 'training.json');
-  const metricsPath = join(workDir, 'metrics.jsonl');
-  const modelPath = join(cwd, 'model.onnx');
-  await writeFile(description, JSON.stringify(describeTraining({ ...options, modelPath }), null, 2));
-  const feed = new MetricsFeed({ ...options, path: metricsPath, epochs: hyperparams.epochs });
+  const files = {
+    SELVEDGE_TRAINING: join(workDir, 'training.json'),
+    SELVEDGE_METRICS: join(workDir, 'metrics.jsonl'),
+    SELVEDGE_MODEL: join(cwd, 'model.onnx'),
+  };
+  await writeFile(files.SELVEDGE_TRAINING, JSON.stringify(describeTraining({ ...options, modelPath: files.SELVEDGE_MODEL }), null, 2));
+  const feed = new MetricsFeed({ ...options, path: files.SELVEDGE_METRICS, epochs: hyperparams.epochs });
   const errors = new ErrorLines(cwd);
+  const write = bounded(log);
   const limit = train.timeout_s === undefined ? undefined : AbortSignal.timeout(train.timeout_s * 1000);
   let diverged: unknown;
   let reading: NodeJS.Timeout | undefined;
+  const read = (kill: () => void) => {
+    try {
+      if (diverged === undefined) feed.read();
+    } catch (error) {
+      diverged = error;
+      kill();
+    }
+  };
   try {
     const end = await runProcess({
       ...run,
       signal: limit === undefined ? signal : AbortSignal.any([signal, limit]),
       command: [python, script],
-      env: {
-        ...run.env,
-        PYTHONPATH: [cwd, pythonKitFolder()].join(delimiter),
-        SELVEDGE_TRAINING: description,
-        SELVEDGE_METRICS: metricsPath,
-        SELVEDGE_MODEL: modelPath,
-      },
+      env: { ...run.env, ...files, PYTHONPATH: [cwd, pythonKitFolder()].join(delimiter) },
       onLine: (stream, line) => {
-        log(line);
+        write(line);
         if (stream === 'stderr') errors.add(line);
       },
       onStart: (kill) => {
-        reading = setInterval(() => {
-          try {
-            if (diverged === undefined) feed.read();
-          } catch (error) {
-            diverged = error;
-            kill();
-          }
-        }, READ_INTERVAL_MS);
+        reading = setInterval(() => read(kill), READ_INTERVAL_MS);
       },
     });
     clearInterval(reading);
@@ -167,6 +169,16 @@ async function runScript(options: PythonTrainingOptions, run: ScriptRun): Promis
     clearInterval(reading);
     feed.close();
   }
+}
+
+/** A log that takes so much of a script's output. */
+function bounded(log: (text: string) => void): (line: string) => void {
+  let room = MAX_OUTPUT_CHARACTERS;
+  return (line) => {
+    if (room < 0) return;
+    room -= line.length + 1;
+    log(room < 0 ? 'what the script writes further is not kept' : line);
+  };
 }
 
 function throwUnlessGood(
