@@ -93,7 +93,7 @@ describe.skipIf(CHROMIUM === undefined)('tasks, pipelines and aliases in the web
   it('the page of the pipeline shows runs, tools and artifacts, and deletes one', async () => {
     await open('Pipelines');
     await page.getByRole('link', { name: 'digits', exact: true }).first().click();
-    await page.getByRole('button', { name: 'digits-2.eval-1-benchmark' }).click();
+    await page.getByRole('button', { name: 'digits-2.eval-1-benchmark', exact: true }).click();
     await page.getByRole('region', { name: 'Log of digits-2.eval-1-benchmark' }).getByText('samples:').waitFor();
     await page.getByRole('button', { name: 'Close', exact: true }).last().click();
     await page.getByRole('button', { name: 'Delete digits-2.eval-1-process' }).click();
@@ -104,7 +104,8 @@ describe.skipIf(CHROMIUM === undefined)('tasks, pipelines and aliases in the web
 
   it('an alias is set on the page of the model', async () => {
     await open('Models');
-    await page.getByRole('main').getByRole('link', { name: 'digits' }).click();
+    await page.getByRole('heading', { name: 'Models', level: 1 }).waitFor();
+    await page.getByRole('main').getByRole('link', { name: 'digits', exact: true }).click();
     await page.getByRole('button', { name: 'Aliases' }).click();
     await page.getByLabel('Version', { exact: true }).selectOption('1');
     await page.getByRole('button', { name: 'Set alias' }).click();
