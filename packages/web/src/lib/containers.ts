@@ -25,7 +25,7 @@ const containersSchema = z.object({ data: z.array(containerSchema), models: z.ar
 export type Container = z.infer<typeof containerSchema>;
 
 /** Address of a tool behind the server's gateway, or of something below it. */
-export function toolUrl(tool: string, ...path: readonly string[]): string {
+function toolUrl(tool: string, ...path: readonly string[]): string {
   return `/containers/${[tool, ...path].map(encodeURIComponent).join('/')}`;
 }
 

@@ -1,7 +1,7 @@
 import type { MetricPoint } from '@selvedge/contract';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { alignSeries, chartableGroups, groupMetrics, mainAccuracy, orderMetricNames, splitMetricName } from './metrics.ts';
+import { alignSeries, chartableGroups, groupMetrics, mainAccuracy, mainMetric, orderMetricNames, splitMetricName } from './metrics.ts';
 
 const point = (metric: string, step: number, value: number, second = 0): MetricPoint => ({
   metric,
@@ -65,6 +65,14 @@ describe('what counts most', () => {
     expect(mainAccuracy({ 'train/accuracy': 0.99, 'validation/accuracy': 0.96, 'test/accuracy': 0.95 })).toBe(0.95);
     expect(mainAccuracy({ 'train/accuracy': 0.99, 'validation/accuracy': 0.96 })).toBe(0.96);
     expect(mainAccuracy({ 'train/accuracy': 0.99 })).toBeNull();
+  });
+
+  it('the main metric follows from what was measured', () => {
+    expect(mainMetric({ 'mAP@50': 0.8, f1: 0.9, 'validation/accuracy': 0.7 })).toEqual({ name: 'mAP@50', value: 0.8 });
+    expect(mainMetric({ 'test/map50': 0.8, 'train/loss': 1 })).toEqual({ name: 'mAP@50', value: 0.8 });
+    expect(mainMetric({ rank1: 0.6, mAP: 0.5 })).toEqual({ name: 'rank-1', value: 0.6 });
+    expect(mainMetric({ 'test/accuracy': 0.95, 'train/accuracy': 0.99 })).toEqual({ name: 'accuracy', value: 0.95 });
+    expect(mainMetric({ 'train/loss': 1 })).toBeNull();
   });
 
   it('names metrics of the test data first, each once', () => {

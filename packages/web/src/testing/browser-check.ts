@@ -7,10 +7,12 @@ import { emptyWorld, fullWorld, RUNNING_RUN } from './fixture-world.ts';
 
 /**
  * Visits every page of the built web UI in Chromium, in both themes and two widths, runs axe on each, and leaves
- * pictures: `npx tsx packages/web/src/testing/browser-check.ts FOLDER`. Fails on a serious accessibility violation, on
+ * pictures: `npx tsx packages/web/src/testing/browser-check.ts FOLDER [PATTERN]`. Fails on a serious accessibility violation, on
  * a breach of the Content-Security-Policy, and on an error in the console.
  */
 const OUT = resolve(process.argv[2] ?? 'web-shots');
+/** Only the visits whose name matches, for looking at some pages again. */
+const ONLY = process.argv[3] === undefined ? undefined : new RegExp(process.argv[3]);
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 const WEB = resolve(import.meta.dirname, '../../dist');
 const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium';
@@ -257,7 +259,7 @@ async function checkWorld(browser: Browser, suffix: string, server: FixtureServe
     for (const theme of THEMES) {
       const page = await open(browser, url, theme, 1280);
       for (const item of visits) await visit(page, url, item, `${suffix}${theme}`);
-      if (suffix === '') {
+      if (suffix === '' && ONLY === undefined) {
         await checkReconnect(page, server);
         await checkKeyboard(page, url);
       }
@@ -266,19 +268,21 @@ async function checkWorld(browser: Browser, suffix: string, server: FixtureServe
       for (const item of visits.filter((entry) => entry.phone)) await visit(phone, url, item, `${suffix}phone-${theme}`);
       await phone.context().close();
     }
-    if (suffix === '') await checkSignIn(browser, url);
+    if (suffix === '' && ONLY === undefined) await checkSignIn(browser, url);
   } finally {
     await server.stop();
   }
 }
 
+const chosen = (visits: Visit[]) => visits.filter(({ name }) => ONLY === undefined || ONLY.test(name));
+
 mkdirSync(OUT, { recursive: true });
 const browser = await chromium.launch({ executablePath: CHROMIUM, args: ARGS });
 try {
-  const plain = VISITS.filter(
+  const plain = chosen(VISITS).filter(
     (item) => item.act === undefined && !item.name.startsWith('device-') && item.name !== 'run-failed' && item.name !== 'model',
   );
-  await checkWorld(browser, '', new FixtureServer({ world: fullWorld(Date.now()), webFolder: WEB }), VISITS);
+  await checkWorld(browser, '', new FixtureServer({ world: fullWorld(Date.now()), webFolder: WEB }), chosen(VISITS));
   await checkWorld(browser, 'empty-', new FixtureServer({ world: emptyWorld(Date.now()), webFolder: WEB }), plain);
   await checkWorld(
     browser,

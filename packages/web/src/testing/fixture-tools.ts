@@ -1,20 +1,27 @@
 import type { ServerResponse } from 'node:http';
 import {
+  type AnyResource,
   type ArtifactSummary,
   artifactSummarySchema,
+  type Module,
   metricSeriesSchema,
   type TaskComparison,
   toolDescriptionSchema,
 } from '@selvedge/contract';
 import { GATES } from './fixture-packages.ts';
-import type { FixtureWorld } from './fixture-world.ts';
 
 const EPOCHS = 12;
 const LOG_LINES = 40;
 const METRICS = ['train.loss', 'validation.loss', 'validation.accuracy', 'test.accuracy'];
 
+/** What is known of the made-up world here. */
+interface World {
+  readonly resources: readonly AnyResource[];
+  readonly modules: readonly Module[];
+}
+
 /** What the tools of the made-up world have made: an artifact per step of each run. */
-function artifactsOf(world: FixtureWorld, wanted: (run: string, tool: string) => boolean): ArtifactSummary[] {
+function artifactsOf(world: World, wanted: (run: string, tool: string) => boolean): ArtifactSummary[] {
   return world.resources.flatMap((resource) => {
     if (resource.kind !== 'Run') return [];
     return resource.status.steps.flatMap(({ name: tool, artifact, state, startedAt, finishedAt, progress, message }) => {
@@ -58,7 +65,7 @@ function series(metric: string) {
 }
 
 /** Answers what the gateway and the pipeline containers would; false for what it does not know. */
-export function sendToolAnswer(world: FixtureWorld, path: string, response: ServerResponse): boolean {
+export function sendToolAnswer(world: World, path: string, response: ServerResponse): boolean {
   const json = (value: unknown) => {
     response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(value));
     return true;

@@ -13,6 +13,15 @@ const SMALL_PX = 64;
 /** Some pictures from all over the version, with their labels, or with their boxes drawn in. */
 export function DatasetSamples({ version }: { version: DatasetVersion }): ReactNode {
   const { artifact, content } = version.status;
+  return (
+    <Card title="Samples">
+      <ArtifactSamples artifact={artifact} labels={content?.labels ?? []} />
+    </Card>
+  );
+}
+
+/** The same of an artifact of the import tool. */
+export function ArtifactSamples({ artifact, labels }: { artifact: string; labels: readonly string[] }): ReactNode {
   const samples = useQuery({
     queryKey: ['dataset-samples', artifact],
     queryFn: ({ signal }) => readDatasetSamples(artifact, SHOWN, signal),
@@ -20,17 +29,15 @@ export function DatasetSamples({ version }: { version: DatasetVersion }): ReactN
     retry: 1,
   });
   return (
-    <Card title="Samples">
-      <QueryView query={samples} label="samples" rows={4}>
-        {(files) => (
-          <ul className="grid grid-cols-[repeat(auto-fill,minmax(5.5rem,1fr))] gap-3">
-            {files.map((file) => (
-              <Sample key={file.path} artifact={artifact} file={file} labels={content?.labels ?? []} />
-            ))}
-          </ul>
-        )}
-      </QueryView>
-    </Card>
+    <QueryView query={samples} label="samples" rows={4}>
+      {(files) => (
+        <ul className="grid grid-cols-[repeat(auto-fill,minmax(5.5rem,1fr))] gap-3">
+          {files.map((file) => (
+            <Sample key={file.path} artifact={artifact} file={file} labels={labels} />
+          ))}
+        </ul>
+      )}
+    </QueryView>
   );
 }
 

@@ -66,7 +66,7 @@ const COLUMNS: readonly Column<Row>[] = [
     id: 'name',
     head: 'Pipeline',
     sort: ({ pipeline }) => pipeline.metadata.name,
-    className: 'max-w-36 sm:max-w-56',
+    className: 'max-w-28 sm:max-w-56',
     cell: ({ pipeline: { metadata } }) => (
       <Link to="/pipelines/$name" params={{ name: metadata.name }} title={metadata.name} className={`${link} font-medium`}>
         {metadata.name}
@@ -99,7 +99,7 @@ const COLUMNS: readonly Column<Row>[] = [
   {
     id: 'last',
     head: 'Last run',
-    className: 'max-w-40',
+    className: 'max-w-32 sm:max-w-64',
     sort: ({ last }) => last?.metadata.createdAt ?? null,
     first: 'descending',
     cell: ({ pipeline: { status }, last }) =>

@@ -1,7 +1,8 @@
-import type { ArtifactSummary } from '@selvedge/contract';
+import type { ArtifactSummary, DatasetVersion } from '@selvedge/contract';
 import { useMutation } from '@tanstack/react-query';
 import { type ReactNode, useState } from 'react';
 import { artifactUrl, useArtifactActions, useArtifactLog } from '../../lib/containers.ts';
+import { useList } from '../../lib/queries.ts';
 import { artifactStatus } from '../../lib/status.ts';
 import { Button } from '../../ui/button.tsx';
 import { Dialog } from '../../ui/dialog.tsx';
@@ -10,13 +11,15 @@ import { LogView } from '../../ui/log-view.tsx';
 import { StatusBadge } from '../../ui/status-badge.tsx';
 import { Tabs } from '../../ui/tabs.tsx';
 import { useToasts } from '../../ui/toast.tsx';
+import { ArtifactSamples } from '../datasets/dataset-samples.tsx';
 import { ArtifactMetrics } from './artifact-metrics.tsx';
 
-type Panel = 'log' | 'metrics';
+type Panel = 'log' | 'metrics' | 'samples';
 
 /** One artifact: how it stands, its log and its curves, both live. */
 export function ArtifactDialog({ artifact, onClose }: { artifact: ArtifactSummary; onClose: () => void }): ReactNode {
   const [panel, setPanel] = useState<Panel>('log');
+  const versions = useList('DatasetVersion');
   const { name, tool, state } = artifact;
   const isMade = state.status !== 'queued' && state.status !== 'in-progress';
   return (
@@ -49,13 +52,25 @@ export function ArtifactDialog({ artifact, onClose }: { artifact: ArtifactSummar
           items={[
             { id: 'log', text: 'Log' },
             { id: 'metrics', text: 'Metrics' },
+            ...(artifact.type === 'dataset' && state.status === 'completed' ? [{ id: 'samples' as const, text: 'Samples' }] : []),
           ]}
         >
-          {panel === 'log' ? <ArtifactLog tool={tool} name={name} /> : <ArtifactMetrics tool={tool} artifact={name} isMade={isMade} />}
+          {panel === 'log' && <ArtifactLog tool={tool} name={name} />}
+          {panel === 'metrics' && <ArtifactMetrics tool={tool} artifact={name} isMade={isMade} />}
+          {panel === 'samples' && (
+            <div className="p-4">
+              <ArtifactSamples artifact={name} labels={labelsOf(name, versions.data ?? [])} />
+            </div>
+          )}
         </Tabs>
       </div>
     </Dialog>
   );
+}
+
+/** Of the dataset version whose artifact it is; none for one that was made by hand. */
+function labelsOf(artifact: string, versions: readonly DatasetVersion[]): readonly string[] {
+  return versions.find(({ status }) => status.artifact === artifact)?.status.content?.labels ?? [];
 }
 
 function ArtifactLog({ tool, name }: { tool: string; name: string }): ReactNode {

@@ -49,7 +49,7 @@ const NAME = (open: (artifact: ArtifactSummary) => void): Column<ArtifactSummary
   id: 'name',
   head: 'Artifact',
   sort: ({ name }) => name,
-  className: 'max-w-36 sm:max-w-64',
+  className: 'max-w-36 sm:max-w-48',
   cell: (artifact) => (
     <button
       type="button"
@@ -75,7 +75,7 @@ const TOOK: Column<ArtifactSummary> = {
   id: 'took',
   head: 'Took',
   align: 'right',
-  from: 'md',
+  from: 'xl',
   cell: ({ state: { startedAt, finishedAt } }) =>
     startedAt === null || finishedAt === null ? (
       <span className="text-ink-3">–</span>
