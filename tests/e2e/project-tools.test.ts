@@ -1,7 +1,7 @@
-// A project's own tool in a pipeline: one line of selvedge.yaml, a TypeScript file, and the server that runs it.
+// A tool that another project has, in a pipeline of this one: one line of selvedge.yaml, and the server that runs it.
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { Module, Run, RunStep } from '@selvedge/contract';
 import { waitUntil } from '@selvedge/runtime';
 import { afterAll, beforeAll, expect, inject, it } from 'vitest';
@@ -48,11 +48,14 @@ const pipeline = (name: string) => ({
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'selvedge-project-'));
-  await mkdir(join(folder, 'tools/count'), { recursive: true });
-  await writeFile(join(folder, 'tools/count/tool.ts'), TOOL);
-  await writeFile(join(folder, 'tools/count/package.json'), '{"type":"module"}');
-  await writeFile(join(folder, 'selvedge.yaml'), 'tools:\n  - path: tools/count\n');
-  product = await Product.create({ serverArgs: ['--project', join(folder, 'selvedge.yaml')] });
+  const component = join(folder, 'another-project/tools/count');
+  await mkdir(component, { recursive: true });
+  await writeFile(join(component, 'tool.ts'), TOOL);
+  await writeFile(join(component, 'package.json'), '{"type":"module"}');
+  const project = join(folder, 'this-project/selvedge.yaml');
+  await mkdir(dirname(project));
+  await writeFile(project, 'tools:\n  - path: ../another-project/tools/count\n');
+  product = await Product.create({ serverArgs: ['--project', project] });
   await product.startServer();
   await product.cliJson(['dataset', 'add', 'digits', '--from', inject('pictures')]);
 });

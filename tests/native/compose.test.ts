@@ -59,7 +59,7 @@ afterAll(() => rm(folder, { recursive: true, force: true }));
 
 it.runIf(process.env.CI !== undefined)('compose is there', () => expect(withoutEngine).toBeDefined());
 
-describe.runIf(withoutEngine !== undefined)('deploy/compose', () => {
+describe.runIf(withoutEngine !== undefined)('deploy/compose', { timeout: 600_000 }, () => {
   let engine: DockerEngine;
   let compose: Compose;
   let token: string;
@@ -99,7 +99,7 @@ describe.runIf(withoutEngine !== undefined)('deploy/compose', () => {
         const { items } = JSON.parse(await selvedge('module', 'list').catch(() => '{"items":[]}'));
         return TOOLS.every((tool) => items.some(({ name, state }: Record<string, string>) => name === tool && state === 'healthy'));
       },
-      { timeoutMs: 120_000, intervalMs: 1000, what: 'the tools' },
+      { timeoutMs: 180_000, intervalMs: 2000, what: 'the tools' },
     );
   };
 

@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import type { Module } from '@selvedge/contract';
+import { artifactStatusSchema, type Module } from '@selvedge/contract';
 import { waitUntil } from '@selvedge/runtime';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { Product, ROOT } from '../e2e/harness/product.ts';
@@ -72,7 +72,7 @@ it('is started again when it was killed, with its artifacts', async () => {
   const call = (path: string, init: RequestInit = {}) =>
     fetch(`${product.url}/containers/count${path}`, { ...init, headers: { authorization: `Bearer ${token}` } });
   expect((await call('/artifacts', { method: 'POST', body: form })).status).toBe(202);
-  const isDone = async () => (await (await call('/artifacts/kept/status')).json()).status === 'completed';
+  const isDone = async () => artifactStatusSchema.parse(await (await call('/artifacts/kept/status')).json()).status === 'completed';
   await waitUntil(isDone, { timeoutMs: 60_000, what: 'the artifact' });
 
   const [before = ''] = await containers();

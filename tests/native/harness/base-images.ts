@@ -1,6 +1,6 @@
 // Base images made of this machine's own programs: there is no registry to take them from.
 import { execFile } from 'node:child_process';
-import { copyFile, mkdir, mkdtemp, readdir, readFile, realpath, rm, symlink, writeFile } from 'node:fs/promises';
+import { chmod, copyFile, mkdir, mkdtemp, readdir, readFile, realpath, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
@@ -23,6 +23,8 @@ class Root {
     const at = (path: string) => join(root.folder, path);
     for (const folder of ['bin', 'tmp', 'root', 'etc', 'proc', 'sys', 'dev', 'usr/bin', 'usr/lib'])
       await mkdir(at(folder), { recursive: true });
+    // anybody's, also where nothing is mounted there
+    await chmod(at('tmp'), 0o1777);
     await root.place('/bin/busybox');
     for (const link of BUSYBOX_LINKS) await symlink('busybox', at(`bin/${link}`));
     await symlink('../../bin/env', at('usr/bin/env'));
@@ -55,6 +57,8 @@ class Root {
 export async function makeNodeImage(engine: DockerEngine, name: string): Promise<void> {
   const root = await Root.create();
   await root.placeLinked(process.execPath, '/usr/bin/node');
+  // libraries that native packages are linked to, and Node is not
+  for (const name of ['librt.so.1', 'libdl.so.2', 'libpthread.so.0']) await root.place(`/lib/x86_64-linux-gnu/${name}`);
   const npm = dirname(dirname(await realpath((await run('which', ['npm'])).stdout.trim())));
   await run('cp', ['-r', npm, join(root.folder, 'usr/lib/npm')]);
   await symlink('../lib/npm/bin/npm-cli.js', join(root.folder, 'usr/bin/npm'));

@@ -20,7 +20,7 @@ export interface ProjectModule {
 }
 
 /** A tool that somebody else runs; a built-in one of this name is then not started. */
-export interface RemoteModule {
+interface RemoteModule {
   readonly name: string;
   readonly url: string;
 }

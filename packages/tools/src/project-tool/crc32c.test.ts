@@ -1,6 +1,6 @@
 import { crc32c as native } from '@node-rs/crc32';
 import fc from 'fast-check';
-import { expect, it } from 'vitest';
+import { it } from 'vitest';
 import { crc32c } from './crc32c.ts';
 
 it('gives what the native one gives', () => {
