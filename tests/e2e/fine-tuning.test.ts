@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { buffer } from 'node:stream/consumers';
 import type { ModelLineage, Run } from '@selvedge/contract';
 import { readModel } from '@selvedge/graph/onnx';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -16,7 +17,7 @@ describe('a run that fine-tunes a version of the registry', () => {
   async function versionOf(version: string) {
     const api = await product.api();
     const response = await api.stream('downloadModel', { params: { name: 'digits', version } });
-    const file = Buffer.from(await response.arrayBuffer());
+    const file = await buffer(response.body as AsyncIterable<Uint8Array>);
     const { graph } = readModel(file);
     const weights = new Map(
       [...graph.initializers].map(([name, { data }]) => [name, Buffer.from(data.buffer, data.byteOffset, data.byteLength)]),
