@@ -16,7 +16,7 @@ describe('a run that fine-tunes a version of the registry', () => {
   async function versionOf(version: string) {
     const api = await product.api();
     const response = await api.stream('downloadModel', { params: { name: 'digits', version } });
-    const file = Buffer.from(await new Response(response.body as BodyInit).arrayBuffer());
+    const file = Buffer.from(await new Response(response.body as ReadableStream).arrayBuffer());
     const { graph } = readModel(file);
     const weights = new Map(
       [...graph.initializers].map(([name, { data }]) => [name, Buffer.from(data.buffer, data.byteOffset, data.byteLength)]),
