@@ -1,6 +1,7 @@
 import type { ModelLineage, TaskComparison } from '@selvedge/contract';
 import { describe, expect, test } from 'vitest';
 import { CliBench } from '../testing/bench-cli.ts';
+import { metadata, modelVersion } from '../testing/sample-resources.ts';
 
 const bench = new CliBench().install();
 const DIGEST = 'b'.repeat(64);
@@ -79,6 +80,25 @@ describe('lineage', () => {
     expect(code).toBe(0);
     expect(stdout).toMatch(/edge-1 +digits:2 +digits@1 +digits-edge +serving +model-server/);
     expect(server.calls).toHaveLength(1);
+  });
+
+  test('of a version names the ones that it was made from', async () => {
+    await bench.serve({
+      getModel: () => ({
+        model: {
+          apiVersion: 'selvedge.dev/v1alpha1',
+          kind: 'Model',
+          metadata: metadata('digits'),
+          spec: {},
+          status: { aliases: { latest: '2' }, versions: ['2'] },
+        },
+        versions: [modelVersion('digits', '2', lineage.file)],
+      }),
+      getModelLineage: () => lineage,
+    });
+    const { code, stdout } = await bench.call(['model', 'lineage', 'digits:2']);
+    expect(code).toBe(0);
+    expect(stdout).toContain(`made from model letters:4, ${DIGEST}`);
   });
 });
 

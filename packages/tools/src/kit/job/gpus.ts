@@ -41,7 +41,7 @@ export interface GpuRequest {
 }
 
 /** The NVIDIA GPUs of this machine as `nvidia-smi` on the PATH tells of them. */
-export function detectGpus(): Promise<FoundGpus> {
+function detectGpus(): Promise<FoundGpus> {
   return new Promise((resolve, reject) => {
     execFile('nvidia-smi', QUERY, { timeout: QUERY_TIMEOUT_MS, killSignal: 'SIGKILL', encoding: 'utf8' }, (error, stdout) => {
       if (error !== null) {
