@@ -1,11 +1,13 @@
 // A tool that another project has, in a pipeline of this one: one line of selvedge.yaml, and the server that runs it.
+import { execFile } from 'node:child_process';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
 import type { Module, Run, RunStep } from '@selvedge/contract';
 import { waitUntil } from '@selvedge/runtime';
 import { afterAll, beforeAll, expect, inject, it } from 'vitest';
-import { Product } from './harness/product.ts';
+import { Product, ROOT } from './harness/product.ts';
 import { SMALL_PIPELINE } from './harness/small-pipeline.ts';
 
 /** Counts the files of a dataset; waits before that until the file of `gate` is there. */
@@ -46,6 +48,14 @@ const pipeline = (name: string) => ({
   },
 });
 
+/** `selvedge ARGS` in the folder of the project. */
+const newcomer = async (...args: string[]) =>
+  (
+    await promisify(execFile)(process.execPath, [join(ROOT, 'packages/cli/bin/selvedge.mjs'), ...args], {
+      cwd: join(folder, 'this-project'),
+    })
+  ).stdout;
+
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'selvedge-project-'));
   const component = join(folder, 'another-project/tools/count');
@@ -55,6 +65,7 @@ beforeAll(async () => {
   const project = join(folder, 'this-project/selvedge.yaml');
   await mkdir(dirname(project));
   await writeFile(project, 'tools:\n  - path: ../another-project/tools/count\n');
+  await newcomer('tool', 'new', 'words', '--lang', 'ts');
   product = await Product.create({ serverArgs: ['--project', project] });
   await product.startServer();
   await product.cliJson(['dataset', 'add', 'digits', '--from', inject('pictures')]);
@@ -64,9 +75,9 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-async function countTool(): Promise<Module> {
+async function moduleOf(tool: string): Promise<Module> {
   const { items } = await (await product.api()).listModules({});
-  const found = items.find(({ name }) => name === 'count');
+  const found = items.find(({ name }) => name === tool);
   if (found === undefined) throw new Error('the server does not list the tool');
   return found;
 }
@@ -95,7 +106,7 @@ async function waitFor(name: string, test: (run: Run) => boolean, what: string):
 }
 
 it('keeps the tool API behind the gateway', async () => {
-  const isUp = async () => (await countTool()).state === 'healthy';
+  const isUp = async () => (await moduleOf('count')).state === 'healthy';
   await waitUntil(isUp, { timeoutMs: 60_000, intervalMs: 200, what: 'the tool' });
   const example = { parameters: { gate: folder }, inputs: { dataset: { file: 'a.txt', text: 'a' } } };
   await writeFile(join(folder, 'example.json'), JSON.stringify(example));
@@ -105,17 +116,26 @@ it('keeps the tool API behind the gateway', async () => {
   expect(code).toBe(0);
 });
 
+it('is new in TypeScript: it passes its test and keeps the tool API, alone and behind the gateway', async () => {
+  expect(await newcomer('tool', 'test', 'tools/words')).toMatch(/words: \d+ ok, 0 failed, 0 skipped\. Own tests: passed\./);
+  const isUp = async () => (await moduleOf('words')).state === 'healthy';
+  await waitUntil(isUp, { timeoutMs: 60_000, intervalMs: 200, what: 'the tool' });
+  const { code, stdout } = await product.cli(['tool', 'verify', `${product.url}/containers/words`]);
+  expect(stdout).toMatch(/words: \d+ ok, 0 failed/);
+  expect(code).toBe(0);
+});
+
 it('is killed in the middle of its step: it is started again, and the run goes on', async () => {
   const name = await startRun('killed');
   await waitFor(name, (run) => stepOf(run)?.state === 'running', 'at the step');
-  const before = await countTool();
+  const before = await moduleOf('count');
   process.kill(before.pid ?? 0, 'SIGKILL');
   const isRestarted = async () => {
-    const { restarts, state } = await countTool();
+    const { restarts, state } = await moduleOf('count');
     return restarts > before.restarts && state === 'healthy';
   };
   await waitUntil(isRestarted, { timeoutMs: 60_000, intervalMs: 100, what: 'the restart' });
-  expect((await countTool()).lastExit).toMatchObject({ signal: 'SIGKILL' });
+  expect((await moduleOf('count')).lastExit).toMatchObject({ signal: 'SIGKILL' });
   await writeFile(gate('killed'), '');
   const run = await waitFor(name, ({ status }) => ['Succeeded', 'Failed'].includes(status.phase), 'finished');
   expect(run.status).toMatchObject({ phase: 'Succeeded' });

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import type { ContainedTool } from './read-project.ts';
-import type { ToolCommand, ToolInstallation } from './tool-command.ts';
+import type { ToolCommand, ToolInstallation } from './tool-installation.ts';
 
 /** Building an image may load a base image and packages first. */
 const IMAGE_BUILD_LIMIT_MS = 15 * 60_000;

@@ -1,2 +1,3 @@
 export { findToolFile, type LocalTool, PROJECT_FILE, type RemoteTool, readProject } from './read-project.ts';
-export { type ToolCommand, type ToolInstallation, toolCommandOf, toolTestCommand } from './tool-command.ts';
+export { toolCommandOf, toolTestCommand } from './tool-command.ts';
+export type { ToolCommand, ToolInstallation } from './tool-installation.ts';

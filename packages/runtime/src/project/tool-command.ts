@@ -1,24 +1,8 @@
 import { delimiter, dirname } from 'node:path';
 import { containerCommand } from './container-command.ts';
 import type { LocalTool } from './read-project.ts';
+import type { ToolCommand, ToolInstallation } from './tool-installation.ts';
 import { typescriptHost, typescriptNode } from './typescript-command.ts';
-
-/** Where the parts are that tools are run with. */
-export interface ToolInstallation {
-  /** Folder of the Python package `selvedge`. */
-  readonly pythonPath: string;
-  /** Folder of the kit for TypeScript: the built one, or `packages/tools/src`. */
-  readonly nodeKit: string;
-}
-
-export interface ToolCommand {
-  readonly command: readonly string[];
-  readonly env: Readonly<Record<string, string>>;
-  /** How long the tool may take to its first answer, in milliseconds; default the supervisor's. */
-  readonly startLimitMs?: number;
-  /** Run when the tool has been stopped, so that nothing of it is left. */
-  readonly afterStop?: readonly string[];
-}
 
 /**
  * How a project's tool is started on a data folder.
