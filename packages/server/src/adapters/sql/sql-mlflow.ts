@@ -191,7 +191,12 @@ export class SqlMlflow implements MlflowStore {
 
   async contentsAmong(digests: readonly string[]): Promise<Set<string>> {
     if (digests.length === 0) return new Set();
-    const rows = await this.#db.selectFrom('mlflow_artifacts').select('sha256').distinct().where('sha256', 'in', [...digests]).execute();
+    const rows = await this.#db
+      .selectFrom('mlflow_artifacts')
+      .select('sha256')
+      .distinct()
+      .where('sha256', 'in', [...digests])
+      .execute();
     return new Set(rows.map(({ sha256 }) => sha256));
   }
 
