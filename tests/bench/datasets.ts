@@ -5,12 +5,11 @@ import { createWriteStream } from 'node:fs';
 import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { parseArgs } from 'node:util';
-import { pack } from 'tar-stream';
 import { encodePng } from '../../packages/tools/src/import/encode-png.ts';
 import { importTool } from '../../packages/tools/src/import/import-tool.ts';
+import { tarStream } from '../../packages/tools/src/testing/sample-data.ts';
 import { Product } from '../e2e/harness/product.ts';
 
 const EDGE = 28;
@@ -37,15 +36,10 @@ async function makeFolder(folder: string): Promise<void> {
 }
 
 async function makeTar(path: string): Promise<void> {
-  const tar = pack();
-  const fill = async () => {
-    for (let index = 0; index < files; index += 1)
-      await new Promise<void>((resolve, reject) => {
-        tar.entry({ name: pathOf(index) }, picture(index), (error) => (error ? reject(error) : resolve()));
-      });
-    tar.finalize();
+  const entries = function* () {
+    for (let index = 0; index < files; index += 1) yield [pathOf(index), picture(index)] as const;
   };
-  await Promise.all([fill(), pipeline(Readable.from(tar), createWriteStream(path))]);
+  await pipeline(tarStream(entries()), createWriteStream(path));
 }
 
 interface Measured {

@@ -2,7 +2,7 @@
 // a training step alone (forward, loss, backward, optimiser), best of ten runs of ten steps; by the clock, and by CPU time, which other
 // work on the machine disturbs less. Where that Python has PyTorch, it takes the same steps in turn with ours, and `ratio` is ours to its.
 import { parseArgs } from 'node:util';
-import { buildDetector, buildEmbedding, detectionGridOf, detectionTargets } from '@selvedge/graph/networks';
+import { buildDetector, buildEmbedding, detectionGridOf, detectionTargets, prepareGrid } from '@selvedge/graph/networks';
 import { buildNetwork, createRandom, type Model } from '@selvedge/graph/onnx';
 import { createTrainer, type LossSpec, optimizerFrom } from '@selvedge/graph/train';
 import { TrainPeer } from './train-peer.ts';
@@ -50,7 +50,7 @@ const SUBJECTS: readonly Subject[] = [
 
 function labelsOf({ loss, batchSize }: Subject): Int32Array | Float32Array {
   if (typeof loss === 'string' || loss.kind !== 'detection') return Int32Array.from({ length: batchSize }, (_, i) => i % CLASSES);
-  const one = detectionTargets([{ box: [20, 20, 50, 60], index: 1 }], detectionGridOf(detector));
+  const one = detectionTargets([{ box: [20, 20, 50, 60], index: 1 }], prepareGrid(detectionGridOf(detector)));
   return Float32Array.from({ length: batchSize * one.length }, (_, i) => one[i % one.length] ?? 0);
 }
 

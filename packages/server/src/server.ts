@@ -134,6 +134,7 @@ async function start(config: ServerConfig, log: Logger, ending: Endings): Promis
   const base: Base = {
     datasets,
     garbage,
+    serial,
     config,
     log,
     clock,
@@ -175,6 +176,7 @@ async function start(config: ServerConfig, log: Logger, ending: Endings): Promis
 interface Base {
   datasets: DatasetService;
   garbage: DatasetGarbage;
+  serial: SerialRunner;
   config: ServerConfig;
   log: Logger;
   clock: () => Date;
@@ -192,7 +194,7 @@ interface Base {
 
 function createHttp(base: Base, registry: ModelRegistry, runs: RunService): HttpServer {
   const { config, log, clock, store, blobs, devices, devicePort, directory, toolToken, tools, modules, auth, hub } = base;
-  const { datasets, garbage } = base;
+  const { datasets, garbage, serial } = base;
   const targets = new TargetCatalog(targetsFolder(config));
   const reports = new RunReports({ store, tools });
   const services = {
@@ -227,7 +229,7 @@ function createHttp(base: Base, registry: ModelRegistry, runs: RunService): Http
     targets,
     packageLog: new PackageLog({ store, tools }),
     mlflow: new MlflowService({ store, clock }),
-    mlflowArtifacts: new MlflowArtifacts({ store, blobs, maxUploadBytes: config.maxUploadBytes }),
+    mlflowArtifacts: new MlflowArtifacts({ store, blobs, serial, maxUploadBytes: config.maxUploadBytes }),
     devices,
     hub,
     log: log.child({ part: 'http' }),

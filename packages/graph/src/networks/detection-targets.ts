@@ -17,6 +17,17 @@ const RADIUS = 1.5;
 /** A distance in strides may not be smaller, also where the cell lies outside of its box. */
 const MIN_DISTANCE = 0.02;
 
+/** A grid with its cells, for targets of many pictures: to lay them out takes longer than to look which of them find a box. */
+export interface PreparedGrid {
+  readonly grid: DetectionGrid;
+  readonly cells: readonly GridCell[];
+}
+
+/** @throws AppError SHAPE_MISMATCH when the picture is not a whole number of cells. */
+export function prepareGrid(grid: DetectionGrid): PreparedGrid {
+  return { grid, cells: gridCells(grid) };
+}
+
 interface Assignment {
   readonly cell: number;
   /** In strides. */
@@ -31,7 +42,7 @@ function distancesFrom({ x, y, stride }: GridCell, [x1, y1, x2, y2]: Readonly<Bo
 }
 
 /** Cells that lie inside the box and near its middle; the nearest one where there is none. */
-function assign(cells: readonly GridCell[], grid: DetectionGrid, box: Readonly<Box>): Assignment[] {
+function assign({ grid, cells }: PreparedGrid, box: Readonly<Box>): Assignment[] {
   const [x1, y1, x2, y2] = box;
   const [middleX, middleY] = [(x1 + x2) / 2, (y1 + y2) / 2];
   const level = levelOf(Math.max(x2 - x1, y2 - y1), grid.strides);
@@ -40,7 +51,7 @@ function assign(cells: readonly GridCell[], grid: DetectionGrid, box: Readonly<B
   for (const [i, cell] of cells.entries()) {
     if (cell.level !== level) continue;
     const [dx, dy] = [Math.abs(cell.x - middleX), Math.abs(cell.y - middleY)];
-    const distance = Math.hypot(dx, dy);
+    const distance = dx * dx + dy * dy;
     if (!nearest || distance < nearest.distance) nearest = { cell: i, distance };
     const inside = cell.x > x1 && cell.x < x2 && cell.y > y1 && cell.y < y2;
     if (!inside || Math.max(dx, dy) > RADIUS * cell.stride) continue;
@@ -62,8 +73,8 @@ function check({ box: [x1, y1, x2, y2], index }: TargetBox, classes: number): vo
 }
 
 /** Length of the targets of one picture. */
-export function detectionTargetsLength(grid: DetectionGrid): number {
-  return (TARGET_ROWS + grid.classes) * gridCells(grid).length;
+export function detectionTargetsLength({ grid, cells }: PreparedGrid): number {
+  return (TARGET_ROWS + grid.classes) * cells.length;
 }
 
 /**
@@ -75,14 +86,14 @@ export function detectionTargetsLength(grid: DetectionGrid): number {
  *   Those of a batch follow each other.
  * @throws AppError INPUT_INVALID for a box without area or of an unknown class.
  */
-export function detectionTargets(boxes: readonly TargetBox[], grid: DetectionGrid): Float32Array {
-  const cells = gridCells(grid);
+export function detectionTargets(boxes: readonly TargetBox[], prepared: PreparedGrid): Float32Array {
+  const { grid, cells } = prepared;
   const targets = new Float32Array((TARGET_ROWS + grid.classes) * cells.length);
   targets.fill(1, 0, 4 * cells.length);
   const area = ({ box: [x1, y1, x2, y2] }: TargetBox) => (x2 - x1) * (y2 - y1);
   for (const target of [...boxes].sort((a, b) => area(b) - area(a))) {
     check(target, grid.classes);
-    for (const { cell, distances, quality } of assign(cells, grid, target.box)) {
+    for (const { cell, distances, quality } of assign(prepared, target.box)) {
       for (const [row, distance] of distances.entries()) targets[row * cells.length + cell] = distance;
       targets[4 * cells.length + cell] = quality;
       for (let c = 0; c < grid.classes; c++) targets[(TARGET_ROWS + c) * cells.length + cell] = c === target.index ? quality : 0;

@@ -5,7 +5,7 @@ import { buildNetwork, createRandom, float32Tensor, inspectModel, type Model, re
 import { type Box, boxTable, nms } from '../ops/index.ts';
 import { openSession } from '../session/index.ts';
 import { createTrainer, epochBatches, learningRateAt, optimizerFrom, type Trainer } from '../train/index.ts';
-import { buildDetector, detectionGridOf, detectionTargets, type TargetBox } from './index.ts';
+import { buildDetector, detectionGridOf, detectionTargets, prepareGrid, type TargetBox } from './index.ts';
 
 const SIDE = 64;
 const PIXELS = SIDE * SIDE;
@@ -65,7 +65,7 @@ async function start(model: Model): Promise<Trainer> {
 }
 
 async function train(trainer: Trainer, model: Model, data: readonly Scene[], epochs: number, top = 0.004): Promise<number> {
-  const grid = detectionGridOf(model);
+  const grid = prepareGrid(detectionGridOf(model));
   const targets = data.map(({ boxes }) => detectionTargets(boxes, grid));
   const size = targets[0]?.length ?? 0;
   const [x, y] = [new Float32Array(BATCH * 3 * PIXELS), new Float32Array(BATCH * size)];

@@ -94,6 +94,9 @@ export function describeMlflowStore(name: string, make: () => Promise<StoreUnder
       await mlflow.saveArtifact('r', file('d/x', 4e9));
       expect(await mlflow.getArtifact('r', 'd/x')).toEqual(file('d/x', 4e9));
       expect((await mlflow.listArtifacts('r', 'd')).map(({ path }) => path)).toEqual(['d/x', 'd/y']);
+      const { sha256 } = file('d/x');
+      expect(await mlflow.contentsAmong([sha256, 'f'.repeat(64)])).toEqual(new Set([sha256]));
+      expect(await mlflow.contentsAmong([])).toEqual(new Set());
       expect(await mlflow.deleteArtifacts('r', 'd')).toBe(2);
       expect((await mlflow.listArtifacts('r', '')).map(({ path }) => path)).toEqual(['d.txt', 'd0']);
     });

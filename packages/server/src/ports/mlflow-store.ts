@@ -95,6 +95,8 @@ export interface MlflowStore {
   getArtifact(run: string, path: string): Promise<MlflowArtifact | undefined>;
   /** Sorted by path; those below `folder` ("" for all). */
   listArtifacts(run: string, folder: string): Promise<MlflowArtifact[]>;
+  /** Those of the digests that an artifact of some run has, deleted runs included. */
+  contentsAmong(digests: readonly string[]): Promise<Set<string>>;
   /** The file at the path and all below it; returns how many. */
   deleteArtifacts(run: string, path: string): Promise<number>;
 }

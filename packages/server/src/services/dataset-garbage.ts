@@ -18,7 +18,7 @@ export interface DatasetGarbageOptions {
   store: Store;
   blobs: BlobStore;
   tools: ToolClient;
-  /** The one that registers versions: no archive is deleted while a version of it is being registered. */
+  /** The one that registers versions: no archive is deleted while something that has the same bytes is being registered. */
   serial: SerialRunner;
   clock: () => Date;
   log: Logger;
@@ -93,7 +93,7 @@ export class DatasetGarbage {
     await this.#unlist(version);
     await tools.removeArtifact(IMPORT_TOOL, version.status.artifact);
     await serial.run(async () => {
-      const needed = await blobsNeededBeside(store, name);
+      const needed = await blobsNeededBeside(store, version);
       for (const digest of blobsOf(version)) if (!needed.has(digest)) await blobs.delete(digest);
       await store.delete('DatasetVersion', name);
     });

@@ -40,11 +40,11 @@ function datasetsOf(own: VersionReference | undefined, evaluations: readonly { d
   return new Set(all.map(({ name, version }) => versionName(name, version)));
 }
 
-/** Blobs that somebody needs beside the given version: the same archive may be in several datasets. */
-export async function blobsNeededBeside(store: Store, version: string): Promise<Set<string>> {
-  const needed = new Set<string>();
+/** Blobs that somebody needs beside the given version: the same archive may be in several datasets, or have been logged as an artifact. */
+export async function blobsNeededBeside(store: Store, version: ResourceOf<'DatasetVersion'>): Promise<Set<string>> {
+  const needed = await store.mlflow.contentsAmong(blobsOf(version));
   for await (const { metadata, spec, status } of all(store, 'DatasetVersion')) {
-    if (metadata.name === version) continue;
+    if (metadata.name === version.metadata.name) continue;
     for (const digest of blobsOf({ spec, status })) needed.add(digest);
   }
   for await (const { spec } of all(store, 'ModelVersion')) needed.add(spec.file.sha256).add(spec.bundle.sha256);

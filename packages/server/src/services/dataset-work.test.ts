@@ -12,6 +12,7 @@ import { type DatasetVersion, KINDS } from '@selvedge/contract';
 import { waitUntil } from '@selvedge/runtime';
 import { extract } from 'tar-stream';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import * as z from 'zod';
 import { openStore } from '../adapters/sql/open-store.ts';
 import { TestServer } from '../testing/test-server.ts';
 import { draftOf } from './draft-of.ts';
@@ -110,6 +111,23 @@ describe('removal of versions', () => {
     expect(await blobIsThere(status.content?.digest ?? '')).toBe(false);
     expect((await server.fetch('/containers/import/artifacts/things.v2/status')).status).toBe(404);
     expect((await server.resource('Dataset', 'things')).status).toEqual({ latestVersion: null, versions: [] });
+  });
+
+  it('leaves what an artifact of an MLflow run has the same bytes as', async () => {
+    await server.addDataset('things', 'one');
+    const headers = { 'content-type': 'application/json' };
+    const body = JSON.stringify({ experiment_id: '0', run_name: 'logged', start_time: 1 });
+    const created = await server.fetch('/mlflow/api/2.0/mlflow/runs/create', { method: 'POST', headers, body });
+    const { run } = z.object({ run: z.object({ info: z.object({ artifact_uri: z.string() }) }) }).parse(await created.json());
+    const file = `/mlflow/api/2.0/mlflow-artifacts/artifacts/${run.info.artifact_uri.replace('mlflow-artifacts:/', '')}/data.bin`;
+    const logged = await server.fetch(file, { method: 'PUT', headers: { 'content-type': 'application/octet-stream' }, body: 'one' });
+    expect(logged.status).toBe(200);
+    expect(await remove({})).toEqual({ removed: ['things.v1'], kept: [] });
+    expect(await (await server.fetch(file)).text()).toBe('one');
+    await server.addDataset('others', 'one');
+    await server.fetch(file, { method: 'DELETE' });
+    await server.client.removeDataset({ params: { name: 'others' }, query: {} });
+    expect(await blobIsThere(sha256('one'))).toBe(false);
   });
 
   it('is refused for what a run or a model needs, or another version was made from', async () => {

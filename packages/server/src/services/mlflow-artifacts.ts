@@ -1,6 +1,7 @@
 import { posix } from 'node:path';
 import type { Readable } from 'node:stream';
 import { AppError } from '@selvedge/contract';
+import type { SerialRunner } from '@selvedge/runtime';
 import type { BlobStore } from '../ports/blob-store.ts';
 import type { MlflowArtifact } from '../ports/mlflow-store.ts';
 import type { Store } from '../ports/store.ts';
@@ -20,9 +21,12 @@ export class MlflowArtifacts {
   readonly #store: Store;
   readonly #blobs: BlobStore;
   readonly #maxBytes: number;
+  readonly #serial: SerialRunner;
 
-  constructor(options: { store: Store; blobs: BlobStore; maxUploadBytes: number }) {
+  /** @param options.serial - shared with what deletes blobs. */
+  constructor(options: { store: Store; blobs: BlobStore; serial: SerialRunner; maxUploadBytes: number }) {
     this.#store = options.store;
+    this.#serial = options.serial;
     this.#blobs = options.blobs;
     this.#maxBytes = options.maxUploadBytes;
   }
@@ -37,7 +41,12 @@ export class MlflowArtifacts {
     const collision = others.find((other) => other.path.startsWith(`${path}/`) || path.startsWith(`${other.path}/`));
     if (collision !== undefined) throw new AppError('INPUT_INVALID', { message: `"${path}" cannot be a file beside "${collision.path}".` });
     const { sha256, sizeBytes } = await this.#blobs.put(content, { maxBytes: this.#maxBytes, signal });
-    await this.#store.mlflow.saveArtifact(run, { path, sha256, sizeBytes });
+    await this.#serial.run(async () => {
+      // The same bytes may have been there before, and have been removed with a dataset before the artifact needed them.
+      if ((await this.#blobs.stat(sha256)) === undefined)
+        throw new AppError('CONFLICT', { message: 'The same data was removed while it was being logged.', hint: 'Log it again.' });
+      await this.#store.mlflow.saveArtifact(run, { path, sha256, sizeBytes });
+    });
   }
 
   async find(location: string): Promise<MlflowArtifact> {

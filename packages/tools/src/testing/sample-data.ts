@@ -1,5 +1,6 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { Readable } from 'node:stream';
 import { createRandom } from '@selvedge/graph/train';
 import sharp from 'sharp';
 import { pack } from 'tar-stream';
@@ -54,6 +55,17 @@ export async function tarOf(files: ReadonlyMap<string, string | Uint8Array>): Pr
   const parts: Uint8Array[] = [];
   for await (const part of tar) if (part instanceof Uint8Array) parts.push(part);
   return Buffer.concat(parts);
+}
+
+/** A tar that is made as it is read, for more files than memory should hold. */
+export function tarStream(files: Iterable<readonly [name: string, content: Buffer]>): Readable {
+  const tar = pack();
+  const fill = async () => {
+    for (const [name, content] of files) await new Promise<void>((resolve) => tar.entry({ name }, content, () => resolve()));
+    tar.finalize();
+  };
+  fill().catch((error: unknown) => tar.destroy(error instanceof Error ? error : new Error(String(error))));
+  return Readable.from(tar);
 }
 
 /** An IDX file of unsigned bytes. */

@@ -1,6 +1,6 @@
 import { AppError } from '@selvedge/contract';
 import { type DetectedBox, meanAveragePrecision, type TruthBox } from '@selvedge/graph/metrics';
-import { detectionGridOf, detectionTargets, detectionTargetsLength, type TargetBox } from '@selvedge/graph/networks';
+import { detectionGridOf, detectionTargets, detectionTargetsLength, prepareGrid, type TargetBox } from '@selvedge/graph/networks';
 import type { Model } from '@selvedge/graph/onnx';
 import { boxTable, nms } from '@selvedge/graph/ops';
 import { BOX_VALUES } from '../tensor-set/tensor-set-writer.ts';
@@ -26,7 +26,8 @@ export function detectionTask({ info }: TaskData, model: Model): TrainingTask {
       hint: 'Train a new "tiny-detector", or use a dataset with the same classes.',
     });
   }
-  const length = detectionTargetsLength(grid);
+  const prepared = prepareGrid(grid);
+  const length = detectionTargetsLength(prepared);
   const rows = 4 + grid.classes;
   return {
     kind: 'detection',
@@ -34,7 +35,7 @@ export function detectionTask({ info }: TaskData, model: Model): TrainingTask {
     measuresTraining: false,
     labels: (indices, boxes) => {
       const y = new Float32Array(indices.length * length);
-      for (const [i, some] of boxes.entries()) y.set(detectionTargets(targetBoxes(some), grid), i * length);
+      for (const [i, some] of boxes.entries()) y.set(detectionTargets(targetBoxes(some), prepared), i * length);
       return y;
     },
     measure: async (trainer, source, indices, signal) => {

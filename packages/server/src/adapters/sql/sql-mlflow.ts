@@ -189,6 +189,17 @@ export class SqlMlflow implements MlflowStore {
     return rows.map(({ path, sha256, size_bytes }) => ({ path, sha256, sizeBytes: Number(size_bytes) }));
   }
 
+  async contentsAmong(digests: readonly string[]): Promise<Set<string>> {
+    if (digests.length === 0) return new Set();
+    const rows = await this.#db
+      .selectFrom('mlflow_artifacts')
+      .select('sha256')
+      .distinct()
+      .where('sha256', 'in', [...digests])
+      .execute();
+    return new Set(rows.map(({ sha256 }) => sha256));
+  }
+
   async deleteArtifacts(run: string, path: string): Promise<number> {
     const deleted = await this.#db
       .deleteFrom('mlflow_artifacts')
