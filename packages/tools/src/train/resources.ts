@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { availableParallelism, totalmem } from 'node:os';
-import { AppError, type Issue, type JobResources, type TrainBlock } from '@selvedge/contract';
+import { AppError, type Issue, type TrainBlock } from '@selvedge/contract';
+import { findGpus, type JobPlan } from '../kit/index.ts';
 
 const MIB = 1024 * 1024;
 /** Where the pipeline sets no memory limit. */
@@ -41,7 +42,7 @@ function thisMachine(): Machine {
  *
  * @throws AppError RESOURCES_UNAVAILABLE (user) with an issue for each thing that the machine has not.
  */
-export function planJob(train: TrainBlock | undefined, machine: Machine = thisMachine()): Pick<JobResources, 'asked' | 'granted'> {
+export async function planJob(train: TrainBlock | undefined, machine: Machine = thisMachine()): Promise<JobPlan> {
   const asked = train?.resources ?? {};
   const { cpus, memoryMiB, nice = 0 } = asked;
   const issues: Issue[] = [];
@@ -50,7 +51,7 @@ export function planJob(train: TrainBlock | undefined, machine: Machine = thisMa
   if (memoryMiB !== undefined && memoryMiB > machine.memoryMiB)
     refuse('memoryMiB', `${memoryMiB} MiB of memory are asked for; this machine has ${machine.memoryMiB} MiB`);
   if (memoryMiB !== undefined && !machine.hasProc) refuse('memoryMiB', 'memory can be limited on Linux only: there is no /proc here');
-  if (asked.gpus !== undefined && asked.gpus !== 0)
+  if (train?.engine !== 'python' && asked.gpus !== undefined && asked.gpus !== 0)
     refuse('gpus', 'GPUs are asked for; the engine "onnx" computes on the CPU, only the engine "python" can use them');
   if (issues.length > 0) {
     const [first] = issues;
@@ -60,5 +61,6 @@ export function planJob(train: TrainBlock | undefined, machine: Machine = thisMa
       issues,
     });
   }
-  return { asked, granted: { threads: cpus ?? DEFAULT_THREADS, memoryMiB: memoryMiB ?? null, nice, gpus: [] } };
+  const gpuRequest = await findGpus(asked.gpus);
+  return { asked, gpuRequest, granted: { threads: cpus ?? DEFAULT_THREADS, memoryMiB: memoryMiB ?? null, nice, gpus: [] } };
 }

@@ -29,7 +29,7 @@ export const trainTool = defineTool({
     'training-set': 'tensors with the splits train and validation, made by the split tool',
     model: { description: 'the .onnx file that train.from names', optional: true },
   },
-  job: async ({ train }) => planJob(train),
+  job: ({ train }) => planJob(train),
   example: async () => ({
     parameters: { hyperparams: { lr: 0.01, batch_size: 4, epochs: 2 } },
     inputs: { 'training-set': await tensorExample('CHW', [1, 12, 12], { train: 16, validation: 4, test: 4 }) },

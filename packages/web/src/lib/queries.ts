@@ -90,14 +90,17 @@ export function useTaskComparison(task: string) {
   });
 }
 
-/** Every point of every metric of a run; grows while it runs. */
+/** More points than a chart has pixels show nothing more. */
+const CHART_POINTS = 1000;
+
+/** The points of every metric of a run, thinned where there are many; grows while it runs. */
 export function useRunMetrics(run: string) {
   const { client, events } = useBackend();
   return useQuery({
     queryKey: keys.runMetrics(run),
     queryFn: async ({ signal }): Promise<readonly MetricPoint[]> => {
       const mark = events.mark();
-      const { points } = await client.getRunMetrics({ params: { name: run }, signal });
+      const { points } = await client.getRunMetrics({ params: { name: run }, query: { max: CHART_POINTS }, signal });
       const missed = events.since(mark).flatMap((event) => (event.type === 'metric' && event.run === run ? event.points : []));
       return appendPoints(points, missed);
     },

@@ -1,39 +1,13 @@
-import { randomUUID } from 'node:crypto';
-import { chmod, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { waitUntil } from '@selvedge/runtime';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { installCards, installNvidiaSmi, restorePath } from '../../testing/fake-nvidia-smi.ts';
 import { JOB_TOOLS } from '../../testing/job-tools.ts';
 import { type ToolClient, ToolHarness } from '../../testing/tool-harness.ts';
 
 const harness = new ToolHarness();
-const PATH = process.env.PATH ?? '';
-afterEach(() => {
-  process.env.PATH = PATH;
-});
+afterEach(restorePath);
 afterAll(() => harness.end());
-
-/**
- * Puts an `nvidia-smi` on the PATH. Machines that run tests have no NVIDIA card, and the driver cannot be had without one; so
- * this is a real program that speaks the format of the real one (driver 535: fields parted by ", ", memory with its unit).
- */
-async function installNvidiaSmi(script: string): Promise<void> {
-  const folder = await harness.folder();
-  const path = join(folder, 'nvidia-smi');
-  await writeFile(path, `#!/bin/sh\n${script}\n`);
-  await chmod(path, 0o755);
-  process.env.PATH = `${folder}:${PATH}`;
-}
-
-/** Cards of their own for each test: leases are shared by all tools of the machine. */
-async function installCards(count: number): Promise<string[]> {
-  const uuids = Array.from({ length: count }, () => `GPU-${randomUUID()}`);
-  const lines = uuids.map((uuid, index) => `${index}, ${uuid}, NVIDIA L4, 23034 MiB`);
-  const query = '--query-gpu=index,uuid,name,memory.total --format=csv,noheader';
-  await installNvidiaSmi(`[ "$*" = "${query}" ] || { echo "unexpected: $*"; exit 2; }\ncat <<'END'\n${lines.join('\n')}\nEND`);
-  return uuids;
-}
 
 async function serve(): Promise<ToolClient> {
   const tool = JOB_TOOLS.job;
@@ -53,7 +27,7 @@ const make = (name: string, gpus: unknown, of = client) => of.make({ name, param
 
 describe('GPUs of a job', { timeout: 60_000 }, () => {
   it('shows a job those that it was granted, by number or by UUID, and no other', async () => {
-    const [first = '', second = '', third = ''] = await installCards(3);
+    const [first = '', second = '', third = ''] = await installCards(harness, 3);
     const wanted: [string, unknown, string[]][] = [
       ['one', 1, [first]],
       ['by-number', [2, 1], [third, second]],
@@ -71,7 +45,7 @@ describe('GPUs of a job', { timeout: 60_000 }, () => {
   });
 
   it('lets one job at a time have one, among all tools', async () => {
-    const [uuid] = await installCards(1);
+    const [uuid] = await installCards(harness, 1);
     await client.post({ name: 'holder', parameters: { does: 'wait', gpus: 1 } });
     await client.waitFor('holder', ['in-progress']);
     await untilLogged(client, 'holder', 'pids');
@@ -87,7 +61,7 @@ describe('GPUs of a job', { timeout: 60_000 }, () => {
     ['a number', [0, 7], () => /GPU 7 is asked for; found: 0 /],
     ['a UUID', ['GPU-00000000-0000'], () => /GPU GPU-00000000-0000 is asked for; found: 0 /],
   ])('refuses what is not there and names what is (%s)', async (what, gpus, message) => {
-    const uuids = await installCards(2);
+    const uuids = await installCards(harness, 2);
     const name = `refused-${what.replace(' ', '-').toLowerCase()}`;
     const status = await make(name, gpus);
     expect(status).toMatchObject({
@@ -107,7 +81,7 @@ describe('GPUs of a job', { timeout: 60_000 }, () => {
     ['no card', 'true', /1 GPU is asked for; none was found: nvidia-smi lists none/],
     ['another format', 'echo "0 | Tesla"', /not understood: "0 | Tesla"/],
   ])('refuses them on a machine with %s', async (what, script, message) => {
-    await installNvidiaSmi(script);
+    await installNvidiaSmi(harness, script);
     const status = await make(what.replaceAll(' ', '-'), 1);
     expect(status).toMatchObject({ status: 'failed', error: { code: 'RESOURCES_UNAVAILABLE', message: expect.stringMatching(message) } });
   });

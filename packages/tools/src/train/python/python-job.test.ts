@@ -5,8 +5,9 @@ import { buffer } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { artifactStatusSchema } from '@selvedge/contract';
 import { waitUntil } from '@selvedge/runtime';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { zipFiles } from '../../kit/http/zip-folder.ts';
+import { installCards, restorePath } from '../../testing/fake-nvidia-smi.ts';
 import { writeQuadrantSet } from '../../testing/quadrant-set.ts';
 import { type ToolClient, ToolHarness } from '../../testing/tool-harness.ts';
 import { trainTool } from '../train-tool.ts';
@@ -15,6 +16,7 @@ const HAS_PYTHON = spawnSync('python3', ['--version']).status === 0;
 const jobCommand = [process.execPath, '--import', import.meta.resolve('tsx'), fileURLToPath(new URL('../../job-main.ts', import.meta.url))];
 
 const harness = new ToolHarness();
+afterEach(restorePath);
 afterAll(() => harness.end());
 
 let client: ToolClient;
@@ -111,5 +113,15 @@ describe.runIf(HAS_PYTHON)('a script in the job of a training', { timeout: 90_00
       metrics: { 'validation/accuracy': 0.25 },
       resources: { used: { wallSeconds: expect.any(Number) } },
     });
+  });
+
+  it('gets the GPUs that the pipeline asks for, and no other', async () => {
+    const [, second = ''] = await installCards(harness, 2);
+    await begin('with-gpu', ['import os', 'print("cards", os.environ["CUDA_VISIBLE_DEVICES"])'], { resources: { gpus: [second] } });
+    const { resources } = artifactStatusSchema.parse(await finished('with-gpu'));
+    expect(resources?.granted.gpus).toMatchObject([{ uuid: second, index: 1 }]);
+    expect(await client.text('/artifacts/with-gpu/log')).toContain(`cards ${second}`);
+    await begin('too-many', ['pass'], { resources: { gpus: 3 } });
+    expect(await finished('too-many')).toMatchObject({ error: { code: 'RESOURCES_UNAVAILABLE' } });
   });
 });
