@@ -40,24 +40,34 @@ export function changeColours(
   }
   if (cutout > 0 && random.uniform() < 0.5) fillSquare(picture, size, cutout, range, random);
   for (const [channel, low] of black.entries()) {
-    const high = white[channel] ?? 0;
-    const end = (channel + 1) * plane;
-    for (let at = channel * plane; at < end; at += 1) picture[at] = Math.min(high, Math.max(low, picture[at] ?? 0));
+    clamp(picture, channel * plane, (channel + 1) * plane, low, white[channel] ?? 0);
+  }
+}
+
+function clamp(values: Float32Array, start: number, end: number, low: number, high: number): void {
+  for (let at = start; at < end; at += 1) {
+    const value = values[at] ?? 0;
+    if (value < low) values[at] = low;
+    else if (value > high) values[at] = high;
   }
 }
 
 export type Range = Exclude<TensorSet['range'], undefined>;
 
+/** Every pixel nears its grey by `factor`; channels are measured from black to white, whatever their units are. */
 function saturate(picture: Float32Array, plane: number, factor: number, { black, white }: Range): void {
-  const spans = LUMA.map((_, channel) => (white[channel] ?? 1) - (black[channel] ?? 0));
+  const [low0 = 0, low1 = 0, low2 = 0] = black;
+  const [span0 = 1, span1 = 1, span2 = 1] = white.map((high, channel) => high - (black[channel] ?? 0));
+  const [weight0, weight1, weight2] = [LUMA[0] / span0, LUMA[1] / span1, LUMA[2] / span2];
+  const [red, green, blue] = [0, 1, 2].map((channel) => picture.subarray(channel * plane, (channel + 1) * plane));
+  if (red === undefined || green === undefined || blue === undefined) return;
+  // Without calls and iterators in the loop: it runs for every pixel of every step.
   for (let at = 0; at < plane; at += 1) {
-    let grey = 0;
-    for (const [channel, weight] of LUMA.entries())
-      grey += (weight * ((picture[channel * plane + at] ?? 0) - (black[channel] ?? 0))) / (spans[channel] ?? 1);
-    for (let channel = 0; channel < LUMA.length; channel += 1) {
-      const level = (black[channel] ?? 0) + grey * (spans[channel] ?? 1);
-      picture[channel * plane + at] = level + factor * ((picture[channel * plane + at] ?? 0) - level);
-    }
+    const [r, g, b] = [red[at] ?? 0, green[at] ?? 0, blue[at] ?? 0];
+    const grey = (1 - factor) * (weight0 * (r - low0) + weight1 * (g - low1) + weight2 * (b - low2));
+    red[at] = (1 - factor) * low0 + grey * span0 + factor * r;
+    green[at] = (1 - factor) * low1 + grey * span1 + factor * g;
+    blue[at] = (1 - factor) * low2 + grey * span2 + factor * b;
   }
 }
 
