@@ -18,8 +18,9 @@ LIMIT_S = 30
 
 
 class RunningTool:
-    def __init__(self, data_dir: Path) -> None:
-        env = {**os.environ, "SELVEDGE_TOOL_TOKEN": TOKEN, "PYTHONPATH": str(HERE.parent / "src"), "SELVEDGE_EXIT_WITH_PARENT": "1"}
+    def __init__(self, data_dir: Path, **variables: str) -> None:
+        secret = variables or {"SELVEDGE_TOOL_TOKEN": TOKEN}
+        env = {**os.environ, **secret, "PYTHONPATH": str(HERE.parent / "src"), "SELVEDGE_EXIT_WITH_PARENT": "1"}
         command = [sys.executable, str(HERE / "echo_tool.py"), "--data", str(data_dir)]
         self.process = subprocess.Popen(command, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.url = f"http://127.0.0.1:{json.loads(self.process.stdout.readline())['port']}"
@@ -130,6 +131,16 @@ class ToolTest(unittest.TestCase):
         self.assertEqual(errors["bug"]["code"], "INTERNAL")
         self.assertIn(b"Traceback", self.tool.ask("/artifacts/bug/log"))
         self.assertEqual(errors["exit"]["code"], "STEP_FAILED")
+
+    def test_takes_the_token_from_a_file(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "token"
+            file.write_text(f"{TOKEN}\n")
+            tool = RunningTool(Path(folder) / "data", SELVEDGE_TOOL_TOKEN_FILE=str(file))
+            try:
+                self.assertEqual(json.loads(tool.ask("/"))["name"], "echo")
+            finally:
+                self.assertEqual(tool.stop(), 0)
 
     def test_the_work_does_not_see_the_token(self) -> None:
         self.tool.make("quiet", pause_s=600)

@@ -54,7 +54,7 @@ class Tool:
         return digest.hexdigest()
 
     def main(self, argv: Optional[Sequence[str]] = None) -> None:
-        """Runs the tool: ``--data DIR [--port 0] [--host 127.0.0.1]``, the token in SELVEDGE_TOOL_TOKEN."""
+        """Runs the tool: ``--data DIR [--port 0] [--host 127.0.0.1]``, the token in SELVEDGE_TOOL_TOKEN or a file."""
         from .serve import run_main
 
         run_main(self, argv)

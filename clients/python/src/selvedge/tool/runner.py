@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Collection, Dict, Optional
 
@@ -143,7 +144,8 @@ class Runner:
         error = _read_events(read_fd, artifact)
         code = child.wait()
         printing.join()
-        child.stdin.close() if child.stdin else None
+        with suppress(BrokenPipeError):  # killed before it has read its job: closing would write that once more
+            child.stdin.close()
         self._child = None
         if self._ending is not None and code != 0:
             return {"code": "CANCELLED", "message": "Cancelled."}

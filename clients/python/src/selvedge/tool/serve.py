@@ -31,11 +31,21 @@ def run_main(tool: Tool, argv: Optional[Sequence[str]] = None) -> None:
     parser.add_argument("--port", type=int, default=0, help="0 takes any free port")
     parser.add_argument("--host", default="127.0.0.1")
     options = parser.parse_args(argv)
-    token = os.environ.pop("SELVEDGE_TOOL_TOKEN", "")
+    try:
+        token = _take_token()
+    except OSError as error:
+        parser.error(f"SELVEDGE_TOOL_TOKEN_FILE could not be read: {error}")
     if len(token) < MIN_TOKEN_LENGTH:
-        parser.error(f"SELVEDGE_TOOL_TOKEN must have at least {MIN_TOKEN_LENGTH} characters")
+        parser.error(f"SELVEDGE_TOOL_TOKEN, or the file of SELVEDGE_TOOL_TOKEN_FILE, must have at least {MIN_TOKEN_LENGTH} characters")
     origins = [origin for origin in os.environ.get("SELVEDGE_TRUSTED_ORIGINS", "").split(",") if origin]
     serve(tool, options.data, options.host, options.port, token, origins)
+
+
+def _take_token() -> str:
+    """From the environment, where the work of the tool does not see it then, or from a file."""
+    token = os.environ.pop("SELVEDGE_TOOL_TOKEN", "")
+    file = os.environ.get("SELVEDGE_TOOL_TOKEN_FILE", "")
+    return Path(file).read_text(encoding="utf-8").strip() if token == "" and file != "" else token
 
 
 def serve(tool: Tool, data_dir: Path, host: str, port: int, token: str, origins: List[str]) -> None:
