@@ -96,6 +96,14 @@ describe.skipIf(CHROMIUM === undefined)('tasks, pipelines and aliases in the web
     await page.getByRole('button', { name: 'digits-2.eval-1-benchmark', exact: true }).click();
     await page.getByRole('region', { name: 'Log of digits-2.eval-1-benchmark' }).getByText('samples:').waitFor();
     await page.getByRole('button', { name: 'Close', exact: true }).last().click();
+    await page.getByRole('button', { name: 'digits-2.train', exact: true }).click();
+    await page.getByRole('tab', { name: 'Weights' }).click();
+    await page
+      .getByRole('img', { name: /^W1: 144 values from / })
+      .first()
+      .waitFor();
+    await page.screenshot({ path: join(SHOTS, 'weights.png') });
+    await page.getByRole('button', { name: 'Close', exact: true }).last().click();
     await page.getByRole('button', { name: 'Delete digits-2.eval-1-process' }).click();
     await page.getByRole('button', { name: 'Delete artifact' }).click();
     await page.getByText('Artifact digits-2.eval-1-process is deleted.').waitFor();

@@ -92,6 +92,23 @@ export const trainingReportSchema = z.strictObject({
 });
 export type TrainingReport = z.infer<typeof trainingReportSchema>;
 
+/** `weights.json` of a model artifact: how the values of each weight are spread, in buckets of one width from `min` to `max`. */
+export const weightHistogramsSchema = z.strictObject({
+  formatVersion: z.literal(1),
+  weights: z.array(
+    z.strictObject({
+      name: z.string(),
+      /** Finite values. */
+      count: z.int().min(1),
+      min: z.number(),
+      max: z.number(),
+      mean: z.number(),
+      buckets: z.array(z.int().min(0)).min(1).max(100),
+    }),
+  ),
+});
+export type WeightHistograms = z.infer<typeof weightHistogramsSchema>;
+
 export const BENCHMARK_KINDS = ['classification', 'detection', 'embedding'] as const;
 export type BenchmarkKind = (typeof BENCHMARK_KINDS)[number];
 

@@ -1,7 +1,13 @@
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
-import { benchmarkReportSchema, goldenSampleSchema, type Hyperparams, trainingReportSchema } from '@selvedge/contract';
+import {
+  benchmarkReportSchema,
+  goldenSampleSchema,
+  type Hyperparams,
+  trainingReportSchema,
+  weightHistogramsSchema,
+} from '@selvedge/contract';
 import { readModel } from '@selvedge/graph/onnx';
 import { openSession } from '@selvedge/graph/session';
 import { createRandom } from '@selvedge/graph/train';
@@ -51,7 +57,14 @@ beforeAll(async () => {
 
 describe('train', () => {
   it('leaves a model that has learnt, and its report', async () => {
-    expect((await readdir(done.dataDir)).sort()).toEqual(['model.onnx', 'training.json']);
+    expect((await readdir(done.dataDir)).sort()).toEqual(['model.onnx', 'training.json', 'weights.json']);
+    const { weights } = weightHistogramsSchema.parse(JSON.parse(await readFile(join(done.dataDir, 'weights.json'), 'utf8')));
+    expect(weights.length).toBeGreaterThan(3);
+    for (const { count, min, mean, max, buckets } of weights) {
+      expect(buckets.reduce((sum, one) => sum + one)).toBe(count);
+      expect(mean).toBeGreaterThanOrEqual(min);
+      expect(mean).toBeLessThanOrEqual(max);
+    }
     const report = trainingReportSchema.parse(JSON.parse(await readFile(join(done.dataDir, 'training.json'), 'utf8')));
     expect(report.metrics['validation/accuracy']).toBeGreaterThan(0.9);
     expect(report).toMatchObject({ epochs: 3, inputs: [{ shape: [null, 1, 8, 8] }], outputs: [{ shape: [null, 2] }] });

@@ -66,6 +66,8 @@ export const trainTool = defineTool({
       resources: await usage(),
     });
     await writeFile(join(dataDir, 'model.onnx'), result.model);
+    const { writeWeights } = await import('./write-weights.ts');
+    await writeWeights(dataDir, result.model);
     await writeFile(join(dataDir, 'training.json'), `${JSON.stringify(report, null, 2)}\n`);
     log(`kept epoch ${result.best.epoch}; ${result.seconds.toFixed(1)} s of training`);
   },

@@ -21,6 +21,6 @@ export async function extrasOf(
   if (type !== 'model') return [];
   const model = await gateway.readFile(tool, artifact, 'model.onnx', MAX_MODEL_BYTES);
   if (model === undefined) return [];
-  const { weightHistograms } = await import('./weight-histograms.ts');
+  const { weightHistograms } = await import('../tensorboard/weight-histograms.ts');
   return weightHistograms(model);
 }

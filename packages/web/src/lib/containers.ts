@@ -8,6 +8,8 @@ import {
   problemSchema,
   type ToolDescription,
   toolDescriptionSchema,
+  type WeightHistograms,
+  weightHistogramsSchema,
 } from '@selvedge/contract';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import * as z from 'zod';
@@ -99,6 +101,17 @@ export function useArtifactMetrics(tool: string, artifact: string, isMade: boole
       return Promise.all(urls.map((url) => readJson(`${url}?max=${MAX_POINTS}`, metricSeriesSchema, signal)));
     },
     refetchInterval: isMade ? false : BUSY_MS,
+    retry: 1,
+  });
+}
+
+/** How the weights of a model are spread. */
+export function useWeightHistograms(tool: string, artifact: string) {
+  return useQuery({
+    queryKey: ['artifact-weights', tool, artifact],
+    queryFn: async ({ signal }): Promise<WeightHistograms['weights']> =>
+      (await readJson(artifactUrl(tool, artifact, 'data', 'weights.json'), weightHistogramsSchema, signal)).weights,
+    staleTime: Number.POSITIVE_INFINITY,
     retry: 1,
   });
 }

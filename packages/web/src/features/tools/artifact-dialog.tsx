@@ -13,8 +13,9 @@ import { Tabs } from '../../ui/tabs.tsx';
 import { useToasts } from '../../ui/toast.tsx';
 import { ArtifactSamples } from '../datasets/dataset-samples.tsx';
 import { ArtifactMetrics } from './artifact-metrics.tsx';
+import { ArtifactWeights } from './artifact-weights.tsx';
 
-type Panel = 'log' | 'metrics' | 'samples';
+type Panel = 'log' | 'metrics' | 'samples' | 'weights';
 
 /** One artifact: how it stands, its log and its curves, both live. */
 export function ArtifactDialog({ artifact, onClose }: { artifact: ArtifactSummary; onClose: () => void }): ReactNode {
@@ -52,11 +53,13 @@ export function ArtifactDialog({ artifact, onClose }: { artifact: ArtifactSummar
           items={[
             { id: 'log', text: 'Log' },
             { id: 'metrics', text: 'Metrics' },
+            ...(artifact.type === 'model' && state.status === 'completed' ? [{ id: 'weights' as const, text: 'Weights' }] : []),
             ...(artifact.type === 'dataset' && state.status === 'completed' ? [{ id: 'samples' as const, text: 'Samples' }] : []),
           ]}
         >
           {panel === 'log' && <ArtifactLog tool={tool} name={name} />}
           {panel === 'metrics' && <ArtifactMetrics tool={tool} artifact={name} isMade={isMade} />}
+          {panel === 'weights' && <ArtifactWeights tool={tool} artifact={name} />}
           {panel === 'samples' && (
             <div className="p-4">
               <ArtifactSamples artifact={name} labels={labelsOf(name, versions.data ?? [])} />

@@ -1,16 +1,17 @@
 import { readModel } from '@selvedge/graph/onnx';
-import type { SummaryValue } from '../tensorboard/event-message.ts';
-import { histogramOf } from '../tensorboard/histogram.ts';
+import type { Histogram } from './event-message.ts';
+import { histogramOf } from './histogram.ts';
 
 /** The first so many initializers are shown. */
 const MAX_HISTOGRAMS = 500;
+
 /**
  * One histogram per initializer of an ONNX model, tagged `weights/<name>`.
  *
  * @throws AppError MODEL_INVALID, OP_UNSUPPORTED (user) for a file that is no model which is understood here.
  */
-export function weightHistograms(model: Uint8Array): SummaryValue[] {
-  const values: SummaryValue[] = [];
+export function weightHistograms(model: Uint8Array): { tag: string; histo: Histogram }[] {
+  const values: { tag: string; histo: Histogram }[] = [];
   for (const [name, tensor] of readModel(model).graph.initializers) {
     if (values.length === MAX_HISTOGRAMS) break;
     // float16 and bfloat16 are kept as bits; integers of 64 bits are shapes and indices.
