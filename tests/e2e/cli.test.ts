@@ -38,6 +38,24 @@ describe('the loop by hand', () => {
     expect(result.stdout).toContain('unchanged');
   });
 
+  it('lists what tools have made, shows its log, saves its files, and removes it', async () => {
+    const { items } = await product.cliJson<{ items: { name: string; state: { status: string } }[] }>(['artifact', 'list', 'train']);
+    expect(items).toEqual([expect.objectContaining({ name: 'digits-1.train', state: expect.objectContaining({ status: 'completed' }) })]);
+    const ofPipeline = await product.cli(['artifact', 'list', '--pipeline', 'digits']);
+    expect(ofPipeline.stdout).toMatch(/split\/digits-1\.split\s+training-set\s+completed/);
+    expect((await product.cli(['artifact', 'log', 'train/digits-1.train'])).stdout).toContain('kept epoch');
+    const zip = join(product.dir, 'train.zip');
+    expect(await product.cli(['artifact', 'download', 'train/digits-1.train', '--out', zip])).toMatchObject({ code: 0 });
+    expect((await readFile(zip)).subarray(0, 4)).toEqual(Buffer.from('PK\x03\x04'));
+    const model = join(product.dir, 'artifact.onnx');
+    await product.cli(['artifact', 'download', 'train/digits-1.train', '--file', 'model.onnx', '--out', model]);
+    const { versions } = await (await product.api()).getModel({ params: { name: 'digits' } });
+    expect(sha256Hex(await readFile(model))).toBe(versions.at(-1)!.spec.file.sha256);
+    expect(await product.cli(['artifact', 'rm', 'process/digits-1.process'])).toMatchObject({ code: 0 });
+    expect(await product.cli(['artifact', 'log', 'process/digits-1.process'])).toMatchObject({ code: 3 });
+    expect(await product.cli(['artifact', 'rm', 'digits-1.process'])).toMatchObject({ code: 2 });
+  });
+
   it('infers several pictures in one call', async () => {
     const [one, two] = await pictures('3');
     const result = await product.cli(['infer', 'digits', one!, two!]);

@@ -146,6 +146,12 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./commands/module.ts')).registerModule,
   },
   {
+    name: 'artifact',
+    group: WORK,
+    summary: 'look at, download and remove what tools have made',
+    load: async () => (await import('./commands/artifact.ts')).registerArtifact,
+  },
+  {
     name: 'tool',
     group: ANY,
     summary: 'check tools, and begin new ones',

@@ -1,6 +1,7 @@
 import type { Command, Option } from 'commander';
 import { registerAgent } from './commands/agent.ts';
 import { registerApply } from './commands/apply.ts';
+import { registerArtifact } from './commands/artifact.ts';
 import { registerBench } from './commands/bench.ts';
 import { registerBuild } from './commands/build.ts';
 import { registerDataset } from './commands/dataset.ts';
@@ -50,6 +51,7 @@ const REGISTER: Readonly<Record<string, Register>> = {
   get: registerGet,
   delete: registerDelete,
   module: registerModule,
+  artifact: registerArtifact,
   tool: registerTool,
   version: registerVersion,
 };

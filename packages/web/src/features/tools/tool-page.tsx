@@ -31,7 +31,7 @@ export function ToolPage(): ReactNode {
         </Link>
       }
       beside={found !== undefined && <StatusBadge status={moduleStatus(found.state)} />}
-      actions={<CliHint commands={['selvedge module list', `selvedge tool verify ${location.origin}/containers/${name}`]} />}
+      actions={<CliHint commands={[`selvedge artifact list ${name}`, `selvedge tool verify ${location.origin}/containers/${name}`]} />}
     >
       <div className="grid items-start gap-4 lg:grid-cols-[minmax(0,1.8fr)_minmax(0,1fr)]">
         <Card title="Artifacts" flush>
