@@ -49,7 +49,7 @@ const NAME = (open: (artifact: ArtifactSummary) => void): Column<ArtifactSummary
   id: 'name',
   head: 'Artifact',
   sort: ({ name }) => name,
-  className: 'max-w-36 sm:max-w-48',
+  className: 'max-w-36 sm:max-w-44',
   cell: (artifact) => (
     <button
       type="button"
