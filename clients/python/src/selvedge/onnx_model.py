@@ -18,6 +18,8 @@ from array import array
 from pathlib import Path
 from typing import Any, List, Optional, Sequence, Tuple, Union
 
+from .protobuf import bytes_field, float_field, integer_field, text_field
+
 IR_VERSION = 8
 OPSET = 17
 _FLOAT, _INT64 = 1, 7
@@ -51,8 +53,8 @@ class OnnxModel:
     def node(self, op: str, inputs: Sequence[str], **attributes: Attribute) -> str:
         """Adds any operator with one output."""
         name = self._name(op.lower())
-        message = b"".join(_text(1, one) for one in inputs) + _text(2, name) + _text(3, name) + _text(4, op)
-        self._nodes.append(message + b"".join(_bytes(5, _attribute(key, value)) for key, value in sorted(attributes.items())))
+        message = b"".join(text_field(1, one) for one in inputs) + text_field(2, name) + text_field(3, name) + text_field(4, op)
+        self._nodes.append(message + b"".join(bytes_field(5, _attribute(key, value)) for key, value in sorted(attributes.items())))
         return name
 
     def gemm(self, x: str, weights: Any, bias: Any = None, *, transposed: bool = False) -> str:
@@ -109,7 +111,7 @@ class OnnxModel:
         """Says what the model gives."""
         if self._output is not None:
             raise ValueError("the model has an output already")
-        self._nodes.append(_text(1, x) + _text(2, name) + _text(3, name) + _text(4, "Identity"))
+        self._nodes.append(text_field(1, x) + text_field(2, name) + text_field(3, name) + text_field(4, "Identity"))
         self._output = (name, list(shape))
 
     # Writing
@@ -118,11 +120,11 @@ class OnnxModel:
         """:raises ValueError: when ``output`` was not called."""
         if self._output is None:
             raise ValueError("the model has no output: call output(...)")
-        graph = b"".join(_bytes(1, node) for node in self._nodes) + _text(2, "graph")
-        graph += b"".join(_bytes(5, tensor) for tensor in self._initializers)
-        graph += _bytes(11, _value_info(self.input, self._input_shape)) + _bytes(12, _value_info(*self._output))
-        opset = _text(1, "") + _integer(2, OPSET)
-        return _integer(1, IR_VERSION) + _text(2, self._producer) + _bytes(7, graph) + _bytes(8, opset)
+        graph = b"".join(bytes_field(1, node) for node in self._nodes) + text_field(2, "graph")
+        graph += b"".join(bytes_field(5, tensor) for tensor in self._initializers)
+        graph += bytes_field(11, _value_info(self.input, self._input_shape)) + bytes_field(12, _value_info(*self._output))
+        opset = text_field(1, "") + integer_field(2, OPSET)
+        return integer_field(1, IR_VERSION) + text_field(2, self._producer) + bytes_field(7, graph) + bytes_field(8, opset)
 
     def save(self, path: Union[str, "os.PathLike[str]"]) -> None:
         """Writes the file as a whole: a reader never sees a part of it."""
@@ -140,7 +142,8 @@ class OnnxModel:
 
     def _initializer(self, data_type: int, dims: Sequence[int], data: bytes) -> str:
         name = self._name("weights")
-        self._initializers.append(b"".join(_integer(1, dim) for dim in dims) + _integer(2, data_type) + _text(8, name) + _bytes(9, data))
+        shape = b"".join(integer_field(1, dim) for dim in dims)
+        self._initializers.append(shape + integer_field(2, data_type) + text_field(8, name) + bytes_field(9, data))
         return name
 
 
@@ -178,47 +181,22 @@ def _flatten(values: Any, into: "array[float]") -> List[int]:
     return [len(values), *(edges[0] if edges else [])]
 
 
-# Messages of protocol buffers (https://protobuf.dev/programming-guides/encoding), fields as in onnx.proto.
-
-
-def _varint(value: int) -> bytes:
-    value &= (1 << 64) - 1
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
-
-
-def _integer(field: int, value: int) -> bytes:
-    return _varint(field << 3) + _varint(value)
-
-
-def _float(field: int, value: float) -> bytes:
-    return _varint(field << 3 | 5) + struct.pack("<f", value)
-
-
-def _bytes(field: int, value: bytes) -> bytes:
-    return _varint(field << 3 | 2) + _varint(len(value)) + value
-
-
-def _text(field: int, value: str) -> bytes:
-    return _bytes(field, value.encode())
+# Messages with the fields of onnx.proto.
 
 
 def _attribute(name: str, value: Attribute) -> bytes:
     if isinstance(value, (bool, int)):
-        return _text(1, name) + _integer(3, int(value)) + _integer(20, 2)
+        return text_field(1, name) + integer_field(3, int(value)) + integer_field(20, 2)
     if isinstance(value, float):
-        return _text(1, name) + _float(2, value) + _integer(20, 1)
+        return text_field(1, name) + float_field(2, value) + integer_field(20, 1)
     if isinstance(value, str):
-        return _text(1, name) + _text(4, value) + _integer(20, 3)
+        return text_field(1, name) + text_field(4, value) + integer_field(20, 3)
     if any(isinstance(one, float) for one in value):
-        return _text(1, name) + b"".join(_float(7, one) for one in value) + _integer(20, 6)
-    return _text(1, name) + b"".join(_integer(8, int(one)) for one in value) + _integer(20, 7)
+        return text_field(1, name) + b"".join(float_field(7, one) for one in value) + integer_field(20, 6)
+    return text_field(1, name) + b"".join(integer_field(8, int(one)) for one in value) + integer_field(20, 7)
 
 
 def _value_info(name: str, shape: Sequence[Optional[int]]) -> bytes:
-    dims = b"".join(_bytes(1, _text(2, "N" if at == 0 else f"D{at}") if edge is None else _integer(1, edge)) for at, edge in enumerate(shape))
-    return _text(1, name) + _bytes(2, _bytes(1, _integer(1, _FLOAT) + _bytes(2, dims)))
+    edges = [text_field(2, "N" if at == 0 else f"D{at}") if edge is None else integer_field(1, edge) for at, edge in enumerate(shape)]
+    dims = b"".join(bytes_field(1, edge) for edge in edges)
+    return text_field(1, name) + bytes_field(2, bytes_field(1, integer_field(1, _FLOAT) + bytes_field(2, dims)))

@@ -6,6 +6,8 @@ import struct
 from datetime import datetime
 from typing import Any, Dict, Iterable, List
 
+from ..protobuf import bytes_field, double_field, float_field, integer_field, text_field
+
 
 def _crc_table() -> List[int]:
     table = []
@@ -33,22 +35,8 @@ def _record(data: bytes) -> bytes:
     return length + struct.pack("<I", masked_crc32c(length)) + data + struct.pack("<I", masked_crc32c(data))
 
 
-def _varint(value: int) -> bytes:
-    value &= (1 << 64) - 1  # a negative int64 takes ten bytes
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
-
-
-def _bytes_field(number: int, data: bytes) -> bytes:
-    return _varint(number << 3 | 2) + _varint(len(data)) + data
-
-
 def _event(wall_time: float, step: int, rest: bytes) -> bytes:
-    return b"\x09" + struct.pack("<d", wall_time) + b"\x10" + _varint(step) + rest
+    return double_field(1, wall_time) + integer_field(2, step) + rest
 
 
 def scalar_file(points: Iterable[Dict[str, Any]]) -> bytes:
@@ -57,7 +45,7 @@ def scalar_file(points: Iterable[Dict[str, Any]]) -> bytes:
     for point in points:
         wall_time = datetime.fromisoformat(point["at"].replace("Z", "+00:00")).timestamp()
         if not out:
-            out.append(_record(_event(wall_time, 0, _bytes_field(3, b"brain.Event:2"))))
-        value = _bytes_field(1, point["metric"].encode()) + b"\x15" + struct.pack("<f", point["value"])
-        out.append(_record(_event(wall_time, int(point["step"]), _bytes_field(5, _bytes_field(1, value)))))
+            out.append(_record(_event(wall_time, 0, bytes_field(3, b"brain.Event:2"))))
+        value = text_field(1, point["metric"]) + float_field(2, point["value"])
+        out.append(_record(_event(wall_time, int(point["step"]), bytes_field(5, bytes_field(1, value)))))
     return b"".join(out)
