@@ -1,21 +1,14 @@
-import { mkdir, readFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { type Browser, type BrowserContext, chromium, type Locator, type Page } from 'playwright-core';
+import type { Browser, BrowserContext, Locator, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { TEST_TARGETS_DIR, testTarget } from '../native/harness/targets.ts';
+import { hasBrowser, launchBrowser, shotPath, violations } from './harness/browser.ts';
 import type { Product } from './harness/product.ts';
 import { SMALL_PIPELINE } from './harness/small-pipeline.ts';
 import { startTrained } from './harness/trained.ts';
 
-const CHROMIUM = process.env.SELVEDGE_CHROMIUM;
-const FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking'];
-const SHOTS = process.env.SELVEDGE_SHOTS ?? join(tmpdir(), 'selvedge-shots');
 const TARGET = 'linux-amd64';
 const PACKAGE = 'digits.1.linux-amd64.fp32';
 const BUILD_MS = 200_000;
-const axePath = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
 
 const ENVELOPE = { apiVersion: 'selvedge.dev/v1alpha1' };
 
@@ -35,7 +28,7 @@ const TASK = {
   },
 };
 
-describe.skipIf(CHROMIUM === undefined)('native packages in the web UI', () => {
+describe.runIf(hasBrowser)('native packages in the web UI', () => {
   let product: Product;
   let browser: Browser;
   let context: BrowserContext;
@@ -43,12 +36,11 @@ describe.skipIf(CHROMIUM === undefined)('native packages in the web UI', () => {
   const faults: string[] = [];
 
   beforeAll(async () => {
-    await mkdir(SHOTS, { recursive: true });
     process.env.SELVEDGE_TARGETS_DIR = TEST_TARGETS_DIR;
     await testTarget(TARGET);
     product = await startTrained();
     await product.startAgent('edge-1');
-    browser = await chromium.launch({ executablePath: CHROMIUM!, args: FLAGS });
+    browser = await launchBrowser();
     context = await browser.newContext({ viewport: { width: 1280, height: 900 }, reducedMotion: 'reduce' });
     page = await context.newPage();
     page.on('pageerror', (error) => faults.push(error.message));
@@ -68,13 +60,6 @@ describe.skipIf(CHROMIUM === undefined)('native packages in the web UI', () => {
     expect(result.code, result.stderr).toBe(0);
   }
 
-  async function violations(): Promise<string[]> {
-    // Evaluated by the browser's debugger: the page's own content policy, rightly, lets no foreign script in.
-    await page.evaluate(await readFile(axePath, 'utf8'));
-    const result = (await page.evaluate('axe.run(document)')) as { violations: { id: string; nodes: { html: string }[] }[] };
-    return result.violations.map((violation) => `${violation.id}: ${violation.nodes[0]?.html}`);
-  }
-
   async function showModel(): Promise<Locator> {
     await page.getByRole('navigation').first().getByRole('link', { name: 'Models' }).click();
     await page.getByRole('main').getByRole('link', { name: 'digits' }).first().click();
@@ -83,7 +68,7 @@ describe.skipIf(CHROMIUM === undefined)('native packages in the web UI', () => {
   }
 
   const dialog = () => page.getByRole('dialog');
-  const shot = (name: string) => page.screenshot({ path: join(SHOTS, `packages-${name}.png`) });
+  const shot = (name: string) => page.screenshot({ path: shotPath(`packages-${name}`) });
 
   it('builds one: chosen in a dialog, with its progress as it goes on, its log, and the archive at the end', async () => {
     const packages = await showModel();
@@ -94,7 +79,7 @@ describe.skipIf(CHROMIUM === undefined)('native packages in the web UI', () => {
     expect(await choice.isChecked(), 'targets of devices that are online are chosen already').toBe(true);
     await dialog().getByText(`selvedge build create digits:1 --target ${TARGET}`).waitFor();
     await shot('build');
-    expect(await violations()).toEqual([]);
+    expect(await violations(page)).toEqual([]);
     await dialog().getByRole('button', { name: 'Build' }).click();
     await dialog().waitFor({ state: 'detached' });
 
@@ -114,7 +99,7 @@ describe.skipIf(CHROMIUM === undefined)('native packages in the web UI', () => {
         .textContent(),
     ).not.toContain('== failed');
     await shot('log');
-    expect(await violations()).toEqual([]);
+    expect(await violations(page)).toEqual([]);
     await page.keyboard.press('Escape');
     await packages.getByText('xnnpack fp32').waitFor();
 
@@ -132,19 +117,19 @@ describe.skipIf(CHROMIUM === undefined)('native packages in the web UI', () => {
     await apply({ ...ENVELOPE, kind: 'Pipeline', metadata, spec: { ...SMALL_PIPELINE, task: TASK.metadata.name } });
     const gates = page.getByRole('table', { name: 'Gates of version 1' });
     await gates.getByText('Not measured').first().waitFor();
-    expect(await violations()).toEqual([]);
+    expect(await violations(page)).toEqual([]);
 
     await packages.getByRole('button', { name: `Measure ${PACKAGE} on a device` }).click();
     await dialog().getByText(`selvedge bench ${PACKAGE} --on edge-1 --seconds 5`).waitFor();
     await dialog().getByRole('button', { name: 'Measure', exact: true }).click();
     await dialog().getByText('images/s over').waitFor({ timeout: 60_000 });
     await shot('measured');
-    expect(await violations()).toEqual([]);
+    expect(await violations(page)).toEqual([]);
     await dialog().getByRole('button', { name: 'Close' }).first().click();
     await packages.getByRole('row').filter({ hasText: 'edge-1' }).waitFor();
     await gates.getByText('Passed').nth(2).waitFor();
     await shot('model');
-    expect(await violations()).toEqual([]);
+    expect(await violations(page)).toEqual([]);
   });
 
   it('deploys from the page of the run in two presses, and the device runs the package', async () => {
@@ -153,14 +138,14 @@ describe.skipIf(CHROMIUM === undefined)('native packages in the web UI', () => {
     await page.getByRole('main').getByRole('link', { name: 'Deploy' }).click();
     await dialog().getByRole('combobox', { name: 'Version' }).waitFor();
     expect(await dialog().getByRole('combobox', { name: 'Version' }).inputValue()).toBe('1');
-    expect(await violations()).toEqual([]);
+    expect(await violations(page)).toEqual([]);
     await dialog().getByRole('button', { name: 'Deploy' }).click();
     await dialog().waitFor({ state: 'detached' });
     const deployments = page.getByRole('region', { name: 'Deployments' });
     await deployments.getByText('Serving').nth(1).waitFor({ timeout: 60_000 });
     await deployments.getByRole('link', { name: 'edge-1' }).click();
     await page.getByRole('region', { name: 'Workloads' }).getByText(PACKAGE).waitFor();
-    expect(await violations()).toEqual([]);
+    expect(await violations(page)).toEqual([]);
   });
 
   it('says why a build failed and what to do, and tries it again', async () => {
@@ -175,7 +160,7 @@ describe.skipIf(CHROMIUM === undefined)('native packages in the web UI', () => {
     await packages.getByText('A source does not compile').waitFor({ timeout: 60_000 });
     await packages.getByText('Mend the source').waitFor();
     await shot('failed');
-    expect(await violations()).toEqual([]);
+    expect(await violations(page)).toEqual([]);
     await packages.getByRole('button', { name: 'Try again to build digits.broken' }).click();
     await packages.getByRole('progressbar', { name: 'Build of digits.broken' }).waitFor();
     await packages.getByText('A source does not compile').waitFor({ timeout: 60_000 });

@@ -1,30 +1,24 @@
-import { mkdir } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import type { AnyDocument, Run } from '@selvedge/contract';
 import { waitUntil } from '@selvedge/runtime';
-import { type Browser, chromium, type Page } from 'playwright-core';
+import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { hasBrowser, launchBrowser, shotPath } from './harness/browser.ts';
 import type { Product } from './harness/product.ts';
 import { startTrained } from './harness/trained.ts';
 
-const CHROMIUM = process.env.SELVEDGE_CHROMIUM;
-const FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-sync'];
-const SHOTS = process.env.SELVEDGE_SHOTS ?? join(tmpdir(), 'selvedge-shots');
 const TASK = 'dev.selvedge.test.digits';
 const ENVELOPE = { apiVersion: 'selvedge.dev/v1alpha1' as const };
 
-describe.skipIf(CHROMIUM === undefined)('tasks, pipelines and aliases in the web UI', () => {
+describe.runIf(hasBrowser)('tasks, pipelines and aliases in the web UI', () => {
   let product: Product;
   let browser: Browser;
   let page: Page;
   const errors: string[] = [];
 
   beforeAll(async () => {
-    await mkdir(SHOTS, { recursive: true });
     product = await startTrained();
     await applyTask();
-    browser = await chromium.launch({ executablePath: CHROMIUM!, args: FLAGS });
+    browser = await launchBrowser();
     page = await browser.newPage({ viewport: { width: 1280, height: 900 } });
     page.setDefaultTimeout(60_000);
     page.on('pageerror', (error) => errors.push(error.message));
@@ -87,7 +81,7 @@ describe.skipIf(CHROMIUM === undefined)('tasks, pipelines and aliases in the web
     await page.getByRole('link', { name: TASK }).click();
     await page.getByRole('columnheader', { name: 'accuracy >= 0.01 on digits@1' }).waitFor();
     await page.getByRole('row').filter({ hasText: 'digits-2' }).getByText('1 passed').waitFor();
-    await page.screenshot({ path: join(SHOTS, 'task.png'), fullPage: true });
+    await page.screenshot({ path: shotPath('task'), fullPage: true });
   });
 
   it('the page of the pipeline shows runs, tools and artifacts, and deletes one', async () => {
@@ -102,12 +96,12 @@ describe.skipIf(CHROMIUM === undefined)('tasks, pipelines and aliases in the web
       .getByRole('img', { name: /^W1: 144 values from / })
       .first()
       .waitFor();
-    await page.screenshot({ path: join(SHOTS, 'weights.png') });
+    await page.screenshot({ path: shotPath('weights') });
     await page.getByRole('button', { name: 'Close', exact: true }).last().click();
     await page.getByRole('button', { name: 'Delete digits-2.eval-1-process' }).click();
     await page.getByRole('button', { name: 'Delete artifact' }).click();
     await page.getByText('Artifact digits-2.eval-1-process is deleted.').waitFor();
-    await page.screenshot({ path: join(SHOTS, 'pipeline.png'), fullPage: true });
+    await page.screenshot({ path: shotPath('pipeline'), fullPage: true });
   });
 
   it('an alias is set on the page of the model', async () => {

@@ -1,42 +1,21 @@
-import { mkdir, readFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { type Browser, chromium, type Page } from 'playwright-core';
+import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { hasBrowser, launchBrowser, seriousViolations, settled, shotPath } from './harness/browser.ts';
 import type { Product } from './harness/product.ts';
 import { deploy, startTrained } from './harness/trained.ts';
 
-const CHROMIUM = process.env.SELVEDGE_CHROMIUM;
-const FLAGS = [
-  '--no-sandbox',
-  '--disable-gpu',
-  '--disable-quic',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-];
-const SHOTS = process.env.SELVEDGE_SHOTS ?? join(tmpdir(), 'selvedge-shots');
-const axePath = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
-
-interface AxeResult {
-  violations: { id: string; impact: string | null; nodes: { html: string }[] }[];
-}
-
-describe.skipIf(CHROMIUM === undefined)('the web UI', () => {
+describe.runIf(hasBrowser)('the web UI', () => {
   let product: Product;
   let browser: Browser;
   let page: Page;
   const errors: string[] = [];
 
   beforeAll(async () => {
-    await mkdir(SHOTS, { recursive: true });
     product = await startTrained();
     await deploy(product);
     await product.startAgent('edge-1');
     await product.waitForDevice('edge-1', (device) => device.status.workloads.some((workload) => workload.state === 'serving'), 'serving');
-    browser = await chromium.launch({ executablePath: CHROMIUM!, args: FLAGS });
+    browser = await launchBrowser();
     page = await browser.newPage({ viewport: { width: 1280, height: 900 } });
     page.on('pageerror', (error) => errors.push(error.message));
     page.on('request', (request) => {
@@ -50,22 +29,6 @@ describe.skipIf(CHROMIUM === undefined)('the web UI', () => {
     await product.stop();
   });
 
-  /** A colour in the middle of its transition is nobody's design. */
-  async function settled(): Promise<void> {
-    await page.evaluate(
-      'Promise.allSettled(document.getAnimations().filter((a) => a.effect?.getComputedTiming().iterations !== Infinity).map((a) => a.finished))',
-    );
-  }
-
-  async function seriousViolations(): Promise<string[]> {
-    // Evaluated by the browser's debugger: the page's own content policy, rightly, lets no foreign script in.
-    await page.evaluate(await readFile(axePath, 'utf8'));
-    const result = (await page.evaluate('axe.run(document)')) as AxeResult;
-    return result.violations
-      .filter((violation) => ['serious', 'critical'].includes(violation.impact ?? ''))
-      .map((violation) => `${violation.id}: ${violation.nodes[0]?.html}`);
-  }
-
   it.each([
     ['Overview', 'digits'],
     ['Devices', 'edge-1'],
@@ -77,9 +40,9 @@ describe.skipIf(CHROMIUM === undefined)('the web UI', () => {
     await page.getByRole('main').getByText(text).first().waitFor();
     for (const colorScheme of ['light', 'dark'] as const) {
       await page.emulateMedia({ colorScheme });
-      await settled();
-      await page.screenshot({ path: join(SHOTS, `${name.toLowerCase()}-${colorScheme}.png`), fullPage: true });
-      expect(await seriousViolations()).toEqual([]);
+      await settled(page);
+      await page.screenshot({ path: shotPath(`${name.toLowerCase()}-${colorScheme}`), fullPage: true });
+      expect(await seriousViolations(page)).toEqual([]);
     }
   });
 
@@ -88,8 +51,8 @@ describe.skipIf(CHROMIUM === undefined)('the web UI', () => {
     await page.getByRole('link', { name: 'digits-1' }).first().click();
     await page.getByText('benchmark').first().waitFor();
     await page.locator('canvas').first().waitFor();
-    await page.screenshot({ path: join(SHOTS, 'run.png'), fullPage: true });
-    expect(await seriousViolations()).toEqual([]);
+    await page.screenshot({ path: shotPath('run'), fullPage: true });
+    expect(await seriousViolations(page)).toEqual([]);
   });
 
   it('a dataset shows samples, its classes, and what needs it', async () => {
@@ -103,8 +66,8 @@ describe.skipIf(CHROMIUM === undefined)('the web UI', () => {
     await page.getByText('run/digits-1').waitFor();
     await page.getByRole('button', { name: 'Verify' }).click();
     await page.getByText('as they were').waitFor();
-    await page.screenshot({ path: join(SHOTS, 'dataset.png'), fullPage: true });
-    expect(await seriousViolations()).toEqual([]);
+    await page.screenshot({ path: shotPath('dataset'), fullPage: true });
+    expect(await seriousViolations(page)).toEqual([]);
   });
 
   it('changes come by themselves: a device that comes and goes', async () => {

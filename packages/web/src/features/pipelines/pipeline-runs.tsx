@@ -16,6 +16,7 @@ import { RelativeTime } from '../../ui/relative-time.tsx';
 import { StatusBadge } from '../../ui/status-badge.tsx';
 import { type Column, Table } from '../../ui/table.tsx';
 import { useToasts } from '../../ui/toast.tsx';
+import { CancelRunButton } from '../runs/cancel-run-button.tsx';
 
 /** The runs of one pipeline, each with the way to end or to delete it. */
 export function PipelineRuns({ pipeline }: { pipeline: string }): ReactNode {
@@ -100,26 +101,11 @@ const actionColumn = (remove: (run: string) => void): Column<Run> => ({
   align: 'right',
   cell: ({ metadata: { name }, status: { phase } }) =>
     phase === 'Running' || phase === 'Pending' ? (
-      <CancelButton name={name} />
+      <CancelRunButton name={name} small />
     ) : (
       <IconButton icon="trash" label={`Delete run ${name}`} onClick={() => remove(name)} />
     ),
 });
-
-function CancelButton({ name }: { name: string }): ReactNode {
-  const { client } = useBackend();
-  const { say, fail } = useToasts();
-  const cancel = useMutation({
-    mutationFn: () => client.cancelRun({ params: { name } }),
-    onSuccess: () => say(`Run ${name} is being cancelled.`, 'idle'),
-    onError: fail,
-  });
-  return (
-    <Button size="sm" variant="danger" icon="stop" busy={cancel.isPending} onClick={() => cancel.mutate()}>
-      Cancel<span className="sr-only"> run {name}</span>
-    </Button>
-  );
-}
 
 function RemoveRunDialog({ name, onClose }: { name: string; onClose: () => void }): ReactNode {
   const { client } = useBackend();

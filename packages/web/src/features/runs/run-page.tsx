@@ -1,14 +1,13 @@
 import { AppError, type Run } from '@selvedge/contract';
-import { useMutation } from '@tanstack/react-query';
 import { Link, useParams } from '@tanstack/react-router';
 import { type ReactNode, useState } from 'react';
 import { useNow } from '../../lib/clock.ts';
 import { formatDuration } from '../../lib/format.ts';
 import { gatesStatus } from '../../lib/gates.ts';
-import { useBackend, useResource } from '../../lib/queries.ts';
+import { useResource } from '../../lib/queries.ts';
 import { runSeconds } from '../../lib/run-times.ts';
 import { runStatus } from '../../lib/status.ts';
-import { Button, buttonClasses } from '../../ui/button.tsx';
+import { buttonClasses } from '../../ui/button.tsx';
 import { Card } from '../../ui/card.tsx';
 import { CliHint } from '../../ui/cli-hint.tsx';
 import { ErrorState } from '../../ui/error-state.tsx';
@@ -17,7 +16,7 @@ import { Icon } from '../../ui/icon.tsx';
 import { Page } from '../../ui/page.tsx';
 import { QueryView } from '../../ui/query-view.tsx';
 import { StatusBadge } from '../../ui/status-badge.tsx';
-import { useToasts } from '../../ui/toast.tsx';
+import { CancelRunButton } from './cancel-run-button.tsx';
 import { Lineage, Parameters } from './run-facts.tsx';
 import { RunLog } from './run-log.tsx';
 import { RunMetrics } from './run-metrics.tsx';
@@ -56,7 +55,7 @@ export function RunPage(): ReactNode {
               `selvedge run cancel ${name}`,
             ]}
           />
-          {(phase === 'Running' || phase === 'Pending') && <CancelButton name={name} />}
+          {(phase === 'Running' || phase === 'Pending') && <CancelRunButton name={name} />}
           {run.data !== undefined && <ReportLink run={run.data} />}
           {run.data !== undefined && <DeployLink modelVersion={run.data.status.modelVersion} />}
         </>
@@ -96,21 +95,6 @@ function Elapsed({ run }: { run: Run }): ReactNode {
   const now = useNow(run.status.finishedAt === null ? 1000 : 3_600_000);
   const seconds = runSeconds(run.status, now);
   return seconds === null ? null : <span className="text-sm text-ink-2 tabular-nums">{formatDuration(seconds)}</span>;
-}
-
-function CancelButton({ name }: { name: string }): ReactNode {
-  const { client } = useBackend();
-  const { say, fail } = useToasts();
-  const cancel = useMutation({
-    mutationFn: () => client.cancelRun({ params: { name } }),
-    onSuccess: () => say(`Run ${name} is being cancelled.`, 'idle'),
-    onError: fail,
-  });
-  return (
-    <Button variant="danger" icon="stop" busy={cancel.isPending} onClick={() => cancel.mutate()}>
-      Cancel
-    </Button>
-  );
 }
 
 function RunDetail({ run }: { run: Run }): ReactNode {
