@@ -1,9 +1,12 @@
+import { symlink } from 'node:fs/promises';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { waitUntil } from '@selvedge/runtime';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { installCards, installNvidiaSmi, restorePath } from '../../testing/fake-nvidia-smi.ts';
 import { JOB_TOOLS } from '../../testing/job-tools.ts';
 import { type ToolClient, ToolHarness } from '../../testing/tool-harness.ts';
+import { leaseGpus } from './gpus.ts';
 
 const harness = new ToolHarness();
 afterEach(restorePath);
@@ -84,6 +87,13 @@ describe('GPUs of a job', { timeout: 60_000 }, () => {
     await installNvidiaSmi(harness, script);
     const status = await make(what.replaceAll(' ', '-'), 1);
     expect(status).toMatchObject({ status: 'failed', error: { code: 'RESOURCES_UNAVAILABLE', message: expect.stringMatching(message) } });
+  });
+
+  it('leases nothing in a folder that is a link to somewhere else', async () => {
+    const link = join(await harness.folder(), 'leases');
+    await symlink(await harness.folder(), link);
+    const lease = leaseGpus({ count: 0, among: [] }, { signal: new AbortController().signal, folder: link });
+    await expect(lease).rejects.toMatchObject({ code: 'RESOURCES_UNAVAILABLE', message: expect.stringContaining(link) });
   });
 
   it('refuses them on a machine without nvidia-smi', async () => {

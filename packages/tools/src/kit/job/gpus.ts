@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdir } from 'node:fs/promises';
+import { lstat, mkdir } from 'node:fs/promises';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { AppError, type Gpu, gpuSchema, type TrainResources } from '@selvedge/contract';
@@ -18,7 +18,8 @@ const lineSchema = z
   .pipe(
     z.tuple([
       z.string().regex(/^\d+$/).transform(Number),
-      z.string(),
+      // it becomes the name of a file
+      z.string().regex(/^[A-Za-z0-9-]+$/),
       z.string(),
       z
         .string()
@@ -130,6 +131,7 @@ export interface LeaseOptions {
 export async function leaseGpus({ count, among }: GpuRequest, options: LeaseOptions): Promise<GpuLease> {
   const folder = options.folder ?? join(tmpdir(), `selvedge-gpus-${userInfo().uid}`);
   await mkdir(folder, { recursive: true, mode: 0o700 });
+  await checkOwner(folder);
   for (let isFirst = true; ; isFirst = false) {
     const held: { gpu: Gpu; release: () => Promise<void> }[] = [];
     for (const gpu of among) {
@@ -144,6 +146,16 @@ export async function leaseGpus({ count, among }: GpuRequest, options: LeaseOpti
     if (isFirst) options.onWait?.();
     await sleep(LEASE_INTERVAL_MS, options.signal);
   }
+}
+
+/** The folder is below one that everybody writes to: somebody else's, or a link, would put our files where they want. */
+async function checkOwner(folder: string): Promise<void> {
+  const found = await lstat(folder);
+  if (found.isDirectory() && found.uid === userInfo().uid) return;
+  throw new AppError('RESOURCES_UNAVAILABLE', {
+    message: `GPUs cannot be leased: ${folder} is no folder of this user.`,
+    hint: 'Remove it, or set TMPDIR to a folder of your own.',
+  });
 }
 
 async function tryLock(path: string): Promise<(() => Promise<void>) | undefined> {
