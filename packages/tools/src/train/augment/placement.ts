@@ -46,6 +46,12 @@ export function movePixels(from: Float32Array, to: Float32Array, channels: numbe
   const [a, b, c] = placement.x;
   const [d, e, f] = placement.y;
   const plane = height * width;
+  if (b === 0 && d === 0 && Math.abs(a) === 1 && Math.abs(e) === 1 && Number.isInteger(c) && Number.isInteger(f)) {
+    const columns = Int32Array.from({ length: width }, (_, column) => clamp(a * column + c, width));
+    const rows = Int32Array.from({ length: height }, (_, row) => clamp(e * row + f, height));
+    copyPixels(from, to, channels, rows, columns);
+    return;
+  }
   for (let row = 0; row < height; row += 1) {
     for (let column = 0; column < width; column += 1) {
       const x = clamp(a * column + b * row + c, width);
@@ -65,6 +71,21 @@ export function movePixels(from: Float32Array, to: Float32Array, channels: numbe
           const below = under + wx * ((from[at + lower + right] ?? 0) - under);
           to[channel * plane + row * width + column] = above + wy * (below - above);
         }
+      }
+    }
+  }
+}
+
+/** Flips and shifts by whole pixels, which are most of what is drawn, need no interpolation. */
+function copyPixels(from: Float32Array, to: Float32Array, channels: number, rows: Int32Array, columns: Int32Array): void {
+  const [height, width] = [rows.length, columns.length];
+  let at = 0;
+  for (let channel = 0; channel < channels; channel += 1) {
+    for (let row = 0; row < height; row += 1) {
+      const start = (channel * height + (rows[row] ?? 0)) * width;
+      for (let column = 0; column < width; column += 1) {
+        to[at] = from[start + (columns[column] ?? 0)] ?? 0;
+        at += 1;
       }
     }
   }
