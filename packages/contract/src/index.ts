@@ -28,6 +28,7 @@ export * from './rest/routes.ts';
 export * from './rest/run-engine-routes.ts';
 export * from './rest/schemas.ts';
 export * from './rollout-policy.ts';
+export * from './simulation.ts';
 export * from './tool-api.ts';
 export * from './train-block.ts';
 export * from './train-python.ts';

@@ -1,9 +1,8 @@
 import { hostname } from 'node:os';
 import { AppError, type JoinRequest, joinResponseSchema, parseJoinToken } from '@selvedge/contract';
-import { type Identity, parseServerUrl, readIdentity, writeIdentity } from '../adapters/disk/identity-folder.ts';
-import { makeCertificateRequest, makeDeviceKey } from '../adapters/http/certificate-request.ts';
-import { postJson } from '../adapters/http/device-http.ts';
-import { findServerCa } from '../adapters/http/server-fingerprint.ts';
+import { parseServerUrl, postJson } from '@selvedge/device-link';
+import { findServerCa, makeCertificateRequest, makeDeviceKey } from '@selvedge/device-link/joining';
+import { type Identity, readIdentity, writeIdentity } from '../adapters/disk/identity-folder.ts';
 
 export interface JoinOptions {
   /** Address of the device port, e.g. https://server:7443. */

@@ -1,7 +1,7 @@
 import { AppError, joinResponseSchema } from '@selvedge/contract';
+import { postJson } from '@selvedge/device-link';
+import { makeCertificateRequest } from '@selvedge/device-link/joining';
 import { accessOf, readIdentity, writeCertificate } from '../adapters/disk/identity-folder.ts';
-import { makeCertificateRequest } from '../adapters/http/certificate-request.ts';
-import { postJson } from '../adapters/http/device-http.ts';
 
 /**
  * Fetches a new certificate for the same key. A command of its own, which `run` starts as a short-lived process: so the

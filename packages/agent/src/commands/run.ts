@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { AppError, targetOf } from '@selvedge/contract';
+import { openBlob, tlsOptions } from '@selvedge/device-link';
 import { createLogger, type Logger } from '@selvedge/runtime';
 import { DiskVersionStore } from '../adapters/disk/disk-version-store.ts';
 import { lockAgentFolder } from '../adapters/disk/folder-lock.ts';
 import { accessOf, readIdentity, renewalDueMs, type StoredIdentity } from '../adapters/disk/identity-folder.ts';
 import { FolderStateStore } from '../adapters/disk/state-folder.ts';
-import { openBlob, tlsOptions } from '../adapters/http/device-http.ts';
 import { MqttDeviceChannel } from '../adapters/mqtt/mqtt-device-channel.ts';
 import { ChildModelHost } from '../adapters/process/child-model-host.ts';
 import { HandingServingPort } from '../adapters/process/handing-serving-port.ts';

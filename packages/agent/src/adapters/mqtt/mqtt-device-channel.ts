@@ -7,10 +7,9 @@ import {
   type Presence,
   parseDeviceTopic,
 } from '@selvedge/contract';
+import { type Endpoint, MqttClient } from '@selvedge/device-link';
 import type { Backoff, Logger } from '@selvedge/runtime';
 import type { DeviceChannel, DeviceMessages } from '../../ports/device-channel.ts';
-import type { Endpoint } from './endpoint.ts';
-import { MqttClient } from './mqtt-client.ts';
 
 export interface MqttDeviceChannelOptions {
   device: string;

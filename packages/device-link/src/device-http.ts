@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import type { RequestOptions } from 'node:https';
 import { AppError, fromProblem, problemSchema, SERVER_TLS_NAME } from '@selvedge/contract';
 import { type DownloadResponse, readBounded } from '@selvedge/runtime';
-import type { ServerAccess } from '../../domain/server-access.ts';
+import type { ServerAccess } from './server-access.ts';
 
 /** Silence after which a call is given up. */
 const IDLE_TIMEOUT_MS = 30_000;

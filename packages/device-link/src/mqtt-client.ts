@@ -1,7 +1,7 @@
 import { AppError } from '@selvedge/contract';
 import { type Backoff, backoffDelayMs, type Logger } from '@selvedge/runtime';
-import type { Endpoint } from './endpoint.ts';
 import { MqttSession } from './mqtt-session.ts';
+import type { Endpoint } from './tls-endpoint.ts';
 
 export interface MqttClientOptions {
   /** Asked before every connection, so that a renewed certificate is taken up. */

@@ -1,7 +1,7 @@
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 import type { Logger } from '@selvedge/runtime';
 import { generate, type IPublishPacket, type Packet, parser, writeToStream } from 'mqtt-packet';
-import type { Endpoint } from './endpoint.ts';
+import type { Endpoint } from './tls-endpoint.ts';
 
 // Otherwise the library makes 65,536 two-byte buffers once and keeps them.
 writeToStream.cacheNumbers = false;

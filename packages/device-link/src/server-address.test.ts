@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { parseServerUrl } from './identity-folder.ts';
+import { parseServerUrl } from './server-address.ts';
 
 describe('parseServerUrl', () => {
   it('takes 7443 where no port is given', () => {
