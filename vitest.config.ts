@@ -34,7 +34,7 @@ export default defineConfig({
           hookTimeout: 900_000,
           fileParallelism: false,
           sequence: { groupOrder: 2 },
-          globalSetup: ['tests/native/global-setup.ts', 'tests/e2e/global-setup.ts'],
+          globalSetup: ['tests/e2e/global-setup.ts'],
         },
       },
     ],
