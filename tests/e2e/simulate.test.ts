@@ -45,7 +45,10 @@ describe('selvedge simulate', () => {
     child.stdout.on('data', (chunk: Buffer) => {
       stdout += chunk.toString();
     });
-    child.stderr.resume();
+    let stderr = '';
+    child.stderr.on('data', (chunk: Buffer) => {
+      stderr += chunk.toString();
+    });
     const ended = once(child, 'close');
     const all = await waitUntil(
       async () => {
@@ -53,7 +56,9 @@ describe('selvedge simulate', () => {
         return found.filter(({ status }) => status.workloads[0]?.servingVersion === '1').length === DEVICES ? found : undefined;
       },
       { timeoutMs: 120_000, intervalMs: 200, what: 'every simulated device to serve version 1' },
-    );
+    ).catch((error: unknown) => {
+      throw new Error(`the simulator says:\n${stderr}`, { cause: error });
+    });
     expect(all[0]?.metadata.labels).toMatchObject({
       site: 'test',
       'selvedge.dev/simulated': 'true',

@@ -1,5 +1,4 @@
 import * as z from 'zod';
-import { labelsSchema } from './common.ts';
 
 const share = z.number().min(0).max(1);
 const range = (max: number) =>
@@ -39,7 +38,7 @@ export const simulationProfileSchema = z.strictObject({
     })
     .prefault({}),
   /** Labels of the devices, beside `selvedge.dev/simulated=true`. `{n}` stands for the device's number. */
-  labels: labelsSchema.default({}),
+  labels: z.record(z.string().max(317), z.string().max(80)).default({}),
   /** Same seed, same behaviour; default 1. */
   seed: z.int().min(0).default(1),
 });

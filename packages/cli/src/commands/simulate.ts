@@ -2,8 +2,8 @@ import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import {
+  type AnyResource,
   AppError,
-  type Device,
   SIMULATED_LABEL,
   type SimulationJob,
   type SimulationProfile,
@@ -21,7 +21,6 @@ import { finishLeaf } from '../leaf.ts';
 import { integer, seconds } from '../options.ts';
 import { formatBytes } from '../output/format.ts';
 import { renderFields, renderTable } from '../output/table.ts';
-import { listAll } from '../resources.ts';
 import { openSession, type Session } from '../session.ts';
 
 interface SimulateOptions {
@@ -79,17 +78,27 @@ function reportText(report: SimulationReport): string {
   return [facts, ...table, ...(errors.length === 0 ? [] : [`What went wrong:\n${errors.join('\n')}`])].join('\n\n');
 }
 
-async function removeDevices(session: Session, selector: string, keepName: (device: Device) => boolean): Promise<number> {
-  const devices = (await listAll(session, 'Device', selector)).filter(keepName);
+/** Also after Ctrl-C, so the call's own signal does not count. */
+async function removeDevices(session: Session, prefix: string): Promise<void> {
+  const { client } = session;
   const line = session.progress();
-  for (const [index, { metadata }] of devices.entries()) {
-    line.update(`removing ${index + 1} of ${devices.length} simulated devices`, `remove ${Math.floor(index / 1000)}`);
-    await session.client.deleteResource({ params: { plural: 'devices', name: metadata.name } }).catch((error: unknown) => {
-      if (!(error instanceof AppError && error.code === 'NOT_FOUND')) throw error;
+  const selector = `${SIMULATED_LABEL}=true`;
+  let removed = 0;
+  for (let after: string | null = ''; after !== null; ) {
+    const page: { items: AnyResource[]; next: string | null } = await client.listResources({
+      params: { plural: 'devices' },
+      query: { selector, ...(after === '' ? {} : { after }) },
     });
+    for (const { metadata } of page.items.filter((item) => item.metadata.name.startsWith(`${prefix}-`))) {
+      removed += 1;
+      line.update(`removing simulated devices: ${removed}`, `remove ${Math.floor(removed / 1000)}`);
+      await client.deleteResource({ params: { plural: 'devices', name: metadata.name } }).catch((error: unknown) => {
+        if (!(error instanceof AppError && error.code === 'NOT_FOUND')) throw error;
+      });
+    }
+    after = page.next;
   }
   line.clear();
-  return devices.length;
 }
 
 async function runJob(session: Session, job: SimulationJob, path: string): Promise<SimulationReport> {
@@ -128,7 +137,7 @@ async function simulate(options: SimulateOptions, session: Session): Promise<voi
     await session.result(report, () => reportText(report));
   } finally {
     if (options.keep !== true) {
-      await removeDevices(session, `${SIMULATED_LABEL}=true`, ({ metadata }) => metadata.name.startsWith(`${prefix}-`));
+      await removeDevices(session, prefix);
       await rm(identitiesFile, { force: true });
     }
   }
