@@ -3,6 +3,7 @@ export * from './build-options.ts';
 export * from './common.ts';
 export * from './dataset-formats.ts';
 export * from './device-channel/join-token.ts';
+export * from './device-channel/location.ts';
 export * from './device-channel/messages.ts';
 export * from './device-channel/topics.ts';
 export * from './downsample.ts';

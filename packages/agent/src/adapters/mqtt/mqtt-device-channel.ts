@@ -8,14 +8,14 @@ import {
   parseDeviceTopic,
 } from '@selvedge/contract';
 import type { Backoff, Logger } from '@selvedge/runtime';
+import type { ServerAccess } from '../../domain/server-access.ts';
 import type { DeviceChannel, DeviceMessages } from '../../ports/device-channel.ts';
-import type { Endpoint } from './endpoint.ts';
 import { MqttClient } from './mqtt-client.ts';
 
 export interface MqttDeviceChannelOptions {
   device: string;
   instanceId: string;
-  endpoint: () => Promise<Endpoint>;
+  endpoint: () => Promise<ServerAccess>;
   keepaliveMs: number;
   backoff: Backoff;
   log: Logger;
@@ -25,6 +25,8 @@ export interface MqttDeviceChannelOptions {
   onCommand: (payload: unknown) => void;
   onConnected: () => void;
   onDisconnected: (reason: string) => void;
+  /** See MqttClientOptions. */
+  onRefused: () => Promise<number>;
 }
 
 const STOP_TIMEOUT_MS = 1000;
@@ -38,7 +40,7 @@ export class MqttDeviceChannel implements DeviceChannel {
 
   constructor(options: MqttDeviceChannelOptions) {
     this.#options = options;
-    const { device, instanceId, endpoint, keepaliveMs, backoff, log, onDisconnected } = options;
+    const { device, instanceId, endpoint, keepaliveMs, backoff, log, onDisconnected, onRefused } = options;
     this.#client = new MqttClient({
       endpoint,
       clientId: device,
@@ -52,6 +54,7 @@ export class MqttDeviceChannel implements DeviceChannel {
       onMessage: (topic, payload) => this.#receive(topic, payload),
       onConnected: () => this.#connected(),
       onDisconnected,
+      onRefused,
     });
   }
 
