@@ -22,6 +22,7 @@ export * from './project-file.ts';
 export * from './resources/index.ts';
 export * from './rest/client.ts';
 export * from './rest/dataset-routes.ts';
+export * from './rest/joining-routes.ts';
 export * from './rest/mlflow-routes.ts';
 export * from './rest/registry-routes.ts';
 export * from './rest/routes.ts';
