@@ -9,6 +9,7 @@ export * from './device-channel/topics.ts';
 export * from './downsample.ts';
 export * from './errors.ts';
 export * from './gates.ts';
+export * from './label-selector.ts';
 export * from './metric-views.ts';
 export * from './native-package.ts';
 export * from './package-manifest.ts';
