@@ -60,7 +60,7 @@ const POLL = { baseMs: 1500, maxMs: 15_000 };
  *   (operational); the signal's reason.
  */
 export async function joinServer(options: JoinOptions): Promise<JoinOutcome> {
-  const { dir, url, signal } = options;
+  const { dir, url } = options;
   const token = parseJoinToken(options.token);
   const { host, port } = parseServerUrl(url);
   if (options.force !== true) {
@@ -89,7 +89,6 @@ export async function joinServer(options: JoinOptions): Promise<JoinOutcome> {
   // Without a word of the server about it, the authority that the token vouches for is kept, not the one that the answer names.
   await writeIdentity(dir, withTrust({ identity, keyPem, certPem: answer.certificatePem, caPem }, answer.trust));
   await rm(join(dir, PENDING_FILE), { force: true });
-  signal?.throwIfAborted();
   return { identity, already: false, clockOffsetMs: Date.now() - serverMs };
 }
 
