@@ -39,6 +39,17 @@ describe('a join that is repeated', () => {
     expect((await rig.store.list('Device')).items).toHaveLength(1);
   });
 
+  it('is another one when it wishes another name, although the key is the same', async () => {
+    const { token } = await rig.plane.desk.createToken({ uses: 2 });
+    const { csrPem } = await makeRequest();
+    const answers = [];
+    for (const name of ['sim-1', 'sim-2', 'sim-2']) {
+      const body = { secret: parseJoinToken(token).secret, csrPem, name };
+      answers.push((await ask(rig.port, '/device/v1/join', { method: 'POST', body })).json().device);
+    }
+    expect(answers).toEqual(['sim-1', 'sim-2', 'sim-2']);
+  });
+
   it('does not bring a removed device back', async () => {
     const { token } = await rig.plane.desk.createToken({ uses: 1 });
     const agent = await joiner(token);

@@ -16,8 +16,9 @@ const token = (more: Partial<JoinToken> = {}): JoinToken => ({
   ...more,
 });
 
-const request = (keySha256: string, more: Partial<Parameters<JoinStore['begin']>[0]> = {}) => ({
-  keySha256,
+const request = (id: string, more: Partial<Parameters<JoinStore['begin']>[0]> = {}) => ({
+  id,
+  keySha256: 'k',
   secretSha256: 's',
   labels: { site: 'y', role: 'cam' },
   address: '10.0.0.1',
@@ -30,15 +31,15 @@ const request = (keySha256: string, more: Partial<Parameters<JoinStore['begin']>
 /** What every store of tokens and joins must do. */
 export function describeJoins(joins: () => JoinStore): void {
   describe('joins', () => {
-    it('takes a use per key, also when asked at once, and none for a repetition', async () => {
+    it('takes a use per join, also when asked at once, and none for a repetition', async () => {
       await joins().saveToken(token());
       const begun = await Promise.all(['a', 'b', 'c', 'd'].map((key) => joins().begin(request(key))));
       const taken = begun.filter((join) => join !== undefined);
       expect(taken).toHaveLength(2);
       expect(taken[0]).toMatchObject({ state: 'approved', device: null, labels: { site: 'x', role: 'cam' } });
-      expect(await joins().begin(request(taken[0]?.keySha256 ?? '', { requestedAt: T1 }))).toEqual(taken[0]);
+      expect(await joins().begin(request(taken[0]?.id ?? '', { requestedAt: T1 }))).toEqual(taken[0]);
       expect(await joins().listTokens(T0)).toEqual([{ ...token(), usesLeft: 0 }]);
-      await joins().cancel(taken[0]?.keySha256 ?? '');
+      await joins().cancel(taken[0]?.id ?? '');
       expect((await joins().listTokens(T0))[0]?.usesLeft).toBe(1);
       await joins().cancel('unknown');
     });
@@ -73,12 +74,12 @@ export function describeJoins(joins: () => JoinStore): void {
       }
       await expect(joins().begin(request('c'))).rejects.toMatchObject({ code: 'RATE_LIMITED' });
       expect((await joins().listTokens(T0))[0]?.usesLeft).toBe(7);
-      expect(await joins().decide('cam-a', 'approved', T0)).toMatchObject({ keySha256: 'a', state: 'approved', device: 'cam-a' });
+      expect(await joins().decide('cam-a', 'approved', T0)).toMatchObject({ id: 'a', state: 'approved', device: 'cam-a' });
       expect(await joins().decide('cam-a', 'rejected', T0)).toBeUndefined();
       expect(await joins().decide('cam-b', 'rejected', T9)).toBeUndefined();
       expect(await joins().decide('cam-b', 'rejected', T0)).toMatchObject({ state: 'rejected' });
       expect(await joins().begin(request('b'))).toMatchObject({ state: 'rejected', device: null });
-      expect((await joins().listUndone(T0)).map(({ keySha256 }) => keySha256)).toEqual(['a']);
+      expect((await joins().listUndone(T0)).map(({ id }) => id)).toEqual(['a']);
       expect(await joins().begin(request('c'))).toMatchObject({ state: 'waiting' });
       expect(await joins().claimName('c', 'cam-b', T0)).toBe(true);
     });
@@ -90,7 +91,7 @@ export function describeJoins(joins: () => JoinStore): void {
       await joins().claimName('a', 'cam-a', T0);
       await joins().decide('cam-a', 'approved', T0);
       await joins().deleteToken('s');
-      expect((await joins().listUndone(T0)).map(({ keySha256 }) => keySha256)).toEqual(['a']);
+      expect((await joins().listUndone(T0)).map(({ id }) => id)).toEqual(['a']);
       await joins().forgetDevice('cam-a');
       expect(await joins().listUndone(T0)).toEqual([]);
       expect(await joins().begin(request('a'))).toBeUndefined();

@@ -12,8 +12,10 @@ export interface JoinToken {
   caSha256: string;
 }
 
-/** A request to join, known by the key of the device: one that is repeated is the same one. */
+/** A request to join; one that is repeated has the same id. */
 export interface Join {
+  /** Of the device's key and the name that it wishes: devices that share a key are several. */
+  id: string;
   /** sha256 of the device's public key (SPKI, DER). */
   keySha256: string;
   secretSha256: string;
@@ -36,19 +38,19 @@ export interface JoinStore {
   /** The token, and joins with it that wait, are void. @returns false when there was none. */
   deleteToken(secretSha256: string): Promise<boolean>;
   /**
-   * The join of this key with this token: the one that is known, else a new one, for which one use is taken.
+   * The join of this id with this token: the one that is known, else a new one, for which one use is taken.
    *
    * @param request.maxWaiting - of all tokens; one more is refused.
    * @returns undefined when it is unknown and the token is unknown, used up or expired.
    * @throws AppError RATE_LIMITED (operational) when too many wait; no use is taken.
    */
   begin(
-    request: Pick<Join, 'keySha256' | 'secretSha256' | 'labels' | 'address' | 'requestedAt' | 'expiresAt'> & { maxWaiting: number },
+    request: Pick<Join, 'id' | 'keySha256' | 'secretSha256' | 'labels' | 'address' | 'requestedAt' | 'expiresAt'> & { maxWaiting: number },
   ): Promise<Join | undefined>;
   /** Keeps a device name for a join. @returns false when another join that has not expired has it. */
-  claimName(keySha256: string, device: string, nowIso: string): Promise<boolean>;
+  claimName(id: string, device: string, nowIso: string): Promise<boolean>;
   /** Forgets a join that failed, and gives the use of its token back. */
-  cancel(keySha256: string): Promise<void>;
+  cancel(id: string): Promise<void>;
   /** Those that wait, and those that were approved, oldest first; names by `device`. */
   listUndone(nowIso: string): Promise<Join[]>;
   /** Decides a join that waits. @returns it as it is now; undefined when none of this name waits. */

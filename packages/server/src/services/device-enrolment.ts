@@ -45,8 +45,8 @@ export class DeviceEnrolment {
   }
 
   /**
-   * Makes a device, or answers again what was answered already: a join is known by the key of the device, so that one that
-   * was cut off on either side is repeated. The use of the token is given back when the name cannot be had.
+   * Makes a device, or answers again what was answered already: a join is known by the key of the device and the name it wishes, so that
+   * one that was cut off on either side is repeated. The use of the token is given back when the name cannot be had.
    *
    * @param address - host the request came from; too many wrong secrets from one are refused for a minute.
    * @throws AppError RATE_LIMITED, JOIN_TOKEN_INVALID, INPUT_INVALID (the certificate request), CONFLICT (the name is taken),
@@ -56,8 +56,10 @@ export class DeviceEnrolment {
     const { store, clock, log, signer } = this.#options;
     if (!this.#failures.allows(address))
       throw new AppError('RATE_LIMITED', { message: 'Too many attempts to join from this address.', hint: 'Wait a minute.' });
+    const keySha256 = await signer.keyOf(request.csrPem);
     const join = await store.joins.begin({
-      keySha256: await signer.keyOf(request.csrPem),
+      id: sha256Hex(`${keySha256} ${request.name ?? ''}`),
+      keySha256,
       secretSha256: sha256Hex(request.secret),
       labels: request.labels ?? {},
       address,
@@ -135,17 +137,17 @@ export class DeviceEnrolment {
   }
 
   /** Keeps a name for the join. @throws AppError CONFLICT when the wished one is taken; the join is forgotten then. */
-  async #nameJoin({ keySha256 }: Join, wished: string | undefined): Promise<string> {
+  async #nameJoin({ id }: Join, wished: string | undefined): Promise<string> {
     const { store, clock } = this.#options;
     const isFree = async (name: string) =>
-      (await store.get('Device', name)) === undefined && (await store.joins.claimName(keySha256, name, clock().toISOString()));
+      (await store.get('Device', name)) === undefined && (await store.joins.claimName(id, name, clock().toISOString()));
     if (wished !== undefined) {
       if (await isFree(wished)) return wished;
-      await store.joins.cancel(keySha256);
+      await store.joins.cancel(id);
       throw nameTaken(wished);
     }
     for (let number = 1; number <= MAX_NAME_TRIES; number += 1) if (await isFree(`device-${number}`)) return `device-${number}`;
-    await store.joins.cancel(keySha256);
+    await store.joins.cancel(id);
     throw new AppError('CONFLICT', { message: 'No free device name was found.', hint: 'Join with --name.' });
   }
 

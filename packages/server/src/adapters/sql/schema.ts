@@ -43,6 +43,7 @@ export interface Database {
     ca_sha256: string | null;
   };
   joins: {
+    id: string;
     key_sha256: string;
     secret_sha256: string;
     state: string;
@@ -52,7 +53,7 @@ export interface Database {
     expires_at: string;
   };
   /** Device names that are kept for joins. */
-  join_names: { device: string; key_sha256: string };
+  join_names: { device: string; join_id: string };
   login_codes: { code_sha256: string; user_name: string; expires_at: string };
   sessions: { id_sha256: string; user_name: string; expires_at: string };
   step_results: { key: string; tool: string; artifact: string; run: string; step: string };

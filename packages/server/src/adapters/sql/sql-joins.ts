@@ -65,7 +65,7 @@ export class SqlJoins implements JoinStore {
   async begin(request: Parameters<JoinStore['begin']>[0]): Promise<Join | undefined> {
     return await this.#db.transaction().execute(async (transaction) => {
       const now = normalizeTime(request.requestedAt);
-      const known = await selectJoins(transaction).where('joins.key_sha256', '=', request.keySha256).executeTakeFirst();
+      const known = await selectJoins(transaction).where('joins.id', '=', request.id).executeTakeFirst();
       if (known !== undefined && known.secret_sha256 === request.secretSha256 && known.expires_at > now) return joinOf(known);
       const token = await transaction
         .updateTable('join_tokens')
@@ -79,6 +79,7 @@ export class SqlJoins implements JoinStore {
       const waits = token.needs_approval === 1;
       if (waits) await refuseTooMany(transaction, now, request.maxWaiting);
       const values = {
+        key_sha256: request.keySha256,
         secret_sha256: request.secretSha256,
         state: waits ? ('waiting' as const) : ('approved' as const),
         labels: JSON.stringify({ ...request.labels, ...labelsOf(token.labels, request.secretSha256) }),
@@ -86,38 +87,38 @@ export class SqlJoins implements JoinStore {
         requested_at: now,
         expires_at: normalizeTime(request.expiresAt),
       };
-      await transaction.deleteFrom('join_names').where('key_sha256', '=', request.keySha256).execute();
+      await transaction.deleteFrom('join_names').where('join_id', '=', request.id).execute();
       const row = await transaction
         .insertInto('joins')
-        .values({ key_sha256: request.keySha256, ...values })
-        .onConflict((conflict) => conflict.column('key_sha256').doUpdateSet(values))
+        .values({ id: request.id, ...values })
+        .onConflict((conflict) => conflict.column('id').doUpdateSet(values))
         .returningAll()
         .executeTakeFirstOrThrow();
       return joinOf({ ...row, device: null });
     });
   }
 
-  async claimName(keySha256: string, device: string, nowIso: string): Promise<boolean> {
+  async claimName(id: string, device: string, nowIso: string): Promise<boolean> {
     return await this.#db.transaction().execute(async (transaction) => {
       const now = normalizeTime(nowIso);
-      const expired = transaction.selectFrom('joins').select('key_sha256').where('expires_at', '<=', now);
-      await transaction.deleteFrom('join_names').where('device', '=', device).where('key_sha256', 'in', expired).execute();
-      await transaction.deleteFrom('join_names').where('key_sha256', '=', keySha256).where('device', '!=', device).execute();
+      const expired = transaction.selectFrom('joins').select('id').where('expires_at', '<=', now);
+      await transaction.deleteFrom('join_names').where('device', '=', device).where('join_id', 'in', expired).execute();
+      await transaction.deleteFrom('join_names').where('join_id', '=', id).where('device', '!=', device).execute();
       const row = await transaction
         .insertInto('join_names')
-        .values({ device, key_sha256: keySha256 })
+        .values({ device, join_id: id })
         // Writes what is there, so that the owner is returned.
         .onConflict((conflict) => conflict.column('device').doUpdateSet((eb) => ({ device: eb.ref('join_names.device') })))
-        .returning('key_sha256')
+        .returning('join_id')
         .executeTakeFirstOrThrow();
-      return row.key_sha256 === keySha256;
+      return row.join_id === id;
     });
   }
 
-  async cancel(keySha256: string): Promise<void> {
+  async cancel(id: string): Promise<void> {
     await this.#db.transaction().execute(async (transaction) => {
-      await transaction.deleteFrom('join_names').where('key_sha256', '=', keySha256).execute();
-      const gone = await transaction.deleteFrom('joins').where('key_sha256', '=', keySha256).returning('secret_sha256').executeTakeFirst();
+      await transaction.deleteFrom('join_names').where('join_id', '=', id).execute();
+      const gone = await transaction.deleteFrom('joins').where('id', '=', id).returning('secret_sha256').executeTakeFirst();
       if (gone === undefined) return;
       await transaction
         .updateTable('join_tokens')
@@ -132,7 +133,7 @@ export class SqlJoins implements JoinStore {
       .where('state', '!=', 'rejected')
       .where('expires_at', '>', normalizeTime(nowIso))
       .orderBy('requested_at')
-      .orderBy('joins.key_sha256')
+      .orderBy('joins.id')
       .execute();
     return rows.map(joinOf);
   }
@@ -145,7 +146,7 @@ export class SqlJoins implements JoinStore {
         .where('expires_at', '>', normalizeTime(nowIso));
       const row = await (this.#dialect.locksRows ? select.forUpdate('joins') : select).executeTakeFirst();
       if (row === undefined) return undefined;
-      await transaction.updateTable('joins').set({ state }).where('key_sha256', '=', row.key_sha256).execute();
+      await transaction.updateTable('joins').set({ state }).where('id', '=', row.id).execute();
       if (state === 'rejected') await transaction.deleteFrom('join_names').where('device', '=', device).execute();
       return joinOf({ ...row, state });
     });
@@ -153,8 +154,8 @@ export class SqlJoins implements JoinStore {
 
   async forgetDevice(device: string): Promise<void> {
     await this.#db.transaction().execute(async (transaction) => {
-      const keys = transaction.selectFrom('join_names').select('key_sha256').where('device', '=', device);
-      await transaction.deleteFrom('joins').where('key_sha256', 'in', keys).execute();
+      const ids = transaction.selectFrom('join_names').select('join_id').where('device', '=', device);
+      await transaction.deleteFrom('joins').where('id', 'in', ids).execute();
       await transaction.deleteFrom('join_names').where('device', '=', device).execute();
     });
   }
@@ -169,27 +170,23 @@ export class SqlJoins implements JoinStore {
 }
 
 function selectJoins(db: Kysely<Database> | Transaction<Database>) {
-  return db
-    .selectFrom('joins')
-    .leftJoin('join_names', 'join_names.key_sha256', 'joins.key_sha256')
-    .selectAll('joins')
-    .select('join_names.device');
+  return db.selectFrom('joins').leftJoin('join_names', 'join_names.join_id', 'joins.id').selectAll('joins').select('join_names.device');
 }
 
-type JoinKeys = ReturnType<typeof joinKeys>;
-function joinKeys(transaction: Transaction<Database>) {
-  return transaction.selectFrom('joins').select('key_sha256');
+type JoinIds = ReturnType<typeof joinIds>;
+function joinIds(transaction: Transaction<Database>) {
+  return transaction.selectFrom('joins').select('id');
 }
 
 /** Removes joins and the names that are kept for them. */
-async function forget(transaction: Transaction<Database>, which: (query: JoinKeys) => JoinKeys): Promise<void> {
+async function forget(transaction: Transaction<Database>, which: (query: JoinIds) => JoinIds): Promise<void> {
   await transaction
     .deleteFrom('join_names')
-    .where('key_sha256', 'in', which(joinKeys(transaction)))
+    .where('join_id', 'in', which(joinIds(transaction)))
     .execute();
   await transaction
     .deleteFrom('joins')
-    .where('key_sha256', 'in', which(joinKeys(transaction)))
+    .where('id', 'in', which(joinIds(transaction)))
     .execute();
 }
 
@@ -211,6 +208,7 @@ function labelsOf(text: string, secretSha256: string): Record<string, string> {
 
 function joinOf(row: JoinRow): Join {
   return {
+    id: row.id,
     keySha256: row.key_sha256,
     secretSha256: row.secret_sha256,
     device: row.device,
