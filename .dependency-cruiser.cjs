@@ -1,5 +1,5 @@
 // Who may import whom; each rule says why. Run by `npm run check`.
-const DEPLOYABLES = ['server', 'tools', 'agent', 'cli', 'web'];
+const DEPLOYABLES = ['server', 'tools', 'agent', 'cli', 'web', 'simulator'];
 
 /** @type {import('dependency-cruiser').IConfiguration} */
 module.exports = {
@@ -52,6 +52,20 @@ module.exports = {
       severity: 'error',
       from: { path: '^packages/(server|agent|web|runtime|contract|graph)/src' },
       to: { path: '^packages/toolchain/' },
+    },
+    {
+      name: 'device-link-is-for-devices',
+      comment: 'How a device reaches its server is for the agent and for simulated devices; whoever is not a device speaks REST.',
+      severity: 'error',
+      from: { path: '^packages/(server|tools|cli|web|runtime|contract|graph|toolchain)/src', pathNot: '\\.test\\.ts$' },
+      to: { path: '^packages/device-link/' },
+    },
+    {
+      name: 'device-link-knows-no-deployable',
+      comment: 'It is shared by deployables, so it can import none of them.',
+      severity: 'error',
+      from: { path: '^packages/device-link/src' },
+      to: { path: '^packages/(?!device-link|contract|runtime)' },
     },
     {
       name: 'toolchain-knows-no-models',

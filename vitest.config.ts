@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
@@ -8,6 +9,9 @@ export default defineConfig({
           name: 'unit',
           include: ['packages/*/src/**/*.test.{ts,tsx}', 'scripts/**/*.test.ts', 'examples/**/*.test.ts'],
           testTimeout: 30_000,
+          // many wait for processes and back-offs: one worker more than the default of "cores less one"
+          maxWorkers: availableParallelism(),
+          sequence: { groupOrder: 0 },
         },
       },
       {
@@ -18,6 +22,8 @@ export default defineConfig({
           testTimeout: 240_000,
           hookTimeout: 900_000,
           globalSetup: ['tests/native/global-setup.ts'],
+          maxWorkers: availableParallelism(),
+          sequence: { groupOrder: 1 },
         },
       },
       {
@@ -27,6 +33,7 @@ export default defineConfig({
           testTimeout: 240_000,
           hookTimeout: 900_000,
           fileParallelism: false,
+          sequence: { groupOrder: 2 },
           globalSetup: ['tests/e2e/global-setup.ts'],
         },
       },

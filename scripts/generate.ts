@@ -8,6 +8,7 @@ import { listRecipes } from '@selvedge/toolchain';
 import * as z from 'zod';
 import { cliReferenceMarkdown } from '../packages/cli/src/reference.ts';
 import { openApiDocument } from '../packages/server/src/api/openapi-document.ts';
+import { deviceProtocolMarkdown } from './generate/device-protocol.ts';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const REFERENCE = 'docs/reference';
@@ -69,6 +70,7 @@ async function referenceFiles(): Promise<Map<string, string>> {
   files.set('schemas/device-telemetry.schema.json', schemaFile('Device channel: telemetry', contract.telemetryBatchSchema));
   files.set('schemas/device-command.schema.json', schemaFile('Device channel: command', contract.commandSchema));
   files.set('schemas/device-reply.schema.json', schemaFile('Device channel: reply', contract.replySchema));
+  files.set('device-protocol.md', await deviceProtocolMarkdown(BANNER));
   files.set('errors.md', errorReference());
   files.set('cli.md', `<!-- ${BANNER} -->\n${cliReferenceMarkdown()}`);
   files.set('openapi.json', `${JSON.stringify(await openApiDocument(), null, 2)}\n`);

@@ -13,6 +13,7 @@ export const BUNDLES = {
   },
   agent: { agent: 'src/main.ts', 'model-server': 'src/model-server/main.ts' },
   cli: { selvedge: 'src/main.ts' },
+  simulator: { simulator: 'src/main.ts' },
 };
 /** Where the bundles of a package go: `tools/selvedge-kit` to packages/tools/dist/selvedge-kit. */
 export function outputFolder(name) {

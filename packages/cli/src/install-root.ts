@@ -13,20 +13,29 @@ function installRoot(): string {
   throw new AppError('SETUP_INCOMPLETE', { message: `${start} is not part of a Selvedge installation.` });
 }
 
-/** The command that starts the server: its bundle, or its source where it has not been built. */
-export function serverCommand(): [string, ...string[]] {
+/** The bundle of a program, or its source through tsx where it has not been built. */
+function programCommand(what: string, bundlePath: string, sourcePath: string): [string, ...string[]] {
   const root = installRoot();
-  const bundle = join(root, 'packages/server/dist/server.js');
+  const bundle = join(root, bundlePath);
   if (existsSync(bundle)) return [process.execPath, bundle];
-  const source = join(root, 'packages/server/src/main.ts');
+  const source = join(root, sourcePath);
   if (existsSync(source)) {
     const loader = createRequire(import.meta.url).resolve('tsx');
     return [process.execPath, '--import', pathToFileURL(loader).href, source];
   }
   throw new AppError('SETUP_INCOMPLETE', {
-    message: 'The server has not been built.',
+    message: `The ${what} has not been built.`,
     hint: 'Run "npm run build" in the root of the repository.',
   });
+}
+
+export function serverCommand(): [string, ...string[]] {
+  return programCommand('server', 'packages/server/dist/server.js', 'packages/server/src/main.ts');
+}
+
+/** What `selvedge simulate` runs. */
+export function simulatorCommand(): [string, ...string[]] {
+  return programCommand('simulator', 'packages/simulator/dist/simulator.js', 'packages/simulator/src/main.ts');
 }
 
 /** What tools of a project are run with. */

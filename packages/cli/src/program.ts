@@ -132,6 +132,12 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./commands/agent.ts')).registerAgent,
   },
   {
+    name: 'simulate',
+    group: FLEET,
+    summary: 'run many simulated devices against a server',
+    load: async () => (await import('./commands/simulate.ts')).registerSimulate,
+  },
+  {
     name: 'bench',
     group: FLEET,
     summary: 'measure native packages on devices',

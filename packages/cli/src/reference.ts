@@ -19,6 +19,7 @@ import { registerOpen } from './commands/open.ts';
 import { registerPackage } from './commands/package.ts';
 import { registerPipeline } from './commands/pipeline.ts';
 import { registerRun } from './commands/run.ts';
+import { registerSimulate } from './commands/simulate.ts';
 import { registerStatus } from './commands/status.ts';
 import { registerTarget } from './commands/target.ts';
 import { registerTask } from './commands/task.ts';
@@ -33,6 +34,7 @@ import { buildProgram, type Register } from './program.ts';
 const REGISTER: Readonly<Record<string, Register>> = {
   up: registerUp,
   open: registerOpen,
+  simulate: registerSimulate,
   status: registerStatus,
   target: registerTarget,
   task: registerTask,

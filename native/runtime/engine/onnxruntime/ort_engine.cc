@@ -59,6 +59,8 @@ Status OrtEngine::createSession(const EngineOptions& options) {
   good = good && ortSucceeded(api_, api_.SetInterOpNumThreads(sessionOptions, 1), &message);
   good = good && ortSucceeded(api_, api_.SetSessionExecutionMode(sessionOptions, ORT_SEQUENTIAL), &message);
   good = good && ortSucceeded(api_, api_.SetSessionGraphOptimizationLevel(sessionOptions, ORT_ENABLE_ALL), &message);
+  // x86 without VNNI adds pairs of int8 products in 16 bits, which overflow: another kernel keeps the result right there.
+  good = good && ortSucceeded(api_, api_.AddSessionConfigEntry(sessionOptions, "session.x64quantprecision", "1"), &message);
   if (good) {
     // The first session of a process registers the operators.
     OrtStatus* created = nullptr;

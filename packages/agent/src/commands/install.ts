@@ -4,8 +4,8 @@ import { mkdir, rm, symlink } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { AppError, parseJoinToken } from '@selvedge/contract';
+import { parseServerUrl } from '@selvedge/device-link';
 import { systemErrorCode, writeFileAtomic } from '@selvedge/runtime';
-import { parseServerUrl } from '../adapters/disk/identity-folder.ts';
 import { JOIN_FILE, STATE_FOLDER, systemdUnit, UNIT_NAME } from '../domain/systemd-unit.ts';
 
 export interface InstallOptions {

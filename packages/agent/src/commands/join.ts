@@ -12,13 +12,11 @@ import {
   sha256Schema,
   toAppError,
 } from '@selvedge/contract';
+import { parseServerUrl, postJson, type ServerAccess } from '@selvedge/device-link';
+import { findServerCa, makeCertificateRequest, makeDeviceKey } from '@selvedge/device-link/joining';
 import { backoffDelayMs, readJsonFile, writeJsonAtomic } from '@selvedge/runtime';
 import * as z from 'zod';
-import { type Identity, parseServerUrl, readIdentity, writeIdentity } from '../adapters/disk/identity-folder.ts';
-import { makeCertificateRequest, makeDeviceKey } from '../adapters/http/certificate-request.ts';
-import { postJson } from '../adapters/http/device-http.ts';
-import { findServerCa } from '../adapters/http/server-fingerprint.ts';
-import type { ServerAccess } from '../domain/server-access.ts';
+import { type Identity, readIdentity, writeIdentity } from '../adapters/disk/identity-folder.ts';
 import { withTrust } from './renew.ts';
 
 export interface JoinOptions {

@@ -1,11 +1,9 @@
 import { join } from 'node:path';
 import { AppError, type DeviceTrust, deviceTrustSchema, joinResponseSchema } from '@selvedge/contract';
+import { askStanding, getJson, isIssuedBy, postJson } from '@selvedge/device-link';
+import { makeCertificateRequest, makeDeviceKey } from '@selvedge/device-link/joining';
 import { lockFolder } from '@selvedge/runtime';
 import { accessOf, readIdentity, type StoredIdentity, writeIdentity } from '../adapters/disk/identity-folder.ts';
-import { askStanding } from '../adapters/http/ask-standing.ts';
-import { makeCertificateRequest, makeDeviceKey } from '../adapters/http/certificate-request.ts';
-import { getJson, postJson } from '../adapters/http/device-http.ts';
-import { isIssuedBy } from '../adapters/tls/certificate-facts.ts';
 
 /** A renewal that another process is at takes no longer. */
 const LOCK_WAIT_MS = 60_000;

@@ -1,9 +1,9 @@
 import { AppError, type ReportedState, type WorkloadReport } from '@selvedge/contract';
+import { renewalDueMs } from '@selvedge/device-link';
 import { runningAgent } from '../adapters/disk/folder-lock.ts';
 import { type Identity, readIdentity } from '../adapters/disk/identity-folder.ts';
 import { type Refusal, readRefusal } from '../adapters/disk/refusal-file.ts';
 import { FolderStateStore } from '../adapters/disk/state-folder.ts';
-import { renewalDueMs } from '../adapters/tls/certificate-facts.ts';
 
 export interface AgentStatus {
   identity: Identity;

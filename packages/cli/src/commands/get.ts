@@ -30,6 +30,10 @@ function stateOf(resource: AnyResource): string {
       return `served by ${resource.status.servedBy}`;
     case 'InferenceModel':
       return servedState(resource);
+    case 'Rollout':
+      return resource.status.phase;
+    case 'Operation':
+      return resource.status.state;
   }
 }
 

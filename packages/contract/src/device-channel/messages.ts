@@ -3,6 +3,7 @@ import { targetNameSchema } from '../build-options.ts';
 import { labelsSchema, nameSchema, sha256Schema, timestampSchema } from '../common.ts';
 import { nativeBenchSchema } from '../native-package.ts';
 import { deviceLocationSchema } from './location.ts';
+import { heldSchema, maintenanceWindowSchema, trialReportSchema, trialSchema } from './trial.ts';
 
 /** Wire version of the messages below; each carries it as `v`. */
 export const DEVICE_CHANNEL_VERSION = 1;
@@ -34,6 +35,12 @@ export const desiredWorkloadSchema = z.object({
   native: nativePackageReferenceSchema.optional(),
   /** 0: the agent picks a free port and keeps it. */
   servingPort: z.int().min(0).max(65_535),
+  /** How a version that the device does not serve yet is watched; without it, only that it starts and passes its self-test. */
+  trial: trialSchema.optional(),
+  /** When the device may change the version; any time without it. What the device itself forbids wins. */
+  windows: z.array(maintenanceWindowSchema).max(16).optional(),
+  /** Fetch over an unmetered link only. */
+  deferOnMetered: z.boolean().optional(),
 });
 export type DesiredWorkload = z.infer<typeof desiredWorkloadSchema>;
 
@@ -65,6 +72,9 @@ export const workloadReportSchema = z.object({
     .object({ code: z.string(), message: z.string().max(4096) })
     .nullable()
     .optional(),
+  /** The trial that is under way, or the last one. */
+  trial: trialReportSchema.nullable().optional(),
+  held: heldSchema.nullable().optional(),
 });
 export type WorkloadReport = z.infer<typeof workloadReportSchema>;
 

@@ -4,8 +4,10 @@ import { deviceDocumentSchema, deviceSchema } from './device.ts';
 import { deviceGroupDocumentSchema, deviceGroupSchema } from './device-group.ts';
 import { inferenceModelDocumentSchema, inferenceModelSchema } from './inference-model.ts';
 import { modelDocumentSchema, modelSchema, modelVersionSchema } from './model.ts';
+import { operationSchema } from './operation.ts';
 import { packageDocumentSchema, packageSchema } from './package.ts';
 import { pipelineDocumentSchema, pipelineSchema } from './pipeline.ts';
+import { rolloutSchema } from './rollout.ts';
 import { runSchema } from './run.ts';
 import { taskDocumentSchema, taskSchema } from './task.ts';
 
@@ -15,8 +17,10 @@ export * from './device-group.ts';
 export * from './envelope.ts';
 export * from './inference-model.ts';
 export * from './model.ts';
+export * from './operation.ts';
 export * from './package.ts';
 export * from './pipeline.ts';
+export * from './rollout.ts';
 export * from './run.ts';
 export * from './task.ts';
 
@@ -33,6 +37,8 @@ export const KINDS = {
   ModelVersion: { plural: 'modelversions', document: null, resource: modelVersionSchema },
   Package: { plural: 'packages', document: packageDocumentSchema, resource: packageSchema },
   InferenceModel: { plural: 'inferencemodels', document: inferenceModelDocumentSchema, resource: inferenceModelSchema },
+  Rollout: { plural: 'rollouts', document: null, resource: rolloutSchema },
+  Operation: { plural: 'operations', document: null, resource: operationSchema },
 } as const;
 export type Kind = keyof typeof KINDS;
 
@@ -48,6 +54,8 @@ export const KIND_NAMES = [
   'ModelVersion',
   'Package',
   'InferenceModel',
+  'Rollout',
+  'Operation',
 ] as const satisfies readonly Kind[];
 export const kindSchema = z.enum(KIND_NAMES);
 
@@ -76,6 +84,8 @@ export const anyResourceSchema = z.discriminatedUnion('kind', [
   modelVersionSchema,
   packageSchema,
   inferenceModelSchema,
+  rolloutSchema,
+  operationSchema,
 ]);
 export type AnyResource = z.infer<typeof anyResourceSchema>;
 

@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { API_VERSION, conditionSchema, labelsSchema, nameSchema, sha256Schema } from '../common.ts';
+import { rolloutPolicySchema } from '../rollout-policy.ts';
 import { documentSchema, resourceSchema } from './envelope.ts';
 
 /** The other API group under which this kind is known: documents written for the Kubernetes model operator apply unchanged. */
@@ -36,6 +37,8 @@ export const inferenceModelSpecSchema = z.strictObject({
   /** Port on the device; 0 or absent: the agent picks a free one. */
   servingPort: z.int().min(0).max(65_535).optional(),
   replicas: z.int().min(0).max(1_000_000).optional(),
+  /** How changes reach the devices. Beyond the operator's spec; documents without it mean what they always meant. */
+  rollout: rolloutPolicySchema.optional(),
 });
 export type InferenceModelSpec = z.infer<typeof inferenceModelSpecSchema>;
 

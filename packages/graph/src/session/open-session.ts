@@ -55,6 +55,8 @@ async function create(ort: Ort, model: Uint8Array | string, threads: number): Pr
     graphOptimizationLevel: 'all',
     // Warnings about optimisations that do not apply would end up on the tool's log.
     logSeverityLevel: 3,
+    // x86 without VNNI adds pairs of int8 products in 16 bits, which overflow: another kernel keeps the result right there.
+    extra: { session: { x64quantprecision: '1' } },
   };
   try {
     return typeof model === 'string'

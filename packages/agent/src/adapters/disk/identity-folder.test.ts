@@ -2,7 +2,7 @@ import { mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { parseServerUrl, readIdentity, type StoredIdentity, writeIdentity } from './identity-folder.ts';
+import { readIdentity, type StoredIdentity, writeIdentity } from './identity-folder.ts';
 
 describe('the identity of a device', () => {
   let folder: string;
@@ -29,20 +29,5 @@ describe('the identity of a device', () => {
     await expect(readIdentity(folder)).rejects.toMatchObject({ code: 'FILE_UNREADABLE', message: expect.stringContaining('ca.pem') });
     await writeFile(join(folder, 'ca.pem'), 'ca');
     expect(await readIdentity(folder)).toEqual({ identity, keyPem: 'key', certPem: 'cert', caPem: 'ca' });
-  });
-});
-
-describe('parseServerUrl', () => {
-  it('takes 7443 where no port is given', () => {
-    expect(parseServerUrl('https://server')).toEqual({ host: 'server', port: 7443 });
-    expect(parseServerUrl('https://server/')).toEqual({ host: 'server', port: 7443 });
-    expect(parseServerUrl('https://server:443')).toEqual({ host: 'server', port: 443 });
-    expect(parseServerUrl('https://[::1]:9000')).toEqual({ host: '::1', port: 9000 });
-    expect(parseServerUrl('https://[::1]')).toEqual({ host: '::1', port: 7443 });
-  });
-
-  it('refuses everything else', () => {
-    for (const text of ['http://server:7443', 'server:7443', '', 'https://', 'https://user@server'])
-      expect(() => parseServerUrl(text), text).toThrow(/not the address/);
   });
 });

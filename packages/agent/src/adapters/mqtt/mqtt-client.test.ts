@@ -1,8 +1,8 @@
+import { MqttClient, type MqttClientOptions } from '@selvedge/device-link';
 import { createLogger, waitUntil } from '@selvedge/runtime';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { startRelay } from '../../testing/relay.ts';
 import { TestServer } from '../../testing/test-server.ts';
-import { MqttClient, type MqttClientOptions } from './mqtt-client.ts';
 
 const log = createLogger({ name: 'test', write: () => undefined });
 const WAIT = { timeoutMs: 10_000, what: 'it' };

@@ -7,10 +7,9 @@ import {
   type Presence,
   parseDeviceTopic,
 } from '@selvedge/contract';
+import { MqttClient, type ServerAccess } from '@selvedge/device-link';
 import type { Backoff, Logger } from '@selvedge/runtime';
-import type { ServerAccess } from '../../domain/server-access.ts';
 import type { DeviceChannel, DeviceMessages } from '../../ports/device-channel.ts';
-import { MqttClient } from './mqtt-client.ts';
 
 export interface MqttDeviceChannelOptions {
   device: string;

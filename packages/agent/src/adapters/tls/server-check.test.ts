@@ -1,9 +1,8 @@
 import { joinResponseSchema, parseJoinToken } from '@selvedge/contract';
+import { checkServer, connectToServer, postJson } from '@selvedge/device-link';
+import { makeCertificateRequest, makeDeviceKey } from '@selvedge/device-link/joining';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { TestServer } from '../../testing/test-server.ts';
-import { makeCertificateRequest, makeDeviceKey } from '../http/certificate-request.ts';
-import { postJson } from '../http/device-http.ts';
-import { connectToServer } from './server-check.ts';
 
 const YEAR_MS = 365 * 86_400_000;
 let server: TestServer;
@@ -49,7 +48,6 @@ describe('the check of the server', () => {
     const cert = await ownCertificate();
     expect(await connects({ cert: undefined })).toBe('yes');
     await relisten(-3 * YEAR_MS, -YEAR_MS);
-    const { checkServer } = await import('./server-check.ts');
     const socket = await connectToServer(access());
     expect(() => checkServer(socket, { ...access(), cert })).toThrow(expect.objectContaining({ code: 'SERVER_IDENTITY_MISMATCH' }));
     socket.destroy();

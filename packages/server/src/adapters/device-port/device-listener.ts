@@ -26,7 +26,7 @@ const HANDSHAKE_TIMEOUT_MS = 10_000;
 const FIRST_BYTE_TIMEOUT_MS = 10_000;
 const MAX_CONNECTIONS = 25_000;
 /** Connections that have not yet shown a certificate and a first byte. */
-const MAX_UNKNOWN_CONNECTIONS = 2_000;
+const MAX_UNKNOWN_CONNECTIONS = 300;
 const TCP_KEEPALIVE_MS = 60_000;
 
 /**

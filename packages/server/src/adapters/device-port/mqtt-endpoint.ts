@@ -14,6 +14,7 @@ import createEmitter from 'mqemitter';
 import * as z from 'zod';
 import type { DeviceIdentity, PresentedCertificate } from '../../domain/device-identity.ts';
 import { MqttPacketLimit } from '../../domain/mqtt-packet-limit.ts';
+import { findRetainedByTopic } from './retained-by-topic.ts';
 import { RingQueue } from './ring-queue.ts';
 
 /** One MQTT connection of a device that has proved its identity. */
@@ -100,6 +101,7 @@ export class MqttEndpoint {
         );
       },
     });
+    findRetainedByTopic(broker);
     broker.on('clientReady', (client) => this.#announce(client, (session) => this.#handlers.connected(session)));
     broker.on('clientDisconnect', (client) => this.#announce(client, (session) => this.#handlers.disconnected(session)));
     for (const event of ['clientError', 'connectionError'] as const)

@@ -1,17 +1,28 @@
 import { randomUUID } from 'node:crypto';
 import { AppError, type Kind } from '@selvedge/contract';
-import type { Kysely } from 'kysely';
+import type { Kysely, Transaction } from 'kysely';
 import type { AnnounceChange, ListQuery, ResourceDraft, ResourceOf, ResourceStore } from '../../ports/store.ts';
 import type { DialectCapabilities } from './dialect-capabilities.ts';
 import { draftColumns, parseResource } from './rows.ts';
 import type { Database } from './schema.ts';
 
 const MAX_PAGE = 1000;
+/** Updates per transaction. */
+const MAX_UPDATES = 200;
+
+interface PendingUpdate {
+  order: string;
+  /** @returns what is to be done once it is committed. */
+  write: (transaction: Transaction<Database>) => Promise<() => void>;
+  reject: (error: unknown) => void;
+}
 
 export class SqlResources implements ResourceStore {
   readonly #db: Kysely<Database>;
   readonly #dialect: DialectCapabilities;
   readonly #announce: AnnounceChange;
+  #pending: PendingUpdate[] = [];
+  #flushing: Promise<void> | undefined;
 
   constructor(db: Kysely<Database>, dialect: DialectCapabilities, announce: AnnounceChange) {
     this.#db = db;
@@ -62,37 +73,83 @@ export class SqlResources implements ResourceStore {
     return resource;
   }
 
-  async update<K extends Kind>(
+  update<K extends Kind>(
     kind: K,
     name: string,
     change: (current: ResourceOf<K>) => ResourceDraft<K> | undefined,
   ): Promise<ResourceOf<K> | undefined> {
-    const outcome = await this.#db.transaction().execute(async (transaction) => {
-      const current = transaction.selectFrom('resources').selectAll().where('kind', '=', kind).where('name', '=', name);
-      const row = await (this.#dialect.locksRows ? current.forUpdate() : current).executeTakeFirst();
-      if (row === undefined) return undefined;
-      const before = parseResource(kind, row);
-      const draft = change(before);
-      if (draft === undefined) return { resource: before, written: false };
-      const columns = draftColumns(draft);
-      const same = (Object.keys(columns) as (keyof typeof columns)[]).every((column) => columns[column] === row[column]);
-      if (same) return { resource: before, written: false };
-      const written = await transaction
-        .updateTable('resources')
-        .set({
-          ...columns,
-          generation: before.metadata.generation + (columns.spec === row.spec ? 0 : 1),
-          resource_version: before.metadata.resourceVersion + 1,
-          updated_at: new Date().toISOString(),
-        })
-        .where('kind', '=', kind)
-        .where('name', '=', name)
-        .returningAll()
-        .executeTakeFirstOrThrow();
-      return { resource: parseResource(kind, written), written: true };
+    return new Promise((resolve, reject) => {
+      const write = async (transaction: Transaction<Database>) => {
+        const outcome = await this.#write(transaction, kind, name, change);
+        return () => {
+          if (outcome?.written === true) this.#announce('written', outcome.resource);
+          resolve(outcome?.resource);
+        };
+      };
+      this.#pending.push({ order: `${kind}/${name}`, write, reject });
+      this.#flushing ??= this.#flush();
     });
-    if (outcome?.written === true) this.#announce('written', outcome.resource);
-    return outcome?.resource;
+  }
+
+  /**
+   * Writes what has come together in one transaction, so that a thousand devices that report at once wait for a few commits
+   * and not for a thousand. In order of the names, so that two servers on one database do not lock each other out.
+   */
+  async #flush(): Promise<void> {
+    await Promise.resolve(); // whatever is asked for in this turn goes along
+    while (this.#pending.length > 0) {
+      const batch = this.#pending.splice(0, MAX_UPDATES);
+      batch.sort((a, b) => (a.order < b.order ? -1 : a.order > b.order ? 1 : 0));
+      for (const tell of await this.#writeAll(batch)) tell();
+    }
+    this.#flushing = undefined;
+  }
+
+  /** One that fails takes the whole transaction with it; alone, each succeeds or fails by itself. */
+  async #writeAll(batch: readonly PendingUpdate[]): Promise<(() => void)[]> {
+    try {
+      return await this.#db.transaction().execute(async (transaction) => {
+        const committed: (() => void)[] = [];
+        for (const { write } of batch) committed.push(await write(transaction));
+        return committed;
+      });
+    } catch (error) {
+      const [only] = batch;
+      if (batch.length === 1 && only !== undefined) return [() => only.reject(error)];
+      const committed: (() => void)[] = [];
+      for (const item of batch) committed.push(...(await this.#writeAll([item])));
+      return committed;
+    }
+  }
+
+  async #write<K extends Kind>(
+    transaction: Transaction<Database>,
+    kind: K,
+    name: string,
+    change: (current: ResourceOf<K>) => ResourceDraft<K> | undefined,
+  ): Promise<{ resource: ResourceOf<K>; written: boolean } | undefined> {
+    const current = transaction.selectFrom('resources').selectAll().where('kind', '=', kind).where('name', '=', name);
+    const row = await (this.#dialect.locksRows ? current.forUpdate() : current).executeTakeFirst();
+    if (row === undefined) return undefined;
+    const before = parseResource(kind, row);
+    const draft = change(before);
+    if (draft === undefined) return { resource: before, written: false };
+    const columns = draftColumns(draft);
+    const same = (Object.keys(columns) as (keyof typeof columns)[]).every((column) => columns[column] === row[column]);
+    if (same) return { resource: before, written: false };
+    const written = await transaction
+      .updateTable('resources')
+      .set({
+        ...columns,
+        generation: before.metadata.generation + (columns.spec === row.spec ? 0 : 1),
+        resource_version: before.metadata.resourceVersion + 1,
+        updated_at: new Date().toISOString(),
+      })
+      .where('kind', '=', kind)
+      .where('name', '=', name)
+      .returningAll()
+      .executeTakeFirstOrThrow();
+    return { resource: parseResource(kind, written), written: true };
   }
 
   async delete(kind: Kind, name: string): Promise<boolean> {

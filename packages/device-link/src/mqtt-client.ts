@@ -1,7 +1,7 @@
 import { AppError } from '@selvedge/contract';
 import { type Backoff, backoffDelayMs, type Logger } from '@selvedge/runtime';
-import type { ServerAccess } from '../../domain/server-access.ts';
 import { MqttSession } from './mqtt-session.ts';
+import type { ServerAccess } from './server-access.ts';
 
 export interface MqttClientOptions {
   /** Asked before every connection, so that a renewed certificate is taken up. */

@@ -1,8 +1,8 @@
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 import type { Logger } from '@selvedge/runtime';
 import { generate, type IPublishPacket, type Packet, parser, writeToStream } from 'mqtt-packet';
-import type { ServerAccess } from '../../domain/server-access.ts';
-import { checkServer, uncheckedTlsOptions } from '../tls/server-check.ts';
+import type { ServerAccess } from './server-access.ts';
+import { checkServer, uncheckedTlsOptions } from './server-check.ts';
 
 // Otherwise the library makes 65,536 two-byte buffers once and keeps them.
 writeToStream.cacheNumbers = false;

@@ -1,8 +1,8 @@
 import { X509Certificate } from 'node:crypto';
 import { connect, type TLSSocket } from 'node:tls';
 import { AppError, SERVER_TLS_NAME } from '@selvedge/contract';
-import type { ServerAccess } from '../../domain/server-access.ts';
 import { certificatesOf } from './certificate-facts.ts';
+import type { ServerAccess } from './server-access.ts';
 
 /** Extended key usage "server authentication". */
 const SERVER_AUTH = '1.3.6.1.5.5.7.3.1';

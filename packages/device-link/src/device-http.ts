@@ -1,8 +1,8 @@
 import type { IncomingMessage, RequestOptions } from 'node:http';
 import { AppError, fromProblem, problemSchema } from '@selvedge/contract';
 import { type DownloadResponse, readBounded } from '@selvedge/runtime';
-import type { ServerAccess } from '../../domain/server-access.ts';
-import { connectToServer } from '../tls/server-check.ts';
+import type { ServerAccess } from './server-access.ts';
+import { connectToServer } from './server-check.ts';
 
 /** Silence after which a call is given up. */
 const IDLE_TIMEOUT_MS = 30_000;

@@ -1,6 +1,6 @@
 import { AppError, fromProblem, problemSchema } from '@selvedge/contract';
-import type { ServerAccess } from '../../domain/server-access.ts';
-import { connectToServer } from '../tls/server-check.ts';
+import type { ServerAccess } from './server-access.ts';
+import { connectToServer } from './server-check.ts';
 
 const MAX_ANSWER_BYTES = 64 * 1024;
 const ANSWER_TIMEOUT_MS = 20_000;

@@ -1,0 +1,81 @@
+import * as z from 'zod';
+import { nameSchema, timestampSchema } from '../common.ts';
+import { rolloutPolicySchema } from '../rollout-policy.ts';
+import { trialArmSchema, trialCheckSchema } from '../trial-gates.ts';
+import { resourceSchema } from './envelope.ts';
+
+/** What a rollout is about; written once, when it begins. */
+const rolloutSpecSchema = z.strictObject({
+  inferenceModel: nameSchema,
+  /** Of the InferenceModel whose change it carries out. */
+  generation: z.int().min(1),
+  model: nameSchema,
+  /** Version that devices serve before; empty when there is none. */
+  fromVersion: z.string().max(63),
+  toVersion: z.string().min(1).max(63),
+  policy: rolloutPolicySchema,
+  /** Who or what began it. */
+  cause: z.string().max(1024),
+});
+
+export const rolloutPhaseSchema = z.enum(['running', 'paused', 'waiting', 'reverting', 'succeeded', 'failed', 'aborted', 'superseded']);
+export type RolloutPhase = z.infer<typeof rolloutPhaseSchema>;
+
+/** `catching-up`: it was offline when its wave came and is not waited for. */
+export const rolloutDeviceStateSchema = z.enum([
+  'waiting',
+  'updating',
+  'on-trial',
+  'passed',
+  'failed',
+  'reverting',
+  'reverted',
+  'catching-up',
+]);
+
+export const rolloutDeviceSchema = z.object({
+  device: nameSchema,
+  wave: z.int().min(0),
+  state: rolloutDeviceStateSchema,
+  /** What it served when the rollout began; null: nothing. */
+  fromVersion: z.string().nullable(),
+  releasedAt: timestampSchema.nullable(),
+  finishedAt: timestampSchema.nullable(),
+  checks: z.array(trialCheckSchema),
+  arms: z.array(trialArmSchema),
+  message: z.string(),
+  revertedInMs: z.number().nullable(),
+  /** What it fetched for this version, and what the whole would have been; null where it did not say. */
+  transfer: z.object({ fetchedBytes: z.int().min(0), wholeBytes: z.int().min(0) }).nullable(),
+});
+export type RolloutDevice = z.infer<typeof rolloutDeviceSchema>;
+
+export const rolloutWaveSchema = z.object({
+  index: z.int().min(0),
+  devices: z.int().min(0),
+  state: z.enum(['waiting', 'running', 'soaking', 'passed', 'failed']),
+  startedAt: timestampSchema.nullable(),
+  finishedAt: timestampSchema.nullable(),
+  /** The gates over all devices of the wave, with their numbers, and how many failed. */
+  checks: z.array(trialCheckSchema),
+  message: z.string(),
+});
+
+export const rolloutStatusSchema = z.object({
+  phase: rolloutPhaseSchema,
+  /** Grows with every retry; part of the trial's id. */
+  attempt: z.int().min(1),
+  /** Index of the wave under way. */
+  wave: z.int().min(0),
+  waves: z.array(rolloutWaveSchema),
+  devices: z.array(rolloutDeviceSchema),
+  message: z.string(),
+  startedAt: timestampSchema,
+  finishedAt: timestampSchema.nullable(),
+  /** Digest and size of the golden set that devices were given. */
+  golden: z.object({ sha256: z.string(), sizeBytes: z.int(), samples: z.int() }).nullable(),
+});
+export type RolloutStatus = z.infer<typeof rolloutStatusSchema>;
+
+export const rolloutSchema = resourceSchema('Rollout', rolloutSpecSchema, rolloutStatusSchema);
+export type Rollout = z.infer<typeof rolloutSchema>;
