@@ -10,9 +10,12 @@ import { installService, uninstallService, unitText } from './install.ts';
 const UNIT = 'etc/systemd/system/selvedge-agent.service';
 const token = formatJoinToken({ secret: 'a-secret-of-a-test-token', caSha256: 'ab'.repeat(32), expiresAt: '2031-01-01T00:00:00.000Z' });
 
+/** Of systemd, where there is one. */
+const ANALYZE = 'systemd-analyze';
+
 function hasSystemdAnalyze(): boolean {
   try {
-    execFileSync('systemd-analyze', ['--version'], { stdio: 'ignore' });
+    execFileSync(ANALYZE, ['--version'], { stdio: 'ignore' });
     return true;
   } catch {
     return false;
@@ -52,7 +55,7 @@ describe('installing the service', () => {
 
   it.runIf(hasSystemdAnalyze())('makes a unit that systemd finds no fault with', async () => {
     await install();
-    const verify = (path: string) => execFileSync('systemd-analyze', ['verify', path], { stdio: 'pipe' });
+    const verify = (path: string) => execFileSync(ANALYZE, ['verify', path], { stdio: 'pipe' });
     expect(() => verify(join(root, UNIT))).not.toThrow();
     expect(unitText({ program: ['/bin/true'], memoryMax: '1G' })).toContain('MemoryMax=1G');
   });
