@@ -1,4 +1,4 @@
-import { readdir, readFile, stat } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { freePort, waitUntil } from '@selvedge/runtime';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -18,10 +18,10 @@ describe('agent join', () => {
   it('makes a key that only its owner reads, and says so when it has joined already', async () => {
     const first = await rig.join();
     expect(first).toMatchObject({ code: 0, text: expect.stringContaining('device "device-1"') });
-    expect((await stat(join(rig.dir, 'key.pem'))).mode & 0o777).toBe(0o600);
-    const serial = serialOf(await readFile(join(rig.dir, 'cert.pem'), 'utf8'));
+    expect((await stat(join(rig.dir, 'identity.json'))).mode & 0o777).toBe(0o600);
+    const serial = serialOf((await rig.identity()).certPem);
     expect(await rig.join()).toMatchObject({ code: 0, text: expect.stringContaining('has joined') });
-    expect(serialOf(await readFile(join(rig.dir, 'cert.pem'), 'utf8'))).toBe(serial);
+    expect(serialOf((await rig.identity()).certPem)).toBe(serial);
   });
 
   it('does not tell its secret to a server with another CA', async () => {
@@ -103,17 +103,19 @@ describe('agent run', () => {
     expect(presence.map((message) => JSON.parse(message.payload).online)).toEqual([true, false]);
   }, 90_000);
 
-  it('renews its certificate when a third of its life is left, and connects with the new one', async () => {
-    rig.server.certificateLifeMs = 20_000; // valid since a minute ago: far more than two thirds are over
+  it('renews key and certificate when half of its life is over, and shows the server the new one at once', async () => {
+    rig.server.certificateLifeMs = 20_000; // valid since a minute ago: more than half is over
     await rig.join();
-    const before = serialOf(await readFile(join(rig.dir, 'cert.pem'), 'utf8'));
+    const before = await rig.identity();
     rig.server.certificateLifeMs = 3_600_000;
     rig.run();
-    await waitUntil(async () => serialOf(await readFile(join(rig.dir, 'cert.pem'), 'utf8')) !== before, {
+    await waitUntil(async () => (await rig.identity()).certPem !== before.certPem, {
       timeoutMs: 20_000,
       what: 'a new certificate',
     });
+    expect((await rig.identity()).keyPem).not.toBe(before.keyPem);
     expect(rig.server.renewals).toBe(1);
+    await waitUntil(() => rig.server.blobRequests.length > 0, { timeoutMs: 10_000, what: 'the new certificate to be used' });
   }, 60_000);
 
   it('refuses a second agent in its folder, and takes over the lock of one that was killed', async () => {

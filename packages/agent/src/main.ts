@@ -1,9 +1,12 @@
+import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join as joinPath, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { AppError, issuesOf, labelsSchema, nameSchema } from '@selvedge/contract';
 import { exitWithParent, runMain } from '@selvedge/runtime';
 import { config } from 'zod';
+import type { JoinOptions, JoinOutcome } from './commands/join.ts';
 import { type Settings, settingsSchema } from './commands/settings.ts';
 
 // Otherwise the schema library writes and compiles a program of its own for each schema, which costs memory and, without
@@ -17,10 +20,15 @@ Usage:
   selvedge-agent run [--dir DIR] [--telemetry-interval-s N] [--telemetry-batch-s N] [--log-level LEVEL]
                      [--memory-limit-mib N] [--cpu-limit CORES] [--target T --emulator PROGRAM]
   selvedge-agent status [--dir DIR] [--json]
+  selvedge-agent renew [--dir DIR] [--if-needed]
+  selvedge-agent install [--url URL --token T] [--memory-max SIZE] [--root DIR] [--print]
+  selvedge-agent uninstall [--purge] [--root DIR]
 
   URL      address of the server's device port, e.g. https://server:7443
   --token  from "selvedge device token"
   --target, --emulator  run packages of another architecture, e.g. linux-armv7 with qemu-arm-static, for trials
+  install  makes a service of systemd; --root DIR: in the tree of another system, e.g. an image; --print: shows the unit alone
+  renew    fetches a certificate for a new key; "run" does it by itself
   --dir    the agent's folder; default $SELVEDGE_AGENT_DIR or ~/.selvedge/agent
 
 Example:
@@ -46,6 +54,12 @@ function parseFlags() {
         emulator: { type: 'string' },
         'memory-limit-mib': { type: 'string' },
         'cpu-limit': { type: 'string' },
+        'if-needed': { type: 'boolean' },
+        url: { type: 'string' },
+        root: { type: 'string' },
+        'memory-max': { type: 'string' },
+        print: { type: 'boolean' },
+        purge: { type: 'boolean' },
       },
     });
   } catch (cause) {
@@ -87,24 +101,62 @@ function parseSettings(flags: Flags): Settings {
   return parsed.data;
 }
 
+async function join(
+  options: Pick<JoinOptions, 'url' | 'token' | 'dir' | 'name' | 'labels' | 'force'>,
+  signal: AbortSignal,
+): Promise<JoinOutcome> {
+  const { joinServer } = await import('./commands/join.ts');
+  const onPending = (message: string, keySha256: string) =>
+    void process.stdout.write(
+      `${message}\n  key of this device  ${keySha256}\n  Waiting; Ctrl-C stops that, and the same join goes on with it later.\n`,
+    );
+  const outcome = await joinServer({ ...options, signal, onPending });
+  const minutes = Math.round(Math.abs(outcome.clockOffsetMs ?? 0) / 60_000);
+  if (minutes > 0) process.stderr.write(`warning: the clock of this device is off by ${minutes} minutes.\n`);
+  return outcome;
+}
+
 async function joinCommand(url: string | undefined, flags: Flags, dir: string, signal: AbortSignal): Promise<number> {
   if (url === undefined || flags.token === undefined) throw usage('join needs a URL and --token.');
   if (flags.name !== undefined && !nameSchema.safeParse(flags.name).success) throw usage(`--name ${flags.name} is not a valid name.`);
-  const { joinServer } = await import('./commands/join.ts');
-  const { identity, already } = await joinServer({
-    url,
-    token: flags.token,
-    dir,
+  const { identity, already } = await join(
+    {
+      url,
+      token: flags.token,
+      dir,
+      force: flags.force ?? false,
+      ...(flags.name === undefined ? {} : { name: flags.name }),
+      ...(flags.label === undefined ? {} : { labels: parseLabels(flags.label) }),
+    },
     signal,
-    force: flags.force ?? false,
-    ...(flags.name === undefined ? {} : { name: flags.name }),
-    ...(flags.label === undefined ? {} : { labels: parseLabels(flags.label) }),
-  });
+  );
   process.stdout.write(
     already
       ? `${dir} has joined ${identity.serverUrl} already, as device "${identity.device}". Use --force to join anew.\n`
       : `Joined ${identity.serverUrl} as device "${identity.device}". Now run: selvedge-agent run --dir ${dir}\n`,
   );
+  return 0;
+}
+
+async function install(flags: Flags, signal: AbortSignal): Promise<number> {
+  const { installService, unitText } = await import('./commands/install.ts');
+  const memoryMax = flags['memory-max'] ?? '80%';
+  if (!/^\d+(\.\d+)?[KMGT%]?$/.test(memoryMax)) throw usage(`--memory-max ${memoryMax} is neither a size like 512M nor a share like 80%.`);
+  const { url, token } = flags;
+  const program = [fileURLToPath(new URL('../bin/selvedge-agent', import.meta.url))];
+  if (flags.print === true) {
+    process.stdout.write(unitText({ program, memoryMax }));
+    return 0;
+  }
+  const done = await installService({ program, url, token, memoryMax, root: resolve(flags.root ?? '/'), signal });
+  process.stdout.write(`${done.join('\n')}\n`);
+  return 0;
+}
+
+async function uninstall(flags: Flags, signal: AbortSignal): Promise<number> {
+  const { uninstallService } = await import('./commands/install.ts');
+  const done = await uninstallService({ root: resolve(flags.root ?? '/'), purge: flags.purge ?? false, signal });
+  process.stdout.write(`${done.join('\n')}\n`);
   return 0;
 }
 
@@ -119,7 +171,12 @@ async function run(flags: Flags, dir: string, signal: AbortSignal): Promise<numb
   const { runAgent } = await import('./commands/run.ts');
   const parentGone = new AbortController();
   exitWithParent(() => parentGone.abort());
-  await runAgent({ dir, mainUrl: import.meta.url, settings: parseSettings(flags) }, AbortSignal.any([signal, parentGone.signal]));
+  const ended = AbortSignal.any([signal, parentGone.signal]);
+  const { SELVEDGE_JOIN_URL: url = '', SELVEDGE_JOIN_TOKEN: token = '' } = process.env;
+  // What a service was installed with. Workloads have no use for the secret.
+  delete process.env.SELVEDGE_JOIN_TOKEN;
+  if (url !== '' && token !== '' && !existsSync(joinPath(dir, 'identity.json'))) await join({ url, token, dir }, ended);
+  await runAgent({ dir, mainUrl: import.meta.url, settings: parseSettings(flags) }, ended);
   return 0;
 }
 
@@ -131,7 +188,7 @@ async function main(signal: AbortSignal): Promise<number> {
     return flags.help === true ? 0 : 2;
   }
   if (rest.length > 0 || (argument !== undefined && command !== 'join')) throw usage(`"${rest[0] ?? argument}" is one word too many.`);
-  const dir = resolve(flags.dir ?? process.env.SELVEDGE_AGENT_DIR ?? join(homedir(), '.selvedge', 'agent'));
+  const dir = resolve(flags.dir ?? process.env.SELVEDGE_AGENT_DIR ?? joinPath(homedir(), '.selvedge', 'agent'));
   switch (command) {
     case 'join':
       return joinCommand(argument, flags, dir, signal);
@@ -140,10 +197,14 @@ async function main(signal: AbortSignal): Promise<number> {
     case 'status':
       return status(flags, dir);
     case 'renew': {
-      const { renewCertificate } = await import('./commands/renew.ts');
-      await renewCertificate(dir, signal);
+      const { renewIdentity } = await import('./commands/renew.ts');
+      await renewIdentity(dir, flags['if-needed'] === true ? 'refresh' : 'renew', signal);
       return 0;
     }
+    case 'install':
+      return install(flags, signal);
+    case 'uninstall':
+      return uninstall(flags, signal);
     default:
       throw usage(`"${command}" is not a command.`);
   }

@@ -110,8 +110,20 @@ export const COMMANDS: readonly CommandEntry[] = [
   {
     name: 'device',
     group: FLEET,
-    summary: 'let devices join; look at, label and remove them',
+    summary: 'let devices join; look at, place and remove them',
     load: async () => (await import('./commands/device.ts')).registerDevice,
+  },
+  {
+    name: 'group',
+    group: FLEET,
+    summary: 'save label queries as groups of devices',
+    load: async () => (await import('./commands/group.ts')).registerGroup,
+  },
+  {
+    name: 'ca',
+    group: FLEET,
+    summary: 'look at and change the certificate authority of the devices',
+    load: async () => (await import('./commands/ca.ts')).registerCa,
   },
   {
     name: 'agent',

@@ -4,10 +4,12 @@ import { registerApply } from './commands/apply.ts';
 import { registerArtifact } from './commands/artifact.ts';
 import { registerBench } from './commands/bench.ts';
 import { registerBuild } from './commands/build.ts';
+import { registerCa } from './commands/ca.ts';
 import { registerDataset } from './commands/dataset.ts';
 import { registerDelete } from './commands/delete.ts';
 import { registerDevice } from './commands/device.ts';
 import { registerGet } from './commands/get.ts';
+import { registerGroup } from './commands/group.ts';
 import { registerInfer } from './commands/infer.ts';
 import { registerLineage } from './commands/lineage.ts';
 import { registerMlflow } from './commands/mlflow.ts';
@@ -46,6 +48,8 @@ const REGISTER: Readonly<Record<string, Register>> = {
   build: registerBuild,
   package: registerPackage,
   device: registerDevice,
+  group: registerGroup,
+  ca: registerCa,
   agent: registerAgent,
   bench: registerBench,
   infer: registerInfer,
@@ -136,7 +140,10 @@ function leafSection(command: Command): string[] {
 }
 
 function sections(command: Command): string[] {
-  return command.commands.length === 0 ? leafSection(command) : command.commands.flatMap(sections);
+  const below = command.commands.flatMap(sections);
+  // Some, like "device token", do something themselves and have commands below them.
+  const isLeaf = command.commands.length === 0 || command.options.some((option) => !isGlobal(option));
+  return command.parent !== null && isLeaf ? [...leafSection(command), ...below] : below;
 }
 
 /** The page docs/reference/cli.md, made from the whole command tree. */

@@ -51,6 +51,8 @@ export const ERRORS = {
   UNAUTHENTICATED: entry('user', 401, EXIT.denied, false, 'No valid credential was presented'),
   FORBIDDEN: entry('user', 403, EXIT.denied, false, 'The credential does not allow this'),
   JOIN_TOKEN_INVALID: entry('user', 401, EXIT.denied, false, 'The join token is unknown, used up or expired'),
+  JOIN_PENDING: entry('operational', 409, EXIT.unavailable, true, 'The join waits for the approval of an operator'),
+  JOIN_REJECTED: entry('user', 403, EXIT.denied, false, 'An operator has rejected the join'),
   SERVER_IDENTITY_MISMATCH: entry('user', 401, EXIT.denied, false, 'The server is not the one that issued the join token'),
   DEVICE_REVOKED: entry('user', 403, EXIT.denied, false, 'The device has been removed'),
   DEVICE_IDENTITY_CONFLICT: entry('operational', 409, EXIT.conflict, false, 'Two agents use the identity of one device'),

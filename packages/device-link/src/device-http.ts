@@ -1,33 +1,26 @@
-import type { IncomingMessage } from 'node:http';
-import type { RequestOptions } from 'node:https';
-import { AppError, fromProblem, problemSchema, SERVER_TLS_NAME } from '@selvedge/contract';
+import type { IncomingMessage, RequestOptions } from 'node:http';
+import { AppError, fromProblem, problemSchema } from '@selvedge/contract';
 import { type DownloadResponse, readBounded } from '@selvedge/runtime';
 import type { ServerAccess } from './server-access.ts';
+import { connectToServer } from './server-check.ts';
 
 /** Silence after which a call is given up. */
 const IDLE_TIMEOUT_MS = 30_000;
 const MAX_ANSWER_BYTES = 256 * 1024;
 
-/** Where and how to connect: the server must present a certificate of the pinned CA for its fixed name. */
-export function tlsOptions(access: ServerAccess) {
-  return {
-    host: access.host,
-    port: access.port,
-    servername: SERVER_TLS_NAME,
-    ca: access.caPem,
-    ...(access.key === undefined ? {} : { key: access.key }),
-    ...(access.cert === undefined ? {} : { cert: access.cert }),
-  };
-}
-
 async function open(access: ServerAccess, options: RequestOptions, body?: string, signal?: AbortSignal): Promise<IncomingMessage> {
+  // Nothing is sent before it is known who is at the other end.
+  const socket = await connectToServer(access, signal);
   // Loaded with the first call only: an agent that has nothing to fetch does without HTTP.
-  const { request } = await import('node:https');
+  const { request } = await import('node:http');
+  const { host, port, onServerTime } = access;
   return new Promise((resolve, reject) => {
     const call = request(
-      { ...tlsOptions(access), agent: false, ...options, ...(signal === undefined ? {} : { signal }) },
+      { host, port, createConnection: () => socket, ...options, ...(signal === undefined ? {} : { signal }) },
       (response: IncomingMessage) => {
         response.setTimeout(IDLE_TIMEOUT_MS, () => response.destroy(new Error(`no data for ${IDLE_TIMEOUT_MS / 1000} s`)));
+        const atMs = Date.parse(response.headers.date ?? '');
+        if (!Number.isNaN(atMs)) onServerTime?.(atMs);
         resolve(response);
       },
     );
@@ -35,32 +28,14 @@ async function open(access: ServerAccess, options: RequestOptions, body?: string
     call.on('error', (cause) => {
       // Nobody catches what an event's listener throws: the reason of an abort has to go through the promise as well.
       if (signal?.aborted === true) return reject(signal.reason);
-      reject(
-        new AppError(
-          'SERVER_UNREACHABLE',
-          { message: `The server at ${access.host}:${access.port} did not answer: ${cause.message}` },
-          { cause },
-        ),
-      );
+      reject(new AppError('SERVER_UNREACHABLE', { message: `The server at ${host}:${port} did not answer: ${cause.message}` }, { cause }));
     });
     call.end(body);
   });
 }
 
-async function readText(response: IncomingMessage): Promise<string> {
-  return (await readBounded(response, MAX_ANSWER_BYTES, 'The answer of the server is too large.')).toString('utf8');
-}
-
-/**
- * Posts JSON to the device port and returns the parsed answer.
- *
- * @throws AppError the one that the server answered with; SERVER_UNREACHABLE (operational) when it did not.
- */
-export async function postJson(access: ServerAccess, path: string, body: unknown, signal?: AbortSignal): Promise<unknown> {
-  const text = JSON.stringify(body);
-  const headers = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) };
-  const response = await open(access, { method: 'POST', path, headers }, text, signal);
-  const answer = await readText(response);
+async function readJson(response: IncomingMessage): Promise<unknown> {
+  const answer = (await readBounded(response, MAX_ANSWER_BYTES, 'The answer of the server is too large.')).toString('utf8');
   let value: unknown;
   try {
     value = JSON.parse(answer);
@@ -71,6 +46,23 @@ export async function postJson(access: ServerAccess, path: string, body: unknown
   const problem = problemSchema.safeParse(value);
   if (problem.success) throw fromProblem(problem.data);
   throw new AppError('SERVER_UNREACHABLE', { message: `The server answered HTTP ${response.statusCode}.` });
+}
+
+/**
+ * Posts JSON to the device port and returns the parsed answer.
+ *
+ * @throws AppError the one that the server answered with; SERVER_UNREACHABLE (operational) when it did not;
+ *   SERVER_IDENTITY_MISMATCH (user).
+ */
+export async function postJson(access: ServerAccess, path: string, body: unknown, signal?: AbortSignal): Promise<unknown> {
+  const text = JSON.stringify(body);
+  const headers = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) };
+  return readJson(await open(access, { method: 'POST', path, headers }, text, signal));
+}
+
+/** As `postJson`, for what is only read. */
+export async function getJson(access: ServerAccess, path: string, signal?: AbortSignal): Promise<unknown> {
+  return readJson(await open(access, { method: 'GET', path }, undefined, signal));
 }
 
 /** Opens a blob from this byte on. */

@@ -1,11 +1,11 @@
 import { AppError } from '@selvedge/contract';
 import { type Backoff, backoffDelayMs, type Logger } from '@selvedge/runtime';
 import { MqttSession } from './mqtt-session.ts';
-import type { Endpoint } from './tls-endpoint.ts';
+import type { ServerAccess } from './server-access.ts';
 
 export interface MqttClientOptions {
   /** Asked before every connection, so that a renewed certificate is taken up. */
-  endpoint: () => Promise<Endpoint>;
+  endpoint: () => Promise<ServerAccess>;
   clientId: string;
   username: string;
   will: { topic: string; payload: string };
@@ -24,6 +24,8 @@ export interface MqttClientOptions {
   /** Called after each subscription, before anything that was left from the last connection is sent again. */
   onConnected: () => void;
   onDisconnected: (reason: string) => void;
+  /** The server does not let this device connect. @returns how long to leave it alone at least, in milliseconds. */
+  onRefused?: () => Promise<number>;
 }
 
 interface Pending {
@@ -102,7 +104,10 @@ export class MqttClient {
       if (this.#stopped) return;
       if ((process.uptime() - startedAt) * 1000 > STABLE_MS) this.#attempt = 0;
       this.#attempt += 1;
-      const delayMs = backoffDelayMs(this.#attempt, this.#options.backoff);
+      const leastMs = this.#session?.refused === true ? ((await this.#options.onRefused?.()) ?? 0) : 0;
+      if (this.#stopped) return;
+      // Spread, so that many refused devices do not come back at once.
+      const delayMs = Math.max(backoffDelayMs(this.#attempt, this.#options.backoff), leastMs * (0.75 + Math.random() / 4));
       this.#options.log.warn('not connected to the server; trying again', { reason, inMs: Math.round(delayMs) });
       await new Promise<void>((resolve) => {
         this.#wakeUp = resolve;
@@ -113,6 +118,7 @@ export class MqttClient {
 
   /** Returns why the connection ended or did not come about. */
   async #connectOnce(): Promise<string> {
+    this.#session = undefined;
     try {
       const { clientId, username, will, subscriptions, keepaliveMs, answerTimeoutMs, maxPacketBytes, log, onMessage } = this.#options;
       const session = new MqttSession({

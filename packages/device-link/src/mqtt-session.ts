@@ -1,13 +1,14 @@
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 import type { Logger } from '@selvedge/runtime';
 import { generate, type IPublishPacket, type Packet, parser, writeToStream } from 'mqtt-packet';
-import type { Endpoint } from './tls-endpoint.ts';
+import type { ServerAccess } from './server-access.ts';
+import { checkServer, uncheckedTlsOptions } from './server-check.ts';
 
 // Otherwise the library makes 65,536 two-byte buffers once and keeps them.
 writeToStream.cacheNumbers = false;
 
 export interface MqttSessionOptions {
-  endpoint: Endpoint;
+  endpoint: ServerAccess;
   clientId: string;
   username: string;
   will: { topic: string; payload: string };
@@ -41,6 +42,7 @@ export class MqttSession {
   #answer: NodeJS.Timeout | undefined;
   #unparsedBytes = 0;
   #reason: string | undefined;
+  #refused = false;
   #ready: { resolve: () => void; reject: (error: Error) => void } | undefined;
   #onClosed: (reason: string) => void = () => undefined;
   /** Resolves with the reason when the connection has ended; never rejects. */
@@ -52,6 +54,11 @@ export class MqttSession {
     this.#options = options;
   }
 
+  /** The server has answered that this device may not connect. */
+  get refused(): boolean {
+    return this.#refused;
+  }
+
   /** Connects and subscribes. Rejects when the server cannot be reached, is not the right one, or refuses. */
   open(): Promise<void> {
     return new Promise((resolve, reject) => {
@@ -59,10 +66,17 @@ export class MqttSession {
       this.#expectAnswer('the server did not answer in time');
       this.#parser.on('packet', (packet) => this.#receive(packet));
       this.#parser.on('error', (error: Error) => this.#end(`invalid packet: ${error.message}`));
-      const socket = connectTls({ ...this.#options.endpoint, minVersion: 'TLSv1.2' });
+      const socket = connectTls(uncheckedTlsOptions(this.#options.endpoint));
       this.#socket = socket;
       socket.setNoDelay(true);
-      socket.on('secureConnect', () => this.#sendConnect());
+      socket.on('secureConnect', () => {
+        try {
+          checkServer(socket, this.#options.endpoint);
+          this.#sendConnect();
+        } catch (error) {
+          this.#end(error instanceof Error ? error.message : String(error));
+        }
+      });
       socket.on('data', (chunk: Buffer) => this.#parse(chunk));
       socket.on('error', (error) => this.#end(error.message));
       socket.on('close', () => this.#end('closed by the server'));
@@ -136,7 +150,8 @@ export class MqttSession {
 
   #connected(returnCode: number): void {
     if (returnCode !== 0) {
-      const meaning = returnCode === 4 || returnCode === 5 ? 'this device is not allowed to connect' : `return code ${returnCode}`;
+      this.#refused = returnCode === 4 || returnCode === 5;
+      const meaning = this.#refused ? 'this device is not allowed to connect' : `return code ${returnCode}`;
       this.#end(`refused by the server: ${meaning}`);
       return;
     }

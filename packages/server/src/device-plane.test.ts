@@ -35,7 +35,7 @@ describe('the device port', () => {
 
   describe('joining', () => {
     it('makes a device with the labels of the token, and shows the authority that the token names', async () => {
-      const { token, joinCommand, url } = await rig.plane.createToken({ labels: { site: 'lab' }, uses: 1 });
+      const { token, joinCommand, url } = await rig.plane.desk.createToken({ labels: { site: 'lab' }, uses: 1 });
       expect(joinCommand).toBe(`selvedge agent join ${url} --token ${token}`);
       const socket = tls.connect({ port: rig.port, host: '127.0.0.1', rejectUnauthorized: false });
       await once(socket, 'secureConnect');
@@ -50,23 +50,23 @@ describe('the device port', () => {
     });
 
     it('names devices by number when no name is wished', async () => {
-      const { token } = await rig.plane.createToken({ uses: 3 });
+      const { token } = await rig.plane.desk.createToken({ uses: 3 });
       const names = await Promise.all([1, 2, 3].map(async () => (await join(rig.port, token)).name));
       expect(names.sort()).toEqual(['device-1', 'device-2', 'device-3']);
     });
 
     it('refuses a token that is used up, expired or invented', async () => {
-      const { token } = await rig.plane.createToken({});
+      const { token } = await rig.plane.desk.createToken({});
       await join(rig.port, token);
       await expect(join(rig.port, token)).rejects.toMatchObject({ code: 'JOIN_TOKEN_INVALID' });
-      const { token: late } = await rig.plane.createToken({ ttlS: 60 });
+      const { token: late } = await rig.plane.desk.createToken({ ttlS: 60 });
       rig.skewMs = 61_000;
       await expect(join(rig.port, late)).rejects.toMatchObject({ code: 'JOIN_TOKEN_INVALID' });
     });
 
     it('refuses a name that another device has, and gives the use of the token back', async () => {
       await rig.join('cam-1');
-      const { token } = await rig.plane.createToken({});
+      const { token } = await rig.plane.desk.createToken({});
       await expect(join(rig.port, token, 'cam-1')).rejects.toMatchObject({ code: 'CONFLICT' });
       expect((await join(rig.port, token, 'cam-2')).name).toBe('cam-2');
     });

@@ -1,11 +1,5 @@
 import { join } from 'node:path';
-import {
-  AppError,
-  type benchResponseSchema,
-  type deviceTokenRequestSchema,
-  type deviceTokenSchema,
-  type inferResponseSchema,
-} from '@selvedge/contract';
+import { AppError, type benchResponseSchema, type CaStatus, type inferResponseSchema } from '@selvedge/contract';
 import { describeError, type Logger } from '@selvedge/runtime';
 import type * as z from 'zod';
 import { DeviceListener, type TlsCredentials } from './adapters/device-port/device-listener.ts';
@@ -15,6 +9,7 @@ import type { ServerConfig } from './config.ts';
 import type { BlobStore } from './ports/blob-store.ts';
 import type { Store } from './ports/store.ts';
 import { type BenchRequest, BenchService } from './services/bench-service.ts';
+import { CaRotation } from './services/ca-rotation.ts';
 import { DeploymentController, type PublishToDevice } from './services/deployment-controller.ts';
 import { DeviceCommands } from './services/device-commands.ts';
 import { DeviceContent } from './services/device-content.ts';
@@ -22,6 +17,7 @@ import { DeviceEnrolment } from './services/device-enrolment.ts';
 import { DeviceService } from './services/device-service.ts';
 import type { EventHub } from './services/event-hub.ts';
 import { InferenceService, type InferRequest } from './services/inference-service.ts';
+import { JoinDesk } from './services/join-desk.ts';
 import type { PackageTrust } from './services/package-builder.ts';
 
 export interface DevicePlaneOptions {
@@ -43,8 +39,15 @@ export interface DevicePlane {
   start(): Promise<{ port: number }>;
   /** Closes every connection, and returns when everything that was under way has been written. The store stays open. */
   stop(): Promise<void>;
-  /** Makes a join token; its secret is shown here once and stored as a digest. */
-  createToken(request: z.output<typeof deviceTokenRequestSchema>): Promise<z.output<typeof deviceTokenSchema>>;
+  /** Tokens, and devices that wait for approval. */
+  readonly desk: JoinDesk;
+  /** Authorities, and how far a change of them has come. */
+  caStatus(): Promise<CaStatus>;
+  /**
+   * Begins a change of authorities, or with `finish` ends it. @returns how it stands then.
+   * @throws AppError CONFLICT (user) when there is nothing to end, or someone is not ready and `force` is not set.
+   */
+  rotateCa(request: { finish?: boolean | undefined; force?: boolean | undefined }): Promise<CaStatus>;
   /** Revokes the device and deletes its resource; its sockets close at once. False when there was none. */
   removeDevice(name: string): Promise<boolean>;
   /**
@@ -81,6 +84,8 @@ class Plane implements DevicePlane {
   readonly #controller: DeploymentController;
   readonly #inference: InferenceService;
   readonly #bench: BenchService;
+  readonly #rotation: CaRotation;
+  readonly desk: JoinDesk;
   #port: number | undefined;
   #unsubscribe: (() => void) | undefined;
   #housekeepingTimer: NodeJS.Timeout | undefined;
@@ -90,7 +95,15 @@ class Plane implements DevicePlane {
     const { config, store, blobs, hub, log, clock } = options;
     this.#options = options;
     this.#authority = new CertificateAuthority({ folder: join(config.dataDir, 'authority'), clock });
-    this.#enrolment = new DeviceEnrolment({ store, signer: this.#authority, url: () => this.#url(), log, clock });
+    this.#enrolment = new DeviceEnrolment({ store, signer: this.#authority, log, clock });
+    this.desk = new JoinDesk({
+      store,
+      caSha256: () => this.#authority.caSha256,
+      isChanging: () => this.#authority.facts().next !== null,
+      url: () => this.#url(),
+      log,
+      clock,
+    });
     const publish: PublishToDevice = (device, topic, payload, how) => this.#listener.mqtt.publish(device, topic, payload, how);
     this.#controller = new DeploymentController({ store, hub, publish, log, clock });
     const commands = new DeviceCommands({ publish, clock });
@@ -102,6 +115,16 @@ class Plane implements DevicePlane {
       store,
       onReply: (device, reply) => commands.takeReply(device, reply),
       onOffline: (device) => commands.deviceWentOffline(device),
+      log,
+      clock,
+    });
+    this.#rotation = new CaRotation({
+      authority: this.#authority,
+      store,
+      devices: () => view.devices.values(),
+      isOnline,
+      commands,
+      takeEffect: async () => this.#listener.setCredentials(await this.#credentials()),
       log,
       clock,
     });
@@ -118,6 +141,7 @@ class Plane implements DevicePlane {
         received: (session, topic, payload) => this.#devices.received(session, topic, payload),
         join: (request, address) => enrolment.join(request, address),
         renew: (certificate, csrPem) => enrolment.renew(certificate, csrPem),
+        trustOf: (certificate) => enrolment.trustOf(certificate),
         statBlob: async (certificate, sha256) => {
           const { name } = await enrolment.identify(certificate);
           return (await content.mayFetch(name, sha256)) ? await blobs.stat(sha256) : undefined;
@@ -143,6 +167,7 @@ class Plane implements DevicePlane {
       if (event.type === 'resource' && event.action === 'deleted' && event.resource.kind === 'Device')
         this.#cutOff(event.resource.metadata.name);
     });
+    this.#rotation.start();
     this.#housekeepingTimer = setInterval(() => {
       this.#housekeeping = this.#keepHouse();
     }, HOUSEKEEPING_MS);
@@ -154,20 +179,28 @@ class Plane implements DevicePlane {
     clearInterval(this.#housekeepingTimer);
     this.#unsubscribe?.();
     this.#port = undefined;
+    await this.#rotation.stop();
     await this.#listener.stop();
     await this.#controller.stop();
     await this.#devices.stop();
     await this.#housekeeping;
   }
 
-  createToken(request: z.output<typeof deviceTokenRequestSchema>): Promise<z.output<typeof deviceTokenSchema>> {
-    return this.#enrolment.createToken(request);
+  caStatus(): Promise<CaStatus> {
+    return this.#rotation.status();
+  }
+
+  async rotateCa({ finish, force }: { finish?: boolean | undefined; force?: boolean | undefined }): Promise<CaStatus> {
+    if (finish === true) await this.#rotation.finish(force === true);
+    else await this.#rotation.begin();
+    return this.#rotation.status();
   }
 
   async removeDevice(name: string): Promise<boolean> {
     const removed = await this.#options.store.delete('Device', name);
     this.#cutOff(name);
     await this.#options.store.deletePendingCertificate(name);
+    await this.#options.store.joins.forgetDevice(name);
     return removed;
   }
 
@@ -184,7 +217,7 @@ class Plane implements DevicePlane {
     return {
       signer: () => authority.packageSigner(),
       get caPem() {
-        return authority.caPem;
+        return authority.trust.packageCaPem;
       },
     };
   }
@@ -199,7 +232,7 @@ class Plane implements DevicePlane {
   }
 
   async #credentials(): Promise<TlsCredentials> {
-    return { ...(await this.#authority.serverCredentials(this.#options.config.advertise)), ca: this.#authority.caPem };
+    return { ...(await this.#authority.serverCredentials(this.#options.config.advertise)), ca: this.#authority.trust.caPem };
   }
 
   /** Renews the port's certificate when it is time, and drops telemetry that is older than the retention. */
@@ -208,6 +241,7 @@ class Plane implements DevicePlane {
     try {
       this.#listener.setCredentials(await this.#credentials());
       const removed = await store.pruneTelemetry(new Date(clock().getTime() - config.telemetryRetentionDays * DAY_MS).toISOString());
+      await store.joins.prune(clock().toISOString());
       if (removed > 0) log.info('old telemetry removed', { samples: removed });
     } catch (error) {
       log.error('housekeeping of the device port failed', describeError(error));

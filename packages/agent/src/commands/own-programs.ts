@@ -10,10 +10,11 @@ export function modelServerCommand(mainUrl: string): string[] {
 }
 
 /** Runs `agent renew` as a process of its own, so that this one never holds what it needs. */
-export async function renewInChild(mainUrl: string, dir: string, signal: AbortSignal): Promise<void> {
+export async function renewInChild(mainUrl: string, dir: string, mode: 'renew' | 'refresh', signal: AbortSignal): Promise<void> {
   const { spawn } = await import('node:child_process'); // not before it is needed, about once in months
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [...process.execArgv, fileURLToPath(mainUrl), 'renew', '--dir', dir], {
+    const args = [...process.execArgv, fileURLToPath(mainUrl), 'renew', '--dir', dir, ...(mode === 'refresh' ? ['--if-needed'] : [])];
+    const child = spawn(process.execPath, args, {
       stdio: ['ignore', 'ignore', 'pipe'],
       signal,
       timeout: 120_000,

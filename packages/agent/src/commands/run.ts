@@ -1,11 +1,12 @@
 import { randomUUID } from 'node:crypto';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { AppError, targetOf } from '@selvedge/contract';
-import { openBlob, tlsOptions } from '@selvedge/device-link';
+import { askStanding, certificatesOf, openBlob, renewalDueMs, sha256Of } from '@selvedge/device-link';
 import { createLogger, type Logger } from '@selvedge/runtime';
 import { DiskVersionStore } from '../adapters/disk/disk-version-store.ts';
 import { lockAgentFolder } from '../adapters/disk/folder-lock.ts';
-import { accessOf, readIdentity, renewalDueMs, type StoredIdentity } from '../adapters/disk/identity-folder.ts';
+import { accessOf, readIdentity, type StoredIdentity } from '../adapters/disk/identity-folder.ts';
+import { writeRefusal } from '../adapters/disk/refusal-file.ts';
 import { FolderStateStore } from '../adapters/disk/state-folder.ts';
 import { MqttDeviceChannel } from '../adapters/mqtt/mqtt-device-channel.ts';
 import { ChildModelHost } from '../adapters/process/child-model-host.ts';
@@ -13,12 +14,16 @@ import { HandingServingPort } from '../adapters/process/handing-serving-port.ts'
 import { resourceLimits } from '../adapters/process/resource-limits.ts';
 import { runPackage } from '../adapters/process/run-package.ts';
 import { LinuxSensors } from '../adapters/sensors/linux-sensors.ts';
+import { readLocationFile } from '../adapters/sensors/location-file.ts';
 import { AGENT_VERSION } from '../domain/agent-version.ts';
 import { Commands } from '../services/commands.ts';
+import { LocationSource } from '../services/device-location.ts';
 import { IdentityRenewal } from '../services/identity-renewal.ts';
 import { PackageBench } from '../services/package-bench.ts';
 import { Reconciler } from '../services/reconciler.ts';
 import { Reporter } from '../services/reporter.ts';
+import { ServerClock } from '../services/server-clock.ts';
+import { ServerStanding } from '../services/server-standing.ts';
 import { Telemetry } from '../services/telemetry.ts';
 import { modelServerCommand, renewInChild } from './own-programs.ts';
 import { readSettings, type Settings } from './settings.ts';
@@ -40,6 +45,11 @@ async function needIdentity(dir: string): Promise<StoredIdentity> {
   throw new AppError('CONFLICT', { message: `${dir} has not joined a server.`, hint: 'Run: selvedge-agent join URL --token T --dir DIR' });
 }
 
+/** Whose signatures on packages hold: also those of authorities that the server itself no longer uses. */
+function packageAuthorities({ caPem, packageCaPem }: StoredIdentity): string {
+  return packageCaPem ?? caPem;
+}
+
 function armVersion(): unknown {
   return 'arm_version' in process.config.variables ? process.config.variables.arm_version : undefined;
 }
@@ -58,7 +68,9 @@ function assemble(options: RunOptions, device: string, settings: Settings, log: 
   const clock = () => Date.now();
   const instanceId = randomUUID();
   // Read anew for each connection and download: a renewed certificate is used from then on.
-  const access = async () => accessOf(await needIdentity(dir));
+  const serverClock = new ServerClock(clock);
+  const serverNow = () => serverClock.now();
+  const access = async () => ({ ...accessOf(await needIdentity(dir)), onServerTime: (atMs: number) => serverClock.learn(atMs) });
   const states = new FolderStateStore(dir);
   const sensors = new LinuxSensors(dir);
   const targets = targetsOf(settings);
@@ -67,7 +79,7 @@ function assemble(options: RunOptions, device: string, settings: Settings, log: 
     new DiskVersionStore({
       root: join(dir, folder),
       openBlob: async (sha256, offset, signal) => openBlob(await access(), sha256, offset, signal),
-      caPem: async () => (await access()).caPem,
+      caPem: async () => packageAuthorities(await needIdentity(dir)),
       log,
     });
   const reconciler: Reconciler = new Reconciler({
@@ -84,7 +96,7 @@ function assemble(options: RunOptions, device: string, settings: Settings, log: 
   const channel: MqttDeviceChannel = new MqttDeviceChannel({
     device,
     instanceId,
-    endpoint: async () => tlsOptions(await access()),
+    endpoint: access,
     keepaliveMs: (settings.keepaliveS ?? 60) * 1000,
     backoff: RECONNECT,
     log,
@@ -94,9 +106,10 @@ function assemble(options: RunOptions, device: string, settings: Settings, log: 
       log.info('connected to the server');
       reporter.connected();
       reconciler.retryNetwork();
-      void telemetry.connected();
+      void standing.connected();
     },
-    onDisconnected: () => renewal.disconnected(),
+    onDisconnected: () => undefined,
+    onRefused: () => standing.refused(),
   });
   const reporter: Reporter = new Reporter({
     channel,
@@ -105,6 +118,11 @@ function assemble(options: RunOptions, device: string, settings: Settings, log: 
     info: { ...sensors.describe(AGENT_VERSION), targets },
     workloads: () => reconciler.reports(),
     observedRevision: () => reconciler.observedRevision,
+    standing: () => ({
+      ...(serverClock.offsetMs === undefined ? {} : { clockOffsetMs: serverClock.offsetMs }),
+      ...(place.location === undefined ? {} : { location: place.location }),
+      ...(trusts === undefined ? {} : { trusts }),
+    }),
     log,
   });
   const bench = new PackageBench({
@@ -117,7 +135,8 @@ function assemble(options: RunOptions, device: string, settings: Settings, log: 
     has: (name) => reconciler.has(name),
     serving: (name) => reconciler.serving(name),
     bench: (command) => bench.measure(command),
-    clock,
+    refreshIdentity: () => renewal.refresh(),
+    clock: serverNow,
     log,
   });
   const telemetry = new Telemetry({
@@ -126,15 +145,41 @@ function assemble(options: RunOptions, device: string, settings: Settings, log: 
     intervalMs: (settings.telemetryIntervalS ?? 60) * 1000,
     batchMs: (settings.telemetryBatchS ?? 300) * 1000,
     clock,
+    toServerTime: (ms) => serverClock.toServerTime(ms),
     log,
   });
+  let trusts: string[] | undefined;
+  const readTrusts = async () => {
+    trusts = certificatesOf((await needIdentity(dir)).caPem).map(sha256Of);
+    reporter.changed();
+  };
   const renewal = new IdentityRenewal({
     dueMs: async () => renewalDueMs((await needIdentity(dir)).certPem),
-    renew: (signal) => renewInChild(mainUrl, dir, signal),
-    clock,
+    renew: (mode, signal) => renewInChild(mainUrl, dir, mode, signal),
+    clock: serverNow,
+    onRenewed: () => void readTrusts(),
     log,
   });
-  return { reconciler, channel, reporter, telemetry, renewal };
+  const standing = new ServerStanding({
+    ask: async (signal) => askStanding(await access(), signal),
+    serverClock,
+    onNotAccepted: () => renewal.refused(),
+    onTimeKnown: () => {
+      void telemetry.connected();
+      renewal.connected();
+      void readTrusts();
+    },
+    keep: (refusal) => writeRefusal(dir, refusal),
+    log,
+  });
+  const { location, locationFile } = settings;
+  const place = new LocationSource({
+    fixed: location,
+    read: locationFile === undefined ? undefined : () => readLocationFile(resolve(dir, locationFile)),
+    onChange: () => reporter.changed(),
+    log,
+  });
+  return { reconciler, channel, reporter, telemetry, renewal, standing, place };
 }
 
 /**
@@ -152,6 +197,7 @@ export async function runAgent(options: RunOptions, signal: AbortSignal): Promis
   try {
     const parts = assemble(options, device, settings, log);
     await parts.reconciler.start();
+    await parts.place.start();
     await parts.telemetry.start();
     parts.channel.start();
     parts.renewal.start();
@@ -162,6 +208,8 @@ export async function runAgent(options: RunOptions, signal: AbortSignal): Promis
     });
     log.info('stopping');
     parts.renewal.stop();
+    parts.standing.stop();
+    parts.place.stop();
     parts.telemetry.stop();
     parts.reporter.stop();
     await Promise.all([parts.reconciler.stop(), parts.channel.stop()]);

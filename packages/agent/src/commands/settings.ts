@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { targetNameSchema } from '@selvedge/contract';
+import { deviceLocationSchema, targetNameSchema } from '@selvedge/contract';
 import { readJsonFile } from '@selvedge/runtime';
 import * as z from 'zod';
 
@@ -19,6 +19,10 @@ export const settingsSchema = z.strictObject({
   memoryLimitMiB: z.int().min(16).optional(),
   /** Most CPU that one workload may use, in cores; default no limit. */
   cpuLimit: z.number().min(0.01).max(1024).optional(),
+  /** Where the device is; what an operator sets at the server wins. */
+  location: deviceLocationSchema.optional(),
+  /** A JSON file like `location`, kept by something else on the device (e.g. from a satellite receiver); read every minute. */
+  locationFile: z.string().min(1).max(4096).optional(),
   /** Default info. */
   logLevel: z.enum(['debug', 'info', 'warn', 'error']).optional(),
 });

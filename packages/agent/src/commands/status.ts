@@ -1,6 +1,8 @@
 import { AppError, type ReportedState, type WorkloadReport } from '@selvedge/contract';
+import { renewalDueMs } from '@selvedge/device-link';
 import { runningAgent } from '../adapters/disk/folder-lock.ts';
-import { type Identity, readIdentity, renewalDueMs } from '../adapters/disk/identity-folder.ts';
+import { type Identity, readIdentity } from '../adapters/disk/identity-folder.ts';
+import { type Refusal, readRefusal } from '../adapters/disk/refusal-file.ts';
 import { FolderStateStore } from '../adapters/disk/state-folder.ts';
 
 export interface AgentStatus {
@@ -8,6 +10,8 @@ export interface AgentStatus {
   certificateRenewalDue: string;
   /** Process id of the agent that works in the folder; null when none does. */
   pid: number | null;
+  /** Why the server does not let this device connect; null while it does. */
+  refused: Refusal | null;
   /** As last kept on disk; null before the first. */
   reported: ReportedState | null;
 }
@@ -25,6 +29,7 @@ export async function readStatus(dir: string): Promise<AgentStatus> {
     identity: stored.identity,
     certificateRenewalDue: new Date(renewalDueMs(stored.certPem)).toISOString(),
     pid: (await runningAgent(dir)) ?? null,
+    refused: (await readRefusal(dir)) ?? null,
     reported: reported ?? null,
   };
 }
@@ -38,12 +43,13 @@ function describeWorkload(workload: WorkloadReport, isRunning: boolean): string 
 
 /** The status as text for people. */
 export function formatStatus(status: AgentStatus): string {
-  const { identity, pid, reported, certificateRenewalDue } = status;
+  const { identity, pid, reported, certificateRenewalDue, refused } = status;
   const workloads = reported?.workloads ?? [];
   return [
     `device       ${identity.device}`,
     `server       ${identity.serverUrl}`,
     `agent        ${pid === null ? 'not running' : `running, process ${pid}`}`,
+    ...(refused === null ? [] : [`refused      ${refused.code}: ${refused.message}`]),
     `certificate  renewed after ${certificateRenewalDue}`,
     `workloads    ${workloads.length}`,
     ...workloads.map((workload) => describeWorkload(workload, pid !== null)),

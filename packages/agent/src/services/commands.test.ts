@@ -28,6 +28,7 @@ function setUp(infer: ModelProcess['infer'] = async () => result) {
     has: (name) => name !== 'unknown',
     serving: (name) => (name === 'colours' ? target : undefined),
     bench: async () => Promise.reject(new AppError('CONFLICT', { message: 'no package' })),
+    refreshIdentity: async () => undefined,
     clock: () => NOW,
     log: createLogger({ name: 'test', write: () => undefined }),
   });
@@ -74,5 +75,11 @@ describe('Commands', () => {
       ['3', 'WORKLOAD_NOT_SERVING'],
       ['4', 'IMAGE_UNREADABLE'],
     ]);
+  });
+
+  it('refreshes what it knows of its server when asked', async () => {
+    const { commands, replies } = setUp();
+    await commands.execute({ v: 1, id: 'r', expiresAt: new Date(NOW + 1000).toISOString(), type: 'refresh-identity' });
+    expect(replies).toEqual([{ v: 1, id: 'r', outcome: { ok: true, refreshed: true } }]);
   });
 });

@@ -20,6 +20,9 @@ export interface CommandsOptions {
   serving: (workload: string) => ModelProcess | undefined;
   /** Measures a native package. */
   bench: (command: BenchCommand) => Promise<NativeBench>;
+  /** Renews what this device knows of its server and its own certificate. */
+  refreshIdentity: () => Promise<void>;
+  /** The server's time. */
   clock: () => number;
   log: Logger;
 }
@@ -75,6 +78,10 @@ export class Commands {
       this.#running += 1;
       try {
         if (command.data.type === 'bench') return { ok: true, bench: await this.#options.bench(command.data) };
+        if (command.data.type === 'refresh-identity') {
+          await this.#options.refreshIdentity();
+          return { ok: true, refreshed: true };
+        }
         return { ok: true, infer: await this.#infer(command.data) };
       } finally {
         this.#running -= 1;

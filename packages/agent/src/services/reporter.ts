@@ -11,6 +11,8 @@ export interface ReporterOptions {
   /** What is to be reported, as it is now. */
   workloads: () => WorkloadReport[];
   observedRevision: () => number;
+  /** What else there is to say of the device. */
+  standing: () => Pick<ReportedState, 'clockOffsetMs' | 'location' | 'trusts'>;
   log: Logger;
 }
 
@@ -73,7 +75,7 @@ export class Reporter {
     const observedRevision = this.#options.observedRevision();
     const { channel, log } = this.#options;
     await this.#keep(workloads, observedRevision);
-    const text = JSON.stringify([workloads, observedRevision]);
+    const text = JSON.stringify([workloads, observedRevision, this.#options.standing()]);
     if (this.#stopped || this.#sending || !channel.connected || text === this.#sent) return;
     this.#sending = true;
     this.#sent = text;
@@ -90,8 +92,8 @@ export class Reporter {
 
   #message(workloads: WorkloadReport[], observedRevision: number): ReportedState {
     this.#sequence += 1;
-    const { instanceId, info } = this.#options;
-    return { v: DEVICE_CHANNEL_VERSION, sequence: this.#sequence, instanceId, observedRevision, info, workloads };
+    const { instanceId, info, standing } = this.#options;
+    return { v: DEVICE_CHANNEL_VERSION, sequence: this.#sequence, instanceId, observedRevision, info, workloads, ...standing() };
   }
 
   async #keep(workloads: WorkloadReport[], observedRevision: number): Promise<void> {

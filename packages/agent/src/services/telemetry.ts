@@ -11,6 +11,8 @@ export interface TelemetryOptions {
   /** Between batches, milliseconds. */
   batchMs: number;
   clock: () => number;
+  /** What the server's clock shows when this machine's shows this; Unix milliseconds. */
+  toServerTime: (ms: number) => number;
   log: Logger;
 }
 
@@ -64,13 +66,16 @@ export class Telemetry {
   }
 
   async #send(): Promise<void> {
-    const { channel, clock, log } = this.#options;
+    const { channel, clock, log, toServerTime } = this.#options;
     if (!channel.connected || this.#sending || this.#spool.length === 0) return;
     this.#sending = true;
     this.#lastBatchMs = clock();
     const samples = [...this.#spool];
     try {
-      await channel.publish('telemetry', { v: DEVICE_CHANNEL_VERSION, samples });
+      await channel.publish('telemetry', {
+        v: DEVICE_CHANNEL_VERSION,
+        samples: samples.map((sample) => ({ ...sample, at: new Date(toServerTime(Date.parse(sample.at))).toISOString() })),
+      });
       const sent = new Set(samples);
       this.#spool.splice(0, this.#spool.length, ...this.#spool.filter((sample) => !sent.has(sample)));
     } catch (error) {

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import sharp from 'sharp';
+import { readIdentity, type StoredIdentity } from '../adapters/disk/identity-folder.ts';
 import { TestServer } from './test-server.ts';
 
 const MAIN = fileURLToPath(new URL('../main.ts', import.meta.url));
@@ -64,6 +65,12 @@ export class AgentRig {
 
   join(): Promise<{ code: number | null; text: string }> {
     return this.command('join', this.server.url, '--token', this.server.token, '--dir', this.dir);
+  }
+
+  async identity(): Promise<StoredIdentity> {
+    const stored = await readIdentity(this.dir);
+    if (stored === undefined) throw new Error('the folder has not joined');
+    return stored;
   }
 
   run(env: Record<string, string> = {}): ChildProcess {

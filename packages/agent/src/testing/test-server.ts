@@ -50,6 +50,7 @@ function issue(
   publicKey: x509.PublicKey | webcrypto.CryptoKey,
   lifeMs: number,
   names: string[] = [],
+  fromMs = -60_000,
 ) {
   return x509.X509CertificateGenerator.create(
     {
@@ -58,7 +59,7 @@ function issue(
       publicKey,
       signingKey: authority.keys.privateKey,
       signingAlgorithm: ALGORITHM,
-      notBefore: new Date(Date.now() - 60_000),
+      notBefore: new Date(Date.now() + fromMs),
       notAfter: new Date(Date.now() + lifeMs),
       extensions: names.length > 0 ? [new x509.SubjectAlternativeNameExtension(names.map((value) => ({ type: 'dns', value })))] : [],
     },
@@ -80,6 +81,8 @@ export class TestServer {
   readonly blobRequests: { sha256: string; offset: number }[] = [];
   /** Life of the certificates that it issues. */
   certificateLifeMs = 3_600_000;
+  /** When its own certificate holds, from now; set before `listen`. */
+  certificatePeriod = { fromMs: -60_000, untilMs: 3_600_000 };
   blobFault: BlobFault | undefined;
   renewals = 0;
   readonly #authority: Authority;
@@ -122,7 +125,8 @@ export class TestServer {
   /** Opens the port; the same one again after `close`. */
   async listen(): Promise<void> {
     const keys = await webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);
-    const certificate = await issue(this.#authority, 'CN=server', keys.publicKey, 3_600_000, [SERVER_TLS_NAME]);
+    const { fromMs, untilMs } = this.certificatePeriod;
+    const certificate = await issue(this.#authority, 'CN=server', keys.publicKey, untilMs, [SERVER_TLS_NAME], fromMs);
     const key = x509.PemConverter.encode(await webcrypto.subtle.exportKey('pkcs8', keys.privateKey), 'PRIVATE KEY');
     const tls = createTls(
       { key, cert: `${certificate.toString('pem')}\n${this.caPem}`, ca: this.caPem, requestCert: true, rejectUnauthorized: false },

@@ -72,6 +72,7 @@ function registerJoin(command: Command, io: Io): void {
 
 export function registerAgent(command: Command, io: Io): void {
   registerJoin(command, io);
+  registerService(command, io);
   const run = command
     .command('run')
     .description('run the agent of a machine that has joined, in the foreground')
@@ -80,4 +81,54 @@ export function registerAgent(command: Command, io: Io): void {
       await runAgent(['run', '--dir', agentDir(options.dir, io)], called, io);
     });
   finishLeaf(run, { server: false, examples: ['selvedge agent run', 'selvedge agent run --dir /var/lib/selvedge'] });
+}
+
+interface InstallOptions {
+  url?: string;
+  token?: string;
+  memoryMax?: string;
+  root?: string;
+  print?: boolean;
+}
+
+function installArguments({ url, token, memoryMax, root, print }: InstallOptions, io: Io): string[] {
+  const args = ['install'];
+  if (url !== undefined) args.push('--url', url);
+  if (token !== undefined) args.push('--token', token);
+  if (memoryMax !== undefined) args.push('--memory-max', memoryMax);
+  if (root !== undefined) args.push('--root', resolve(io.cwd, root));
+  if (print === true) args.push('--print');
+  return args;
+}
+
+function registerService(command: Command, io: Io): void {
+  const install = command
+    .command('install')
+    .description('make the agent a service of systemd, with a user of its own and a memory ceiling')
+    .option('--url <url>', 'device port of the server that it joins when it starts first')
+    .option('--token <token>', 'join token, from "selvedge device token"')
+    .option('--memory-max <size>', 'ceiling for the agent and what it serves, like 512M or 80% (default: 80%)')
+    .option('--root <folder>', 'install into the tree of another system, e.g. of an image')
+    .option('--print', 'print the unit and install nothing')
+    .action(async (options: InstallOptions, called: Command) => {
+      await runAgent(installArguments(options, io), called, io);
+    });
+  finishLeaf(install, {
+    server: false,
+    examples: [
+      'selvedge agent install --url https://edge-server:7443 --token TOKEN',
+      'selvedge agent install --root ./image --url https://edge-server:7443 --token TOKEN',
+      'selvedge agent install --print',
+    ],
+  });
+  const uninstall = command
+    .command('uninstall')
+    .description('stop the service and remove it; the identity and the models of the device stay')
+    .option('--root <folder>', 'remove it from the tree of another system')
+    .option('--purge', 'remove identity and models as well')
+    .action(async (options: { root?: string; purge?: boolean }, called: Command) => {
+      const root = options.root === undefined ? [] : ['--root', resolve(io.cwd, options.root)];
+      await runAgent(['uninstall', ...root, ...(options.purge === true ? ['--purge'] : [])], called, io);
+    });
+  finishLeaf(uninstall, { server: false, examples: ['selvedge agent uninstall'] });
 }

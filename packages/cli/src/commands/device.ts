@@ -1,20 +1,14 @@
-import { API_VERSION, AppError, type Device } from '@selvedge/contract';
+import { clockFault, type Device, locationOf } from '@selvedge/contract';
 import type { Command } from 'commander';
 import type { Io } from '../io.ts';
 import { finishLeaf } from '../leaf.ts';
-import { collectLabels, integer, seconds } from '../options.ts';
-import { ageOf, formatAge, formatBytes, formatLabels, orDash } from '../output/format.ts';
+import { ageOf, formatBytes, formatLabels, orDash } from '../output/format.ts';
 import { renderFields, renderTable } from '../output/table.ts';
 import { getOne, listAll } from '../resources.ts';
 import { openSession, type Session } from '../session.ts';
-
-const TTL_RANGE = '60s to 30d';
-
-interface TokenOptions {
-  ttl?: number;
-  uses?: number;
-  label?: Record<string, string>;
-}
+import { registerInventory } from './device-inventory.ts';
+import { registerApproval, registerToken } from './device-join.ts';
+import { registerDeviceChanges } from './device-set.ts';
 
 function stateOf(device: Device): string {
   if (device.status.conflict !== null) return 'conflict';
@@ -55,6 +49,24 @@ function telemetryFields(device: Device): [string, string][] {
   ];
 }
 
+function placeFields(device: Device): [string, string][] {
+  const { spec, status } = device;
+  const fields: [string, string][] = [];
+  const location = locationOf(device);
+  if (location !== undefined) {
+    const place = location.place === undefined ? '' : `${location.place}, `;
+    fields.push([
+      'Location',
+      `${place}${location.latitude}, ${location.longitude} (${location.source === 'set' ? 'set' : 'from the device'})`,
+    ]);
+  }
+  if (status.address !== undefined) fields.push(['Address', status.address]);
+  const fault = clockFault(device);
+  if (fault !== undefined) fields.push(['Clock', `off by ${fault}`]);
+  if (spec.notes !== undefined) fields.push(['Notes', spec.notes]);
+  return fields;
+}
+
 function workloadTable(session: Session, device: Device): string {
   const rows = device.status.workloads.map((one) => [
     one.name,
@@ -82,6 +94,7 @@ function describeDevice(session: Session, device: Device): string {
     ['Certificate', `until ${status.certificate.notAfter.slice(0, 10)}, serial ${status.certificate.serial}`],
     ['Machine', info === null ? '-' : `${info.platform}-${info.arch}, ${info.cpus} × ${info.cpuModel}, ${info.osRelease}`],
     ['Agent', info === null ? '-' : `${info.agentVersion} on ${info.hostname}`],
+    ...placeFields(device),
     ...telemetryFields(device),
   ]);
   const parts = [facts];
@@ -93,59 +106,11 @@ function describeDevice(session: Session, device: Device): string {
   return parts.join('\n\n');
 }
 
-function registerToken(command: Command, io: Io): void {
-  const token = command
-    .command('token')
-    .description('make a token with which devices join')
-    .option('--ttl <span>', `how long it works, ${TTL_RANGE} (default: 1h)`, seconds(60, 30 * 86_400, TTL_RANGE))
-    .option('--uses <count>', 'how many devices may join with it (default: 1)', integer(1, 100_000))
-    .option('--label <key=value>', 'label of the devices that join with it; may be repeated', collectLabels)
-    .action(async (options: TokenOptions, called: Command) => {
-      const session = await openSession(called, io);
-      const made = await session.client.createDeviceToken({
-        body: {
-          ...(options.ttl === undefined ? {} : { ttlS: options.ttl }),
-          ...(options.uses === undefined ? {} : { uses: options.uses }),
-          ...(options.label === undefined ? {} : { labels: options.label }),
-        },
-        signal: io.signal,
-      });
-      await session.result(made, () => made.token);
-      const devices = made.uses === 1 ? 'one device' : `${made.uses} devices`;
-      session.note(
-        `It lets ${devices} join within ${formatAge(Date.parse(made.expiresAt) - io.now())}. On the device:\n  ${made.joinCommand}`,
-      );
-    });
-  finishLeaf(token, { examples: ['selvedge device token', 'selvedge device token --uses 20 --ttl 2h --label site=plant-3'] });
-}
-
-function registerLabel(command: Command, io: Io): void {
-  const label = command
-    .command('label <name> <changes...>')
-    .description('set labels (key=value) and take labels away (key-)')
-    .action(async (name: string, changes: string[], _options: unknown, called: Command) => {
-      const session = await openSession(called, io);
-      const device = await getOne(session, 'Device', name);
-      const labels = { ...device.metadata.labels };
-      for (const change of changes) {
-        const at = change.indexOf('=');
-        if (at > 0) labels[change.slice(0, at)] = change.slice(at + 1);
-        else if (at < 0 && change.endsWith('-') && change.length > 1) delete labels[change.slice(0, -1)];
-        else throw new AppError('USAGE', { message: `"${change}" is neither key=value nor key-.` });
-      }
-      const { annotations } = device.metadata;
-      const document = { apiVersion: API_VERSION, kind: 'Device' as const, metadata: { name, labels, annotations }, spec: device.spec };
-      await session.client.apply({ body: { documents: [document] }, signal: io.signal });
-      await session.result(await getOne(session, 'Device', name), () => `${name}: ${formatLabels(labels)}`);
-    });
-  finishLeaf(label, { examples: ['selvedge device label edge-1 site=plant-3 line=4 spare-'] });
-}
-
 function registerShowAndList(command: Command, io: Io): void {
   const list = command
     .command('list')
     .description('show the devices')
-    .option('-l, --selector <labels>', 'only those with these labels, like site=plant-3,line=4')
+    .option('-l, --selector <labels>', 'only those with these labels, like site=plant-3,role!=spare or @group')
     .action(async (options: { selector?: string }, called: Command) => {
       const session = await openSession(called, io);
       const items = await listAll(session, 'Device', options.selector);
@@ -166,8 +131,10 @@ function registerShowAndList(command: Command, io: Io): void {
 
 export function registerDevice(command: Command, io: Io): void {
   registerToken(command, io);
+  registerApproval(command, io);
   registerShowAndList(command, io);
-  registerLabel(command, io);
+  registerDeviceChanges(command, io);
+  registerInventory(command, io);
   const remove = command
     .command('remove <name>')
     .description('remove a device: its certificate is revoked and its next packet refused')

@@ -12,6 +12,8 @@ function stateOf(resource: AnyResource): string {
   switch (resource.kind) {
     case 'Device':
       return resource.status.online ? 'online' : 'offline';
+    case 'DeviceGroup':
+      return resource.spec.selector || 'all devices';
     case 'Dataset':
       return resource.status.latestVersion === null ? 'no version' : `version ${resource.status.latestVersion}`;
     case 'DatasetVersion':
@@ -84,7 +86,7 @@ export function registerGet(command: Command, io: Io): void {
   command
     .argument('<kind>', 'kind, like Pipeline or pipelines')
     .argument('[name]', 'one resource')
-    .option('-l, --selector <labels>', 'only those with these labels, like site=plant-3,line=4')
+    .option('-l, --selector <labels>', 'only those with these labels, like site=plant-3,role!=spare or @group')
     .action(async (kindText: string, name: string | undefined, options: { selector?: string }, called: Command) => {
       const session = await openSession(called, io);
       const kind = parseKind(kindText);

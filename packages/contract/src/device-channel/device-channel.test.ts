@@ -2,11 +2,14 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type * as z from 'zod';
 import command from './fixtures/v1/command.json' with { type: 'json' };
+import commandRefresh from './fixtures/v1/command-refresh-identity.json' with { type: 'json' };
 import desired from './fixtures/v1/desired.json' with { type: 'json' };
 import presence from './fixtures/v1/presence.json' with { type: 'json' };
 import reply from './fixtures/v1/reply.json' with { type: 'json' };
 import replyError from './fixtures/v1/reply-error.json' with { type: 'json' };
+import replyRefreshed from './fixtures/v1/reply-refreshed.json' with { type: 'json' };
 import reported from './fixtures/v1/reported.json' with { type: 'json' };
+import reportedStanding from './fixtures/v1/reported-standing.json' with { type: 'json' };
 import telemetry from './fixtures/v1/telemetry.json' with { type: 'json' };
 import { formatJoinToken, parseJoinToken } from './join-token.ts';
 import * as messages from './messages.ts';
@@ -20,6 +23,9 @@ const RECORDED: [string, z.ZodType, unknown][] = [
   ['telemetry', messages.telemetryBatchSchema, telemetry],
   ['command', messages.commandSchema, command],
   ['reply', messages.replySchema, reply],
+  ['refresh-identity command', messages.commandSchema, commandRefresh],
+  ['refreshed reply', messages.replySchema, replyRefreshed],
+  ['reported with clock, place and trust', messages.reportedStateSchema, reportedStanding],
   ['reply with an error', messages.replySchema, replyError],
 ];
 

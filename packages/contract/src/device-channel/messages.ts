@@ -2,6 +2,7 @@ import * as z from 'zod';
 import { targetNameSchema } from '../build-options.ts';
 import { labelsSchema, nameSchema, sha256Schema, timestampSchema } from '../common.ts';
 import { nativeBenchSchema } from '../native-package.ts';
+import { deviceLocationSchema } from './location.ts';
 import { heldSchema, maintenanceWindowSchema, trialReportSchema, trialSchema } from './trial.ts';
 
 /** Wire version of the messages below; each carries it as `v`. */
@@ -100,6 +101,12 @@ export const reportedStateSchema = z.object({
   observedRevision: z.int().min(0),
   info: deviceInfoSchema,
   workloads: z.array(workloadReportSchema).max(100),
+  /** The device's clock minus the server's, in milliseconds, as far as it is known; absent from agents that do not compare. */
+  clockOffsetMs: z.number().optional(),
+  /** Where the device says that it is. */
+  location: deviceLocationSchema.optional(),
+  /** sha256 (of the DER) of the authorities that it takes as the server's; absent from agents that know one only. */
+  trusts: z.array(sha256Schema).max(16).optional(),
 });
 export type ReportedState = z.infer<typeof reportedStateSchema>;
 
@@ -152,6 +159,8 @@ export const commandSchema = z.discriminatedUnion('type', [
     seconds: z.int().min(1).max(600),
     threads: z.int().min(1).max(64),
   }),
+  /** Fetch which authorities are trusted now, and renew the certificate when it is not of the current one. */
+  z.object({ ...commandHead, type: z.literal('refresh-identity') }),
 ]);
 export type Command = z.infer<typeof commandSchema>;
 
@@ -171,6 +180,7 @@ export const replySchema = z.object({
   outcome: z.union([
     z.object({ ok: z.literal(true), infer: inferResultSchema }),
     z.object({ ok: z.literal(true), bench: nativeBenchSchema }),
+    z.object({ ok: z.literal(true), refreshed: z.literal(true) }),
     z.object({ ok: z.literal(false), error: z.object({ code: z.string(), message: z.string().max(4096) }) }),
   ]),
 });
@@ -186,7 +196,27 @@ export const joinRequestSchema = z.strictObject({
 });
 export type JoinRequest = z.infer<typeof joinRequestSchema>;
 
-export const joinResponseSchema = z.object({ device: nameSchema, certificatePem: z.string(), caPem: z.string() });
+/**
+ * Whom a device trusts; several certificates follow each other in one PEM text while one authority takes over from another.
+ * `GET /device/v1/trust` answers with it.
+ */
+export const deviceTrustSchema = z.object({
+  /** Authorities of the server's own certificate. */
+  caPem: z.string().max(65_536),
+  /** Authorities whose package signatures hold; also those that are retired. */
+  packageCaPem: z.string().max(65_536),
+  /** sha256 of the authority that issues certificates now. */
+  issuerSha256: sha256Schema,
+});
+export type DeviceTrust = z.infer<typeof deviceTrustSchema>;
+
+/** `caPem`: the authority that issued the certificate. Servers that know of changing authorities send `trust` as well. */
+export const joinResponseSchema = z.object({
+  device: nameSchema,
+  certificatePem: z.string(),
+  caPem: z.string(),
+  trust: deviceTrustSchema.optional(),
+});
 export type JoinResponse = z.infer<typeof joinResponseSchema>;
 
 /** `POST /device/v1/renew` (with the client certificate, also an expired one): a new PKCS#10 request. */

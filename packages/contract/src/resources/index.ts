@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { datasetDocumentSchema, datasetSchema, datasetVersionSchema } from './dataset.ts';
 import { deviceDocumentSchema, deviceSchema } from './device.ts';
+import { deviceGroupDocumentSchema, deviceGroupSchema } from './device-group.ts';
 import { inferenceModelDocumentSchema, inferenceModelSchema } from './inference-model.ts';
 import { modelDocumentSchema, modelSchema, modelVersionSchema } from './model.ts';
 import { operationSchema } from './operation.ts';
@@ -12,6 +13,7 @@ import { taskDocumentSchema, taskSchema } from './task.ts';
 
 export * from './dataset.ts';
 export * from './device.ts';
+export * from './device-group.ts';
 export * from './envelope.ts';
 export * from './inference-model.ts';
 export * from './model.ts';
@@ -25,6 +27,7 @@ export * from './task.ts';
 /** Every kind: its plural (in paths and on the command line), what a user may apply, and what the server returns. */
 export const KINDS = {
   Device: { plural: 'devices', document: deviceDocumentSchema, resource: deviceSchema },
+  DeviceGroup: { plural: 'devicegroups', document: deviceGroupDocumentSchema, resource: deviceGroupSchema },
   Dataset: { plural: 'datasets', document: datasetDocumentSchema, resource: datasetSchema },
   DatasetVersion: { plural: 'datasetversions', document: null, resource: datasetVersionSchema },
   Task: { plural: 'tasks', document: taskDocumentSchema, resource: taskSchema },
@@ -41,6 +44,7 @@ export type Kind = keyof typeof KINDS;
 
 export const KIND_NAMES = [
   'Device',
+  'DeviceGroup',
   'Dataset',
   'DatasetVersion',
   'Task',
@@ -58,6 +62,7 @@ export const kindSchema = z.enum(KIND_NAMES);
 /** Anything `apply` takes, told apart by `kind`. */
 export const anyDocumentSchema = z.discriminatedUnion('kind', [
   deviceDocumentSchema,
+  deviceGroupDocumentSchema,
   datasetDocumentSchema,
   taskDocumentSchema,
   pipelineDocumentSchema,
@@ -69,6 +74,7 @@ export type AnyDocument = z.infer<typeof anyDocumentSchema>;
 
 export const anyResourceSchema = z.discriminatedUnion('kind', [
   deviceSchema,
+  deviceGroupSchema,
   datasetSchema,
   datasetVersionSchema,
   taskSchema,

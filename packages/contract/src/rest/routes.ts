@@ -2,6 +2,7 @@ import * as z from 'zod';
 import { nameSchema, sha256Schema, timestampSchema } from '../common.ts';
 import { anyResourceSchema, runSchema, taskSchema } from '../resources/index.ts';
 import { DATASET_ROUTES } from './dataset-routes.ts';
+import { JOINING_ROUTES } from './joining-routes.ts';
 import { mlflowExperimentsRoute, mlflowRunsRoute } from './mlflow-routes.ts';
 import { REGISTRY_ROUTES } from './registry-routes.ts';
 import { type Route, route } from './route.ts';
@@ -116,16 +117,7 @@ export const ROUTES = {
     status: 204,
   }),
 
-  createDeviceToken: route({
-    method: 'POST',
-    path: '/api/v1/device-tokens',
-    summary: 'Make a token with which devices join',
-    tag: 'devices',
-    scope: 'user',
-    body: s.deviceTokenRequestSchema,
-    response: s.deviceTokenSchema,
-    status: 201,
-  }),
+  ...JOINING_ROUTES,
   getDeviceTelemetry: route({
     method: 'GET',
     path: '/api/v1/devices/{name}/telemetry',

@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { targetNameSchema } from '../build-options.ts';
-import { labelsSchema, nameSchema, timestampSchema } from '../common.ts';
+import { nameSchema, timestampSchema } from '../common.ts';
 import { inferResultSchema, telemetrySampleSchema } from '../device-channel/messages.ts';
 import { someHyperparamsSchema } from '../pipeline-spec.ts';
 import {
@@ -59,21 +59,6 @@ export const applyResultSchema = z.object({
   results: z.array(
     z.object({ kind: kindSchema, name: nameSchema, action: z.enum(['created', 'configured', 'unchanged']), generation: z.int() }),
   ),
-});
-
-export const deviceTokenRequestSchema = z.strictObject({
-  /** Seconds until it expires; 60 .. 30 days, default one hour. */
-  ttlS: z.int().min(60).max(2_592_000).optional(),
-  /** How many devices may join with it; default 1. */
-  uses: z.int().min(1).max(100_000).optional(),
-  labels: labelsSchema.optional(),
-});
-export const deviceTokenSchema = z.object({
-  token: z.string(),
-  url: z.string(),
-  expiresAt: timestampSchema,
-  uses: z.int(),
-  joinCommand: z.string(),
 });
 
 export const startRunRequestSchema = z.strictObject({

@@ -46,32 +46,34 @@ export function isSealOf(archiveSha256: string, signature: Uint8Array, key: KeyO
   return verify(null, preAuthEncoding(SEAL_TYPE, Buffer.from(archiveSha256)), key, signature);
 }
 
-function readAuthority(ca: string): X509Certificate {
+/** The certificates of a PEM text: several while one authority takes over from another. */
+function readAuthorities(ca: string): X509Certificate[] {
   try {
-    return new X509Certificate(ca);
+    const blocks = ca.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [ca];
+    return blocks.map((block) => new X509Certificate(block));
   } catch (cause) {
     throw new AppError('INPUT_INVALID', { message: 'The certificate of the authority cannot be read; it must be PEM.' }, { cause });
   }
 }
 
 /**
- * The certificate of whoever made a signature, if the authority says that it may sign packages.
+ * The certificate of whoever made a signature, if one of the authorities says that it may sign packages.
  *
  * The times in the certificate are not looked at: a device without a battery starts in 1970, and a package must still run
- * after its signer's certificate was renewed. What takes a signer's power away is another authority.
+ * after its signer's certificate was renewed. What takes a signer's power away is that its authority is no longer among those trusted.
  *
- * @param encoded - PEM or DER. @param ca - PEM.
+ * @param encoded - PEM or DER. @param ca - PEM, one certificate or several.
  * @throws AppError SIGNATURE_INVALID (user); INPUT_INVALID (user) when `ca` is not a certificate.
  */
 export function trustedSigner(encoded: string | Buffer, ca: string): X509Certificate {
-  const authority = readAuthority(ca);
+  const authorities = readAuthorities(ca);
   let certificate: X509Certificate;
   try {
     certificate = new X509Certificate(encoded);
   } catch (cause) {
     throw signatureInvalid("The signer's certificate cannot be read.", cause);
   }
-  if (!certificate.checkIssued(authority) || !certificate.verify(authority.publicKey))
+  if (!authorities.some((authority) => certificate.checkIssued(authority) && certificate.verify(authority.publicKey)))
     throw signatureInvalid('The package is not signed by the server that this authority belongs to.');
   if (certificate.ca || !(certificate.keyUsage ?? []).includes(CODE_SIGNING))
     throw signatureInvalid("The signer's certificate is not for signing packages.");

@@ -109,6 +109,12 @@ describe('a package archive', () => {
     await expect(verify(await testArchive(device.signer), { ca: device.ca })).rejects.toMatchObject({ code: 'SIGNATURE_INVALID' });
   });
 
+  it('is taken when one of several authorities vouches for its signer', async () => {
+    const other = await testAuthority();
+    await expect(verify(archive, { ca: `${other.ca}\n${authority.ca}` })).resolves.toBeDefined();
+    await expect(verify(archive, { ca: other.ca })).rejects.toMatchObject({ code: 'SIGNATURE_INVALID' });
+  });
+
   it('is refused when its digests are not the expected ones', async () => {
     const { archive: seen, manifestSha256 } = await verify(archive);
     await expect(verify(archive, { expected: { archiveSha256: seen.sha256, manifestSha256 } })).resolves.toBeDefined();

@@ -14,6 +14,7 @@ import { addMlflow } from './mlflow/mlflow-api.ts';
 import { addPipelineContainer, pipelineHandlers } from './pipeline-container.ts';
 import { dataRoutes } from './routes/data-routes.ts';
 import { datasetRoutes } from './routes/dataset-routes.ts';
+import { joiningRoutes } from './routes/joining-routes.ts';
 import { mlflowRoutes } from './routes/mlflow-routes.ts';
 import { packageRoutes } from './routes/package-routes.ts';
 import { registryRoutes } from './routes/registry-routes.ts';
@@ -88,6 +89,7 @@ export class HttpServer {
     const handlers: Handlers = {
       ...serverRoutes(services, this.#events, registry),
       ...resourceRoutes(services),
+      ...joiningRoutes(services),
       ...dataRoutes(services),
       ...datasetRoutes(services),
       ...runRoutes(services),

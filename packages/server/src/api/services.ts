@@ -1,4 +1,4 @@
-import type { benchResponseSchema, deviceTokenRequestSchema, deviceTokenSchema, inferResponseSchema } from '@selvedge/contract';
+import type { benchResponseSchema, CaStatus, inferResponseSchema } from '@selvedge/contract';
 import type { Logger } from '@selvedge/runtime';
 import type * as z from 'zod';
 import type { BlobStore } from '../ports/blob-store.ts';
@@ -11,6 +11,7 @@ import type { DatasetGarbage } from '../services/dataset-garbage.ts';
 import type { DatasetService } from '../services/dataset-service.ts';
 import type { EventHub } from '../services/event-hub.ts';
 import type { InferRequest } from '../services/inference-service.ts';
+import type { JoinDesk } from '../services/join-desk.ts';
 import type { MlflowArtifacts } from '../services/mlflow-artifacts.ts';
 import type { MlflowService } from '../services/mlflow-service.ts';
 import type { ModelCatalog } from '../services/model-catalog.ts';
@@ -28,7 +29,9 @@ import type { TriggerService } from '../services/trigger-service.ts';
 
 /** What the API needs of the device side. */
 interface DeviceAccess {
-  createToken(request: z.output<typeof deviceTokenRequestSchema>): Promise<z.output<typeof deviceTokenSchema>>;
+  readonly desk: JoinDesk;
+  caStatus(): Promise<CaStatus>;
+  rotateCa(request: { finish?: boolean | undefined; force?: boolean | undefined }): Promise<CaStatus>;
   infer(request: InferRequest): Promise<z.output<typeof inferResponseSchema>>;
   bench(request: BenchRequest): Promise<z.output<typeof benchResponseSchema>>;
   readonly trust: Pick<PackageTrust, 'caPem'>;

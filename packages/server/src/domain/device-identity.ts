@@ -7,6 +7,10 @@ export interface IssuedCertificate {
   fingerprint256: string;
   /** ISO 8601 in UTC. */
   notAfter: string;
+  /** sha256 of the authority that issued it. */
+  issuerSha256: string;
+  /** sha256 of the device's public key (SPKI, DER). */
+  keySha256: string;
 }
 
 /** What a TLS client proved to hold the key of. Nothing here is trusted before the store was asked. */
@@ -25,4 +29,13 @@ export interface DeviceIdentity {
   name: string;
   /** Of its Device resource. */
   uid: string;
+}
+
+/** What there is to know of a certificate authority. */
+export interface AuthorityFacts {
+  /** sha256 of the DER. */
+  sha256: string;
+  name: string;
+  /** ISO 8601 in UTC. */
+  notAfter: string;
 }

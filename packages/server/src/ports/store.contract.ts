@@ -1,5 +1,6 @@
 import type { AnyResource, DesiredWorkload, MetricPoint, TelemetrySample } from '@selvedge/contract';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { describeJoins } from './join-store.contract.ts';
 import { describeRunRecords } from './run-records.contract.ts';
 import type { AnnounceChange, ChangeAction, ResourceDraft, Store } from './store.ts';
 
@@ -69,6 +70,7 @@ export function describeStore(name: string, make: () => Promise<StoreUnderTest>)
     describeCredentials(() => store);
     describeDeviceRecords(() => store);
     describeLeases(() => store);
+    describeJoins(() => store.joins);
     describeRunRecords(() => store);
   });
 }
@@ -225,23 +227,6 @@ function describeSeries(store: () => Store): void {
 
 function describeCredentials(store: () => Store): void {
   describe('credentials', () => {
-    it('gives a join token away as often as it says, also when asked at once', async () => {
-      await store().saveJoinToken({ secretSha256: 's', expiresAt: T1, uses: 2, labels: { site: 'x' } });
-      const taken = await Promise.all([1, 2, 3, 4].map(() => store().takeJoinToken('s', T0)));
-      expect(taken.filter((token) => token !== undefined)).toEqual([{ labels: { site: 'x' } }, { labels: { site: 'x' } }]);
-      await store().returnJoinToken('s');
-      expect(await store().takeJoinToken('s', T0)).toBeDefined();
-      expect(await store().takeJoinToken('s', T0)).toBeUndefined();
-      await store().returnJoinToken('unknown');
-    });
-
-    it('knows no expired or unknown join token', async () => {
-      await store().saveJoinToken({ secretSha256: 's', expiresAt: '2026-01-01T00:01:00Z', uses: 2, labels: {} });
-      expect(await store().takeJoinToken('s', T1)).toBeUndefined();
-      expect(await store().takeJoinToken('t', T0)).toBeUndefined();
-      expect(await store().takeJoinToken('s', '2026-01-01T00:00:59.999Z')).toBeDefined();
-    });
-
     it('accepts a login code once and in time', async () => {
       await store().saveLoginCode({ codeSha256: 'c', user: 'admin', expiresAt: T1 });
       await store().saveLoginCode({ codeSha256: 'late', user: 'admin', expiresAt: T1 });

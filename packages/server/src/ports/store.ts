@@ -1,5 +1,6 @@
 import type { AnyResource, DesiredState, DesiredWorkload, KINDS, Kind, MetricPoint, TelemetrySample } from '@selvedge/contract';
 import type * as z from 'zod';
+import type { JoinStore } from './join-store.ts';
 import type { MlflowStore } from './mlflow-store.ts';
 
 export type ResourceOf<K extends Kind> = z.output<(typeof KINDS)[K]['resource']>;
@@ -61,11 +62,6 @@ export interface SeriesStore {
 
 export interface CredentialStore {
   /** Secrets are stored as sha256 only. */
-  saveJoinToken(token: { secretSha256: string; expiresAt: string; uses: number; labels: Record<string, string> }): Promise<void>;
-  /** Takes one use, atomically; undefined when unknown, used up or expired at `nowIso`. */
-  takeJoinToken(secretSha256: string, nowIso: string): Promise<{ labels: Record<string, string> } | undefined>;
-  /** Undoes one take, for a join that failed after it; nothing when the token is unknown. */
-  returnJoinToken(secretSha256: string): Promise<void>;
   saveLoginCode(code: { codeSha256: string; user: string; expiresAt: string }): Promise<void>;
   /** Works once. */
   takeLoginCode(codeSha256: string, nowIso: string): Promise<{ user: string } | undefined>;
@@ -88,6 +84,10 @@ export interface PendingCertificate {
   /** sha256 of the DER, 64 hexadecimal digits. */
   fingerprint256: string;
   notAfter: string;
+  /** sha256 of the authority that issued it. */
+  issuerSha256?: string;
+  /** sha256 of the device's public key (SPKI, DER). */
+  keySha256?: string;
 }
 
 export interface DeviceRecordStore {
@@ -155,6 +155,7 @@ export interface TriggerStore {
  * Adapters run the suite in store.contract.ts.
  */
 export interface Store extends ResourceStore, SeriesStore, CredentialStore, DeviceRecordStore, LeaseStore, StepResultStore, TriggerStore {
+  readonly joins: JoinStore;
   readonly mlflow: MlflowStore;
   close(): Promise<void>;
 }

@@ -9,12 +9,12 @@ import {
   toAppError,
 } from '@selvedge/contract';
 import type * as z from 'zod';
-import { parseLabelSelector } from '../domain/label-selector.ts';
 import { builtOf, targetsOf } from '../domain/native-choice.ts';
 import type { Store } from '../ports/store.ts';
 import { type DeviceCommands, deviceOffline, unexpectedReply } from './device-commands.ts';
 import { draftOf } from './draft-of.ts';
 import type { FleetView } from './fleet-view.ts';
+import { readSelection } from './label-selection.ts';
 import { packageNotFound } from './package-not-found.ts';
 
 export interface BenchRequest extends z.output<typeof benchRequestSchema> {
@@ -62,7 +62,7 @@ export class BenchService {
       const hint = `"selvedge package show ${request.name}" tells how its build stands.`;
       throw new AppError('CONFLICT', { message: `Package "${request.name}" is not built yet.`, hint });
     }
-    const queue = this.#choose(request, native);
+    const queue = await this.#choose(request, native);
     const response: BenchResponse = { results: [], failures: [] };
     const worker = async () => {
       for (let device = queue.shift(); device !== undefined; device = queue.shift())
@@ -72,24 +72,22 @@ export class BenchService {
     return response;
   }
 
-  #choose({ device, selector }: BenchRequest, { target }: NativePackageReference): Device[] {
-    const { view, isOnline } = this.#options;
+  async #choose({ device, selector }: BenchRequest, { target }: NativePackageReference): Promise<Device[]> {
+    const { store, view, isOnline } = this.#options;
     if (device !== undefined) {
       const named = view.devices.get(device);
       if (named === undefined)
         throw new AppError('NOT_FOUND', { message: `There is no device "${device}".`, hint: '"selvedge device list" shows all devices.' });
       return [named];
     }
-    const labels = Object.entries(selector === undefined ? {} : parseLabelSelector(selector));
-    const matching = [...view.devices.values()].filter(
-      (one) => targetsOf(one).includes(target) && labels.every(([key, value]) => one.metadata.labels[key] === value),
-    );
+    const selection = await readSelection(store, selector ?? '');
+    const matching = [...view.devices.values()].filter((one) => targetsOf(one).includes(target) && selection.matches(one.metadata.labels));
     const online = matching.filter((one) => isOnline(one.metadata.name));
     if (online.length > 0) return online.sort((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1));
     const [away] = matching;
     if (away !== undefined) throw deviceOffline(away.metadata.name);
     throw new AppError('NOT_FOUND', {
-      message: `No device ${labels.length === 0 ? '' : 'with these labels '}runs packages for ${target}.`,
+      message: `No device ${selector === undefined ? '' : 'with these labels '}runs packages for ${target}.`,
       hint: '"selvedge device list" shows all devices.',
     });
   }

@@ -1,26 +1,18 @@
-import { randomBytes } from 'node:crypto';
-import {
-  AppError,
-  type Device,
-  type deviceTokenRequestSchema,
-  type deviceTokenSchema,
-  formatJoinToken,
-  type JoinRequest,
-  type JoinResponse,
-  nameSchema,
-} from '@selvedge/contract';
+import { AppError, type Device, type DeviceTrust, type JoinRequest, type JoinResponse, nameSchema } from '@selvedge/contract';
 import { type Logger, sha256Hex } from '@selvedge/runtime';
-import type * as z from 'zod';
 import type { DeviceIdentity, IssuedCertificate, PresentedCertificate } from '../domain/device-identity.ts';
+import type { Join } from '../ports/join-store.ts';
 import type { ResourceDraft, Store } from '../ports/store.ts';
 import { AttemptLimit } from './attempt-limit.ts';
 import { deviceDraft } from './device-draft.ts';
 
 /** Signs what devices ask for. */
 interface CertificateSigner {
+  /** Of the server's own certificate. */
   readonly caPem: string;
-  /** sha256 of the authority's DER. */
-  readonly caSha256: string;
+  readonly trust: DeviceTrust;
+  /** sha256 of the public key of a request. @throws AppError INPUT_INVALID (user) when the request is not acceptable. */
+  keyOf(csrPem: string): Promise<string>;
   /** @throws AppError INPUT_INVALID (user) when the request is not acceptable. */
   signClient(csrPem: string, device: string): Promise<IssuedCertificate>;
 }
@@ -28,17 +20,17 @@ interface CertificateSigner {
 export interface DeviceEnrolmentOptions {
   store: Store;
   signer: CertificateSigner;
-  /** Under which devices reach the device port, e.g. `https://10.0.0.1:7443`. */
-  url: () => string;
   log: Logger;
   clock: () => Date;
 }
 
-const DEFAULT_TTL_S = 3600;
 const MAX_NAME_TRIES = 10_000;
+/** How long a join that waits for approval, or for the device to come back, is kept. */
+const JOIN_KEPT_MS = 7 * 86_400_000;
+const MAX_WAITING = 1000;
 
 /**
- * Who is a device: join tokens, joining, renewal, and whose a certificate is.
+ * Who is a device: joining, renewal, and whose a certificate is.
  *
  * One certificate per device is current: the one in its resource. A renewed one becomes current when it is first used;
  * until then both are good, so that an agent that crashed before it kept the new one is not locked out.
@@ -52,44 +44,56 @@ export class DeviceEnrolment {
     this.#failures = new AttemptLimit({ max: 20, windowMs: 60_000, clock: options.clock });
   }
 
-  async createToken(request: z.output<typeof deviceTokenRequestSchema>): Promise<z.output<typeof deviceTokenSchema>> {
-    const { store, signer, url, clock } = this.#options;
-    const secret = randomBytes(24).toString('base64url');
-    const uses = request.uses ?? 1;
-    const expiresAt = new Date(clock().getTime() + (request.ttlS ?? DEFAULT_TTL_S) * 1000).toISOString();
-    await store.saveJoinToken({ secretSha256: sha256Hex(secret), expiresAt, uses, labels: request.labels ?? {} });
-    const token = formatJoinToken({ secret, caSha256: signer.caSha256, expiresAt });
-    return { token, url: url(), expiresAt, uses, joinCommand: `selvedge agent join ${url()} --token ${token}` };
-  }
-
   /**
-   * Makes a device. A use of the token is given back when the join fails for another reason.
+   * Makes a device, or answers again what was answered already: a join is known by the key of the device and the name it wishes, so that
+   * one that was cut off on either side is repeated. The use of the token is given back when the name cannot be had.
    *
    * @param address - host the request came from; too many wrong secrets from one are refused for a minute.
-   * @throws AppError RATE_LIMITED, JOIN_TOKEN_INVALID, INPUT_INVALID (the certificate request), CONFLICT (the name is taken).
+   * @throws AppError RATE_LIMITED, JOIN_TOKEN_INVALID, INPUT_INVALID (the certificate request), CONFLICT (the name is taken),
+   * JOIN_PENDING (an operator has to approve; to be repeated), JOIN_REJECTED.
    */
   async join(request: JoinRequest, address: string): Promise<JoinResponse> {
     const { store, clock, log, signer } = this.#options;
     if (!this.#failures.allows(address))
       throw new AppError('RATE_LIMITED', { message: 'Too many attempts to join from this address.', hint: 'Wait a minute.' });
-    const secretSha256 = sha256Hex(request.secret);
-    const token = await store.takeJoinToken(secretSha256, clock().toISOString());
-    if (token === undefined) {
+    const keySha256 = await signer.keyOf(request.csrPem);
+    const join = await store.joins.begin({
+      id: sha256Hex(`${keySha256} ${request.name ?? ''}`),
+      keySha256,
+      secretSha256: sha256Hex(request.secret),
+      labels: request.labels ?? {},
+      address,
+      requestedAt: clock().toISOString(),
+      expiresAt: new Date(clock().getTime() + JOIN_KEPT_MS).toISOString(),
+      maxWaiting: MAX_WAITING,
+    });
+    if (join === undefined) {
       this.#failures.recordFailure(address);
       throw new AppError('JOIN_TOKEN_INVALID', {
         message: 'The join token is unknown, used up or expired.',
         hint: 'Make a new one with "selvedge device token".',
       });
     }
-    try {
-      const labels = { ...request.labels, ...token.labels };
-      const { device, certificate } = await this.#createDevice(request.name, request.csrPem, labels);
-      log.info('device joined', { device: device.metadata.name, address });
-      return { device: device.metadata.name, certificatePem: certificate.pem, caPem: signer.caPem };
-    } catch (error) {
-      await store.returnJoinToken(secretSha256);
-      throw error;
+    if (join.state === 'rejected') {
+      const hint = 'Ask whoever runs the server; another try needs a new token.';
+      throw new AppError('JOIN_REJECTED', { message: 'An operator has rejected this join.', hint });
     }
+    const device = join.device ?? (await this.#nameJoin(join, request.name));
+    if (join.state === 'waiting') {
+      throw new AppError('JOIN_PENDING', {
+        message: `The join as device "${device}" waits for approval: "selvedge device approve ${device}" on the server.`,
+        hint: 'Repeat the same join; it goes on by itself once an operator has approved.',
+      });
+    }
+    const certificate = await this.#admit(join, device, request.csrPem);
+    log.info('device joined', { device, address });
+    return { device, certificatePem: certificate.pem, caPem: signer.caPem, trust: signer.trust };
+  }
+
+  /** What this device is to trust. @throws AppError UNAUTHENTICATED, DEVICE_REVOKED. */
+  async trustOf(certificate: PresentedCertificate): Promise<DeviceTrust> {
+    await this.identify(certificate);
+    return this.#options.signer.trust;
   }
 
   /** @throws AppError UNAUTHENTICATED, DEVICE_REVOKED, INPUT_INVALID. */
@@ -102,9 +106,11 @@ export class DeviceEnrolment {
       serial: issued.serial,
       fingerprint256: issued.fingerprint256,
       notAfter: issued.notAfter,
+      issuerSha256: issued.issuerSha256,
+      keySha256: issued.keySha256,
     });
     log.info('device certificate renewed', { device: identity.name, notAfter: issued.notAfter });
-    return { device: identity.name, certificatePem: issued.pem, caPem: signer.caPem };
+    return { device: identity.name, certificatePem: issued.pem, caPem: signer.caPem, trust: signer.trust };
   }
 
   /**
@@ -130,37 +136,48 @@ export class DeviceEnrolment {
     return { name, uid: device.metadata.uid };
   }
 
-  /** @throws AppError CONFLICT when the wished name is taken. */
-  async #createDevice(
-    wished: string | undefined,
-    csrPem: string,
-    labels: Record<string, string>,
-  ): Promise<{ device: Device; certificate: IssuedCertificate }> {
-    const { store, signer } = this.#options;
+  /** Keeps a name for the join. @throws AppError CONFLICT when the wished one is taken; the join is forgotten then. */
+  async #nameJoin({ id }: Join, wished: string | undefined): Promise<string> {
+    const { store, clock } = this.#options;
+    const isFree = async (name: string) =>
+      (await store.get('Device', name)) === undefined && (await store.joins.claimName(id, name, clock().toISOString()));
     if (wished !== undefined) {
-      if ((await store.get('Device', wished)) !== undefined) throw nameTaken(wished);
-      const certificate = await signer.signClient(csrPem, wished);
-      return { device: await store.create('Device', this.#draft(wished, labels, certificate)), certificate };
+      if (await isFree(wished)) return wished;
+      await store.joins.cancel(id);
+      throw nameTaken(wished);
     }
-    for (let number = 1; number <= MAX_NAME_TRIES; number += 1) {
-      const name = `device-${number}`;
-      if ((await store.get('Device', name)) !== undefined) continue;
-      const certificate = await signer.signClient(csrPem, name);
-      try {
-        return { device: await store.create('Device', this.#draft(name, labels, certificate)), certificate };
-      } catch (error) {
-        if (!(error instanceof AppError && error.code === 'CONFLICT')) throw error; // another one took it just now
-      }
-    }
+    for (let number = 1; number <= MAX_NAME_TRIES; number += 1) if (await isFree(`device-${number}`)) return `device-${number}`;
+    await store.joins.cancel(id);
     throw new AppError('CONFLICT', { message: 'No free device name was found.', hint: 'Join with --name.' });
   }
 
-  #draft(name: string, labels: Record<string, string>, { serial, fingerprint256, notAfter }: IssuedCertificate): ResourceDraft<'Device'> {
+  /** Creates the device, or issues another certificate to the one that this join has made. @throws AppError CONFLICT. */
+  async #admit({ keySha256, labels }: Join, name: string, csrPem: string): Promise<IssuedCertificate> {
+    const { store, signer } = this.#options;
+    const certificate = await signer.signClient(csrPem, name);
+    if ((await store.get('Device', name)) === undefined) {
+      try {
+        await store.create('Device', this.#draft(name, labels, certificate));
+        return certificate;
+      } catch (error) {
+        if (!(error instanceof AppError && error.code === 'CONFLICT')) throw error; // the same join was sent twice at once
+      }
+    }
+    const device = await store.get('Device', name);
+    // A device that has another key by now is past this join.
+    if (device?.status.certificate.keySha256 !== keySha256) throw nameTaken(name);
+    const { serial, fingerprint256, notAfter, issuerSha256 } = certificate;
+    const pending = { deviceUid: device.metadata.uid, serial, fingerprint256, notAfter, issuerSha256, keySha256 };
+    await store.savePendingCertificate(name, pending);
+    return certificate;
+  }
+
+  #draft(name: string, labels: Record<string, string>, { pem: _, ...certificate }: IssuedCertificate): ResourceDraft<'Device'> {
     const status: Device['status'] = {
       online: false,
       lastSeenAt: null,
       joinedAt: this.#options.clock().toISOString(),
-      certificate: { serial, fingerprint256, notAfter },
+      certificate,
       info: null,
       workloads: [],
       telemetry: null,
@@ -181,11 +198,9 @@ export class DeviceEnrolment {
     const { name } = device.metadata;
     const pending = await store.readPendingCertificate(name);
     if (pending === undefined) return;
-    const { serial, fingerprint256, notAfter } = pending;
+    const { deviceUid, ...certificate } = pending;
     await store.update('Device', name, (current) =>
-      current.metadata.uid === pending.deviceUid
-        ? deviceDraft(current, { ...current.status, certificate: { serial, fingerprint256, notAfter } })
-        : undefined,
+      current.metadata.uid === deviceUid ? deviceDraft(current, { ...current.status, certificate }) : undefined,
     );
     await store.deletePendingCertificate(name);
     log.info('device uses its renewed certificate', { device: name });

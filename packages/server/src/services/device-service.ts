@@ -114,7 +114,8 @@ export class DeviceService {
     if (!wasInConflict && live.history.conflictSince !== null)
       this.#options.log.warn('two agents use the identity of one device', { device: session.device, instances: live.history.instances });
     this.#options.log.info('device connected', { device: session.device, address: session.address });
-    this.#write(session.device, (status) => ({ ...status, online: true, lastSeenAt: nowIso }));
+    const address = hostOf(session.address);
+    this.#write(session.device, (status) => ({ ...status, online: true, lastSeenAt: nowIso, address }));
   }
 
   disconnected(session: LiveSession): void {
@@ -155,11 +156,19 @@ export class DeviceService {
     if (report.instanceId !== session.instanceId || isStale) return;
     live.reported = { instanceId: report.instanceId, sequence: report.sequence };
     const nowIso = this.#now();
-    await this.#write(session.device, (status) => ({
+    const { info, workloads, observedRevision, clockOffsetMs, location, trusts } = report;
+    // What an agent does not say, perhaps no longer, is not known.
+    const said = {
+      ...(clockOffsetMs === undefined ? {} : { clockOffsetMs }),
+      ...(location === undefined ? {} : { location }),
+      ...(trusts === undefined ? {} : { trusts }),
+    };
+    await this.#write(session.device, ({ clockOffsetMs: _clock, location: _location, trusts: _trusts, ...status }) => ({
       ...status,
-      info: report.info,
-      workloads: report.workloads,
-      observedRevision: report.observedRevision,
+      ...said,
+      info,
+      workloads,
+      observedRevision,
       lastSeenAt: nowIso,
     }));
   }
@@ -254,4 +263,9 @@ export class DeviceService {
   #now(): string {
     return this.#options.clock().toISOString();
   }
+}
+
+/** Without the port. */
+function hostOf(address: string): string {
+  return address.slice(0, address.lastIndexOf(':')).slice(0, 256);
 }

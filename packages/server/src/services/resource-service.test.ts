@@ -65,6 +65,24 @@ describe('resources', () => {
     await remove('inferencemodels', 'served');
   });
 
+  it('are selected by any condition on labels and by saved groups, page by page', async () => {
+    const document = (name: string, selector: string) => ({ apiVersion: API, kind: 'DeviceGroup', metadata: { name }, spec: { selector } });
+    await apply(['a', 'b', 'c', 'd'].map((name, index) => model(`sel-${name}`, { labels: { set: 'sel', line: String(index) } })));
+    await apply([document('outer', 'set=sel,line notin (0,3)')]);
+    const list = async (query: object) => {
+      const page = await server.client.listResources({ params: { plural: 'models' }, query });
+      return { names: page.items.map((item) => item.metadata.name), next: page.next };
+    };
+    expect((await list({ selector: 'set,line in (0,2),!other' })).names).toEqual(['sel-a', 'sel-c']);
+    expect((await list({ selector: '@outer' })).names).toEqual(['sel-b', 'sel-c']);
+    expect(await list({ selector: '@outer', limit: 1 })).toEqual({ names: ['sel-b'], next: 'sel-b' });
+    expect((await list({ selector: '@outer,line!=1', after: 'sel-b' })).names).toEqual(['sel-c']);
+    await expect(list({ selector: '@none' })).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    expect(await apply([document('nested', '@outer')])).toMatchObject({ code: 'INPUT_INVALID' });
+    expect(await apply([document('faulty', 'a=b=c')])).toMatchObject({ code: 'INPUT_INVALID' });
+    await remove('devicegroups', 'outer');
+  });
+
   it('are listed by label, page by page', async () => {
     await apply(['c', 'a', 'b'].map((name) => model(`page-${name}`, { labels: { group: 'page' } })));
     const list = async (query: object) => {
@@ -75,7 +93,7 @@ describe('resources', () => {
     const first = await list({ selector: 'group==page', limit: 2 });
     expect(first).toEqual({ names: ['page-a', 'page-b'], next: 'page-b' });
     expect(await list({ selector: 'group=page', after: 'page-b' })).toEqual({ names: ['page-c'], next: null });
-    await expect(list({ selector: 'group in (page)' })).rejects.toMatchObject({ code: 'INPUT_INVALID' });
+    await expect(list({ selector: 'group in page' })).rejects.toMatchObject({ code: 'INPUT_INVALID' });
     await expect(server.client.listResources({ params: { plural: 'nonsenses' } })).rejects.toMatchObject({ code: 'NOT_FOUND' });
   });
 

@@ -7,15 +7,16 @@ import {
   type Issue,
   KINDS,
   type Kind,
+  parseLabelSelector,
   RUNTIME_ANNOTATION,
   type Target,
   type Task,
 } from '@selvedge/contract';
 import type * as z from 'zod';
-import { parseLabelSelector } from '../domain/label-selector.ts';
 import { NEW_PACKAGE_STATUS } from '../domain/package-plan.ts';
 import type { ResourceDraft, Store } from '../ports/store.ts';
 import { draftOf } from './draft-of.ts';
+import { listSelected, readSelection } from './label-selection.ts';
 import { modelVersionName } from './model-registry.ts';
 import { ResourceRemoval, type ResourceRemovalOptions } from './resource-removal.ts';
 import { refuseFaultySchedules, scheduleIssues } from './trigger-schedule.ts';
@@ -67,13 +68,13 @@ export class ResourceService {
     throw new AppError('NOT_FOUND', { message: `There is no kind of resource "${plural}".`, hint: `Kinds: ${plurals.join(', ')}.` });
   }
 
+  /** @throws AppError INPUT_INVALID (the selector), NOT_FOUND (the kind, or a group that the selector names). */
   async list(plural: string, query: { selector?: string | undefined; limit?: number | undefined; after?: string | undefined }) {
     const { selector, limit, after } = query;
-    return this.#store.list(this.kindOf(plural), {
-      ...(selector === undefined ? {} : { labels: parseLabelSelector(selector) }),
-      ...(limit === undefined ? {} : { limit }),
-      ...(after === undefined ? {} : { after }),
-    });
+    const page = { ...(limit === undefined ? {} : { limit }), ...(after === undefined ? {} : { after }) };
+    const kind = this.kindOf(plural);
+    if (selector === undefined) return this.#store.list(kind, page);
+    return listSelected(this.#store, kind, await readSelection(this.#store, selector), page);
   }
 
   /** @throws AppError NOT_FOUND. */
@@ -116,6 +117,7 @@ export class ResourceService {
         document.kind === 'Pipeline' ? scheduleIssues(document.spec.triggers, `documents[${index}].spec.triggers`) : [],
       ),
     );
+    refuseFaultyGroups(documents);
     await this.#checkPackages(documents);
   }
 
@@ -156,6 +158,8 @@ export class ResourceService {
     switch (document.kind) {
       case 'Device':
         return this.#write('Device', document, document.spec, undefined);
+      case 'DeviceGroup':
+        return this.#write('DeviceGroup', document, document.spec, {});
       case 'Dataset':
         return this.#write('Dataset', document, document.spec, { latestVersion: null, versions: [] });
       case 'Task':
@@ -219,6 +223,15 @@ export class ResourceService {
       const names = pipelines.filter((pipeline) => pipeline.task === task.metadata.name).map((pipeline) => pipeline.name);
       await this.#store.update('Task', task.metadata.name, (current) => draftOf(current, { status: { pipelines: names } }));
     }
+  }
+}
+
+/** @throws AppError INPUT_INVALID. */
+function refuseFaultyGroups(documents: readonly AnyDocument[]): void {
+  for (const [index, { kind, spec }] of documents.entries()) {
+    if (kind !== 'DeviceGroup' || !parseLabelSelector(spec.selector).some(({ op }) => op === 'group')) continue;
+    const message = 'A device group is made of labels, not of other groups.';
+    throw new AppError('INPUT_INVALID', { message, issues: [{ path: `documents[${index}].spec.selector`, message }] });
   }
 }
 

@@ -64,7 +64,7 @@ export class PlaneRig {
   }
 
   async join(name?: string, labels: Record<string, string> = {}): Promise<Identity> {
-    const { token } = await this.plane.createToken({ labels });
+    const { token } = await this.plane.desk.createToken({ labels });
     return await join(this.port, token, name);
   }
 

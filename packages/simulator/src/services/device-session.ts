@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { DEVICE_CHANNEL_VERSION, type DeviceTopic, deviceTopic, MAX_DEVICE_MESSAGE_BYTES, parseDeviceTopic } from '@selvedge/contract';
-import { MqttSession, type ServerAccess, tlsOptions } from '@selvedge/device-link';
+import { MqttSession, type ServerAccess } from '@selvedge/device-link';
 import { backoffDelayMs, type Logger } from '@selvedge/runtime';
 import type { DelayedLine } from './link.ts';
 import type { Measurements } from './measurements.ts';
@@ -121,7 +121,7 @@ export class DeviceSession {
   #makeSession(): MqttSession {
     const { device, access, log, downlink, onMessage } = this.#options;
     return new MqttSession({
-      endpoint: tlsOptions(access),
+      endpoint: access,
       clientId: device,
       username: this.instanceId,
       will: {

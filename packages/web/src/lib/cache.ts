@@ -8,6 +8,7 @@ export const keys = {
   whoami: ['whoami'],
   modules: ['modules'],
   targets: ['targets'],
+  deviceJoins: ['device-joins'],
   list: (kind: Kind) => ['list', kind],
   resource: (kind: Kind, name: string) => ['resource', kind, name],
   model: (name: string) => ['model', name],

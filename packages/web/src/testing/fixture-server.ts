@@ -198,6 +198,8 @@ export class FixtureServer {
         return { points: world.metrics.get(named) ?? [] };
       case 'getDeviceTelemetry':
         return { samples: Array.from({ length: 120 }, (_, index) => sample(Date.now() - (120 - index) * 30_000, named.length)) };
+      case 'listDeviceJoins':
+        return { items: PENDING_JOINS };
       case 'createDeviceToken':
         return {
           token: 'sel_1a2b3c',
@@ -240,6 +242,18 @@ export class FixtureServer {
     this.emit({ type: 'resource', action: 'deleted', resource });
   }
 }
+
+const PENDING_JOINS = [
+  {
+    name: 'edge-new',
+    state: 'waiting',
+    keySha256: '4f'.repeat(32),
+    address: '10.0.4.77',
+    labels: { site: 'lab' },
+    requestedAt: '2026-01-01T00:00:00.000Z',
+    expiresAt: '2099-01-01T00:00:00.000Z',
+  },
+];
 
 const TOP_K = [
   { label: '7', index: 7, score: 0.9712 },

@@ -1,77 +1,80 @@
-import { X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AppError, nameSchema, sha256Schema, timestampSchema } from '@selvedge/contract';
 import { parseServerUrl, type ServerAccess } from '@selvedge/device-link';
-import { readJsonFile, systemErrorCode, writeFileAtomic, writeJsonAtomic } from '@selvedge/runtime';
+import { readJsonFile, systemErrorCode, writeJsonAtomic } from '@selvedge/runtime';
 import * as z from 'zod';
 
-const identitySchema = z.object({
-  formatVersion: z.literal(1),
+const facts = {
   device: nameSchema,
   /** The device port as it was given to join, e.g. https://server:7443. */
   serverUrl: z.string(),
+  /** Of the join token. */
   caSha256: sha256Schema,
   joinedAt: timestampSchema,
-});
+};
+const identitySchema = z.object(facts);
 export type Identity = z.infer<typeof identitySchema>;
+
+const storedSchema = z.discriminatedUnion('formatVersion', [
+  /** Key, certificate and authority in files of their own. */
+  z.object({ formatVersion: z.literal(1), ...facts }),
+  z.object({
+    formatVersion: z.literal(2),
+    ...facts,
+    keyPem: z.string(),
+    certPem: z.string(),
+    caPem: z.string(),
+    packageCaPem: z.string().optional(),
+  }),
+]);
 
 export interface StoredIdentity {
   identity: Identity;
   keyPem: string;
   certPem: string;
+  /** Authorities of the server; several while one takes over from another. */
   caPem: string;
+  /** Authorities whose package signatures hold, when they are others. */
+  packageCaPem?: string;
 }
 
-const FILES = { identity: 'identity.json', key: 'key.pem', cert: 'cert.pem', ca: 'ca.pem' } as const;
+const FILE = 'identity.json';
 
 /**
- * Who this device is. `identity.json` is written last: a folder without it has not joined, whatever else is in it.
+ * Who this device is.
  *
  * @returns undefined when the folder has not joined.
  * @throws AppError INPUT_INVALID, FILE_UNREADABLE (user) when a file of a joined folder is damaged or missing.
  */
 export async function readIdentity(folder: string): Promise<StoredIdentity | undefined> {
-  const identity = await readJsonFile(join(folder, FILES.identity), identitySchema);
-  if (identity === undefined) return undefined;
+  const stored = await readJsonFile(join(folder, FILE), storedSchema);
+  if (stored === undefined) return undefined;
+  const identity = identitySchema.parse(stored);
+  if (stored.formatVersion === 1) return { identity, ...(await readSeparateFiles(folder)) };
+  const { keyPem, certPem, caPem, packageCaPem } = stored;
+  return { identity, keyPem, certPem, caPem, ...(packageCaPem === undefined ? {} : { packageCaPem }) };
+}
+
+async function readSeparateFiles(folder: string): Promise<Pick<StoredIdentity, 'keyPem' | 'certPem' | 'caPem'>> {
   const read = async (name: string) => {
     try {
       return await readFile(join(folder, name), 'utf8');
     } catch (cause) {
-      throw new AppError(
-        'FILE_UNREADABLE',
-        {
-          message: `${join(folder, name)} cannot be read (${systemErrorCode(cause) ?? 'unknown error'}).`,
-          hint: 'Join again with --force.',
-        },
-        { cause },
-      );
+      const message = `${join(folder, name)} cannot be read (${systemErrorCode(cause) ?? 'unknown error'}).`;
+      throw new AppError('FILE_UNREADABLE', { message, hint: 'Join again with --force.' }, { cause });
     }
   };
-  const [keyPem, certPem, caPem] = await Promise.all([read(FILES.key), read(FILES.cert), read(FILES.ca)]);
-  return { identity, keyPem, certPem, caPem };
+  const [keyPem, certPem, caPem] = await Promise.all([read('key.pem'), read('cert.pem'), read('ca.pem')]);
+  return { keyPem, certPem, caPem };
 }
 
+/** Replaces all of it at once: at no moment is there a key with the certificate of another one. */
 export async function writeIdentity(folder: string, stored: StoredIdentity): Promise<void> {
-  await writeFileAtomic(join(folder, FILES.key), stored.keyPem, { mode: 0o600 });
-  await writeFileAtomic(join(folder, FILES.cert), stored.certPem);
-  await writeFileAtomic(join(folder, FILES.ca), stored.caPem);
-  await writeJsonAtomic(join(folder, FILES.identity), stored.identity);
-}
-
-/** Replaces the certificate alone: a renewal keeps the key, so that no moment exists in which the two do not fit. */
-export async function writeCertificate(folder: string, certPem: string): Promise<void> {
-  await writeFileAtomic(join(folder, FILES.cert), certPem);
+  const { identity, ...rest } = stored;
+  await writeJsonAtomic(join(folder, FILE), { formatVersion: 2, ...identity, ...rest }, { mode: 0o600 });
 }
 
 export function accessOf(stored: StoredIdentity): ServerAccess {
   return { ...parseServerUrl(stored.identity.serverUrl), caPem: stored.caPem, key: stored.keyPem, cert: stored.certPem };
-}
-
-/** When a third of the lifetime is left; Unix milliseconds. */
-export function renewalDueMs(certPem: string): number {
-  const certificate = new X509Certificate(certPem);
-  const from = Date.parse(certificate.validFrom);
-  const to = Date.parse(certificate.validTo);
-  return to - (to - from) / 3;
 }

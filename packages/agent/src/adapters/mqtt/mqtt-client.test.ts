@@ -1,4 +1,3 @@
-import { SERVER_TLS_NAME } from '@selvedge/contract';
 import { MqttClient, type MqttClientOptions } from '@selvedge/device-link';
 import { createLogger, waitUntil } from '@selvedge/runtime';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -14,7 +13,7 @@ function makeClient(more: Partial<MqttClientOptions> = {}, port = server.port) {
   const events: string[] = [];
   const received: { topic: string; text: string }[] = [];
   const client = new MqttClient({
-    endpoint: async () => ({ host: '127.0.0.1', port, servername: SERVER_TLS_NAME, ca: server.caPem }),
+    endpoint: async () => ({ host: '127.0.0.1', port, caPem: server.caPem }),
     clientId: 'device-1',
     username: 'instance-1',
     will: { topic: 'will', payload: 'gone' },

@@ -7,14 +7,14 @@ import {
   type Presence,
   parseDeviceTopic,
 } from '@selvedge/contract';
-import { type Endpoint, MqttClient } from '@selvedge/device-link';
+import { MqttClient, type ServerAccess } from '@selvedge/device-link';
 import type { Backoff, Logger } from '@selvedge/runtime';
 import type { DeviceChannel, DeviceMessages } from '../../ports/device-channel.ts';
 
 export interface MqttDeviceChannelOptions {
   device: string;
   instanceId: string;
-  endpoint: () => Promise<Endpoint>;
+  endpoint: () => Promise<ServerAccess>;
   keepaliveMs: number;
   backoff: Backoff;
   log: Logger;
@@ -24,6 +24,8 @@ export interface MqttDeviceChannelOptions {
   onCommand: (payload: unknown) => void;
   onConnected: () => void;
   onDisconnected: (reason: string) => void;
+  /** See MqttClientOptions. */
+  onRefused: () => Promise<number>;
 }
 
 const STOP_TIMEOUT_MS = 1000;
@@ -37,7 +39,7 @@ export class MqttDeviceChannel implements DeviceChannel {
 
   constructor(options: MqttDeviceChannelOptions) {
     this.#options = options;
-    const { device, instanceId, endpoint, keepaliveMs, backoff, log, onDisconnected } = options;
+    const { device, instanceId, endpoint, keepaliveMs, backoff, log, onDisconnected, onRefused } = options;
     this.#client = new MqttClient({
       endpoint,
       clientId: device,
@@ -51,6 +53,7 @@ export class MqttDeviceChannel implements DeviceChannel {
       onMessage: (topic, payload) => this.#receive(topic, payload),
       onConnected: () => this.#connected(),
       onDisconnected,
+      onRefused,
     });
   }
 

@@ -4,6 +4,7 @@ import { pipeline } from 'node:stream/promises';
 import type { TLSSocket } from 'node:tls';
 import {
   AppError,
+  type DeviceTrust,
   issuesOf,
   type JoinRequest,
   type JoinResponse,
@@ -21,6 +22,7 @@ export interface HttpHandlers {
   /** @param address - host the request came from. */
   join(request: JoinRequest, address: string): Promise<JoinResponse>;
   renew(certificate: PresentedCertificate, csrPem: string): Promise<JoinResponse>;
+  trustOf(certificate: PresentedCertificate): Promise<DeviceTrust>;
   /** Size of a blob that this device may fetch; undefined for any other. */
   statBlob(certificate: PresentedCertificate, sha256: string): Promise<{ sizeBytes: number } | undefined>;
   openBlob(sha256: string, range?: { start: number; end: number }): Promise<Readable | undefined>;
@@ -31,7 +33,7 @@ const BODY_TIMEOUT_MS = 10_000;
 const IDLE_TIMEOUT_MS = 60_000;
 const BLOB_PATH = /^\/device\/v1\/blobs\/([^/]+)$/;
 
-/** The three HTTP routes of the device port. */
+/** The HTTP routes of the device port. */
 export class HttpEndpoint {
   readonly #handlers: HttpHandlers;
   readonly #log: Logger;
@@ -85,6 +87,10 @@ export class HttpEndpoint {
       const certificate = this.#requireCertificate(request);
       const { csrPem } = await readBody(request, renewRequestSchema);
       send(response, 201, 'application/json', await this.#handlers.renew(certificate, csrPem));
+      return;
+    }
+    if (path === '/device/v1/trust' && request.method === 'GET') {
+      send(response, 200, 'application/json', await this.#handlers.trustOf(this.#requireCertificate(request)));
       return;
     }
     const sha256 = sha256Schema.safeParse(BLOB_PATH.exec(path)?.[1]);

@@ -156,6 +156,28 @@ export const MIGRATIONS: readonly Migration[] = [
       ) ${d.clusteredTable}`,
     ],
   },
+  {
+    name: '0007-joins',
+    up: (d) => [
+      sql`alter table join_tokens add column created_at text`,
+      sql`alter table join_tokens add column uses integer`,
+      sql`alter table join_tokens add column needs_approval integer not null default 0`,
+      sql`alter table join_tokens add column ca_sha256 text`,
+      sql`create table joins (
+        id text primary key,
+        key_sha256 text not null,
+        secret_sha256 text not null,
+        state text not null,
+        labels text not null,
+        address text not null,
+        requested_at ${d.sortedText} not null,
+        expires_at ${d.sortedText} not null
+      )`,
+      sql`create table join_names (device ${d.sortedText} primary key, join_id text not null unique)`,
+      sql`alter table pending_certificates add column issuer_sha256 text`,
+      sql`alter table pending_certificates add column key_sha256 text`,
+    ],
+  },
 ];
 
 /**

@@ -31,7 +31,29 @@ export interface Database {
     network_tx: number | null;
     agent_rss: number | null;
   };
-  join_tokens: { secret_sha256: string; expires_at: string; uses_left: number; labels: string };
+  join_tokens: {
+    secret_sha256: string;
+    expires_at: string;
+    uses_left: number;
+    labels: string;
+    /** Null in tokens of before these columns. */
+    created_at: string | null;
+    uses: number | null;
+    needs_approval: number;
+    ca_sha256: string | null;
+  };
+  joins: {
+    id: string;
+    key_sha256: string;
+    secret_sha256: string;
+    state: string;
+    labels: string;
+    address: string;
+    requested_at: string;
+    expires_at: string;
+  };
+  /** Device names that are kept for joins. */
+  join_names: { device: string; join_id: string };
   login_codes: { code_sha256: string; user_name: string; expires_at: string };
   sessions: { id_sha256: string; user_name: string; expires_at: string };
   step_results: { key: string; tool: string; artifact: string; run: string; step: string };
@@ -40,7 +62,15 @@ export interface Database {
   webhook_deliveries: { signature: string; at: string };
   leases: { name: string; owner: string; until_at: string };
   desired_states: { device: string; revision: number; workloads: string };
-  pending_certificates: { device: string; device_uid: string; serial: string; fingerprint256: string; not_after: string };
+  pending_certificates: {
+    device: string;
+    device_uid: string;
+    serial: string;
+    fingerprint256: string;
+    not_after: string;
+    issuer_sha256: string | null;
+    key_sha256: string | null;
+  };
   /** Tags are in mlflow_tags, with the owner `experiment:<id>`. */
   mlflow_experiments: { id: number; name: string; lifecycle: string; created_ms: number; updated_ms: number };
   mlflow_runs: {

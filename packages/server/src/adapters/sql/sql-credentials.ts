@@ -1,7 +1,6 @@
-import { labelsSchema } from '@selvedge/contract';
 import type { Kysely } from 'kysely';
 import type { CredentialStore, LeaseStore } from '../../ports/store.ts';
-import { normalizeTime, parseColumn } from './rows.ts';
+import { normalizeTime } from './rows.ts';
 import type { Database } from './schema.ts';
 
 export class SqlCredentials implements CredentialStore {
@@ -9,38 +8,6 @@ export class SqlCredentials implements CredentialStore {
 
   constructor(db: Kysely<Database>) {
     this.#db = db;
-  }
-
-  async saveJoinToken(token: { secretSha256: string; expiresAt: string; uses: number; labels: Record<string, string> }): Promise<void> {
-    await this.#db
-      .insertInto('join_tokens')
-      .values({
-        secret_sha256: token.secretSha256,
-        expires_at: normalizeTime(token.expiresAt),
-        uses_left: token.uses,
-        labels: JSON.stringify(token.labels),
-      })
-      .execute();
-  }
-
-  async takeJoinToken(secretSha256: string, nowIso: string): Promise<{ labels: Record<string, string> } | undefined> {
-    const row = await this.#db
-      .updateTable('join_tokens')
-      .set((eb) => ({ uses_left: eb('uses_left', '-', 1) }))
-      .where('secret_sha256', '=', secretSha256)
-      .where('uses_left', '>', 0)
-      .where('expires_at', '>', normalizeTime(nowIso))
-      .returning('labels')
-      .executeTakeFirst();
-    return row === undefined ? undefined : { labels: parseColumn(labelsSchema, row.labels, `join token ${secretSha256}`) };
-  }
-
-  async returnJoinToken(secretSha256: string): Promise<void> {
-    await this.#db
-      .updateTable('join_tokens')
-      .set((eb) => ({ uses_left: eb('uses_left', '+', 1) }))
-      .where('secret_sha256', '=', secretSha256)
-      .execute();
   }
 
   async saveLoginCode(code: { codeSha256: string; user: string; expiresAt: string }): Promise<void> {

@@ -20,6 +20,8 @@ export class SqlDeviceRecords implements DeviceRecordStore {
       serial: certificate.serial,
       fingerprint256: certificate.fingerprint256,
       not_after: certificate.notAfter,
+      issuer_sha256: certificate.issuerSha256 ?? null,
+      key_sha256: certificate.keySha256 ?? null,
     };
     await this.#db
       .insertInto('pending_certificates')
@@ -31,7 +33,14 @@ export class SqlDeviceRecords implements DeviceRecordStore {
   async readPendingCertificate(device: string): Promise<PendingCertificate | undefined> {
     const row = await this.#db.selectFrom('pending_certificates').selectAll().where('device', '=', device).executeTakeFirst();
     if (row === undefined) return undefined;
-    return { deviceUid: row.device_uid, serial: row.serial, fingerprint256: row.fingerprint256, notAfter: row.not_after };
+    return {
+      deviceUid: row.device_uid,
+      serial: row.serial,
+      fingerprint256: row.fingerprint256,
+      notAfter: row.not_after,
+      ...(row.issuer_sha256 === null ? {} : { issuerSha256: row.issuer_sha256 }),
+      ...(row.key_sha256 === null ? {} : { keySha256: row.key_sha256 }),
+    };
   }
 
   async deletePendingCertificate(device: string): Promise<void> {

@@ -4,6 +4,7 @@ import type { DialectCapabilities } from './dialect-capabilities.ts';
 import type { Database } from './schema.ts';
 import { SqlCredentials, SqlLeases } from './sql-credentials.ts';
 import { SqlDeviceRecords } from './sql-device-records.ts';
+import { SqlJoins } from './sql-joins.ts';
 import { SqlMlflow } from './sql-mlflow.ts';
 import { SqlResources } from './sql-resources.ts';
 import { SqlSeries } from './sql-series.ts';
@@ -30,9 +31,6 @@ export function createSqlStore(db: Kysely<Database>, dialect: DialectCapabilitie
     appendTelemetry: (device, samples) => series.appendTelemetry(device, samples),
     readTelemetry: (device, sinceIso) => series.readTelemetry(device, sinceIso),
     pruneTelemetry: (beforeIso) => series.pruneTelemetry(beforeIso),
-    saveJoinToken: (token) => credentials.saveJoinToken(token),
-    takeJoinToken: (secret, nowIso) => credentials.takeJoinToken(secret, nowIso),
-    returnJoinToken: (secret) => credentials.returnJoinToken(secret),
     saveLoginCode: (code) => credentials.saveLoginCode(code),
     takeLoginCode: (code, nowIso) => credentials.takeLoginCode(code, nowIso),
     saveSession: (session) => credentials.saveSession(session),
@@ -55,6 +53,7 @@ export function createSqlStore(db: Kysely<Database>, dialect: DialectCapabilitie
     saveTriggerSecret: (pipeline, trigger, secret) => triggers.saveTriggerSecret(pipeline, trigger, secret),
     readTriggerSecret: (pipeline, trigger) => triggers.readTriggerSecret(pipeline, trigger),
     recordDelivery: (signature, nowIso, forgetBeforeIso) => triggers.recordDelivery(signature, nowIso, forgetBeforeIso),
+    joins: new SqlJoins(db, dialect),
     mlflow: new SqlMlflow(db, dialect),
     close: () => db.destroy(),
   };

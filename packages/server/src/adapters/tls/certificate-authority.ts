@@ -1,15 +1,17 @@
 import { X509Certificate } from 'node:crypto';
 import { isIP } from 'node:net';
 import { join } from 'node:path';
-import { AppError, SERVER_TLS_NAME } from '@selvedge/contract';
+import { AppError, type DeviceTrust, SERVER_TLS_NAME } from '@selvedge/contract';
 import type { PackageSigner } from '@selvedge/runtime/package-sealing';
-import type { IssuedCertificate } from '../../domain/device-identity.ts';
+import type { AuthorityFacts, IssuedCertificate } from '../../domain/device-identity.ts';
+import { type Authorities, AuthorityFiles, authorityPem } from './authority-files.ts';
 import {
   type Authority,
   fingerprintOf,
   generateKeys,
   issueClientCertificate,
   issueServerCertificate,
+  keyOfRequest,
   makeAuthority,
   privateKeyPem,
   readKeyAndCertificate,
@@ -31,44 +33,85 @@ export interface ServerCredentials {
 }
 
 /**
- * The server's own certificate authority: one key and certificate in `authority.pem`, the device port's in `server.pem`,
- * both mode 0600 and written whole or not at all. Losing `authority.pem` means that every device must join again.
+ * The server's own certificate authorities: the current one in `authority.pem`, while a change is under way the next one in
+ * `authority-next.pem`, those of before in `retired.pem`; the device port's certificate in `server.pem`. Keys are in files of
+ * mode 0600; all are written whole or not at all. Losing `authority.pem` means that every device must join again.
+ *
+ * While a change is under way the server shows a certificate of the current one, which every device trusts, and takes and
+ * issues certificates of the next one.
  */
 export class CertificateAuthority {
   readonly #folder: string;
+  readonly #files: AuthorityFiles;
   readonly #clock: () => Date;
-  #authority: Authority | undefined;
+  #authorities: Authorities | undefined;
 
   constructor(options: { folder: string; clock: () => Date }) {
     this.#folder = options.folder;
+    this.#files = new AuthorityFiles(options.folder);
     this.#clock = options.clock;
   }
 
-  /** Reads the authority, or makes it at the first start. @throws AppError FILE_UNREADABLE (user) when the file is damaged. */
+  /** Reads the authorities, or makes one at the first start. @throws AppError FILE_UNREADABLE (user) when a file is damaged. */
   async start(): Promise<void> {
-    const path = join(this.#folder, 'authority.pem');
-    const known = await readKeyFile(path, readKeyAndCertificate, 'Restore it from a backup. Without it, every device must join again.');
-    if (known !== undefined) {
-      this.#authority = known;
-      return;
-    }
-    const made = await makeAuthority(this.#clock(), AUTHORITY_DAYS);
-    await writePair(path, made);
-    this.#authority = made;
+    this.#authorities = await this.#files.load(() => makeAuthority(this.#clock(), AUTHORITY_DAYS));
+  }
+
+  /** Begins a change: makes the next authority, unless there is one. */
+  async beginChange(): Promise<void> {
+    if (this.#started.next !== undefined) return;
+    const next = await makeAuthority(this.#clock(), AUTHORITY_DAYS);
+    await this.#files.saveNext(next);
+    this.#authorities = { ...this.#started, next };
+  }
+
+  /** Ends a change: the next authority becomes the current one. The port needs its new credentials then. */
+  async endChange(): Promise<void> {
+    const authorities = this.#started;
+    const { current, next, retired } = authorities;
+    if (next === undefined) return;
+    await this.#files.promoteNext(authorities);
+    this.#authorities = { current: next, next: undefined, retired: [...retired, current.certificate] };
+  }
+
+  facts(): { current: AuthorityFacts; next: AuthorityFacts | null; retired: AuthorityFacts[] } {
+    const { current, next, retired } = this.#started;
+    return {
+      current: factsOf(current.certificate),
+      next: next === undefined ? null : factsOf(next.certificate),
+      retired: retired.map(factsOf),
+    };
   }
 
   /** The key that signs packages, with its certificate; see loadPackageSigner. */
   async packageSigner(): Promise<PackageSigner> {
-    return await loadPackageSigner(join(this.#folder, 'package-signer.pem'), this.#started, this.#clock());
+    return await loadPackageSigner(join(this.#folder, 'package-signer.pem'), this.#started.current, this.#clock());
   }
 
+  /** Of the server's own certificate. */
   get caPem(): string {
-    return `${this.#started.certificate.toString('pem')}\n`;
+    return authorityPem(this.#started.current.certificate);
   }
 
-  /** sha256 of the authority's DER: what a join token carries. */
+  /** sha256 of the DER of the current one: what a join token carries. */
   get caSha256(): string {
-    return fingerprintOf(this.#started.certificate.rawData);
+    return fingerprintOf(this.#started.current.certificate.rawData);
+  }
+
+  /** Whom devices are to trust, and whose certificates of devices are taken. */
+  get trust(): DeviceTrust {
+    const { current, next, retired } = this.#started;
+    const live = [current, ...(next === undefined ? [] : [next])].map(({ certificate }) => certificate);
+    return {
+      caPem: live.map(authorityPem).join(''),
+      packageCaPem: [...live, ...retired].map(authorityPem).join(''),
+      issuerSha256: fingerprintOf(this.#issuer.certificate.rawData),
+    };
+  }
+
+  /** @throws AppError INPUT_INVALID (user), see issueClientCertificate. */
+  keyOf(csrPem: string): Promise<string> {
+    return keyOfRequest(csrPem);
   }
 
   /**
@@ -81,7 +124,7 @@ export class CertificateAuthority {
     let pair = await readKeyFile(path, readKeyAndCertificate, 'Remove it: a new one is made.');
     if (pair === undefined || !this.#usable(pair, names)) {
       const keys = await generateKeys();
-      pair = { keys, certificate: await issueServerCertificate(this.#started, keys, names, this.#clock(), SERVER_DAYS) };
+      pair = { keys, certificate: await issueServerCertificate(this.#started.current, keys, names, this.#clock(), SERVER_DAYS) };
       await writePair(path, pair);
     }
     return { key: await privateKeyPem(pair.keys), cert: `${pair.certificate.toString('pem')}\n${this.caPem}` };
@@ -89,18 +132,21 @@ export class CertificateAuthority {
 
   /** A client certificate of 90 days. @throws AppError INPUT_INVALID (user), see issueClientCertificate. */
   async signClient(csrPem: string, device: string): Promise<IssuedCertificate> {
-    const certificate = await issueClientCertificate(this.#started, csrPem, device, this.#clock(), CLIENT_DAYS);
+    const issuer = this.#issuer;
+    const certificate = await issueClientCertificate(issuer, csrPem, device, this.#clock(), CLIENT_DAYS);
     return {
       pem: `${certificate.toString('pem')}\n`,
       serial: certificate.serialNumber,
       fingerprint256: fingerprintOf(certificate.rawData),
       notAfter: certificate.notAfter.toISOString(),
+      issuerSha256: fingerprintOf(issuer.certificate.rawData),
+      keySha256: fingerprintOf(certificate.publicKey.rawData),
     };
   }
 
   #usable(pair: Authority, names: readonly string[]): boolean {
     const certificate = new X509Certificate(Buffer.from(pair.certificate.rawData));
-    const issuer = new X509Certificate(Buffer.from(this.#started.certificate.rawData));
+    const issuer = new X509Certificate(Buffer.from(this.#started.current.certificate.rawData));
     return (
       certificate.verify(issuer.publicKey) &&
       pair.certificate.notAfter.getTime() - this.#clock().getTime() > RENEW_SERVER_BEFORE_MS &&
@@ -108,11 +154,19 @@ export class CertificateAuthority {
     );
   }
 
-  get #started(): Authority {
-    if (this.#authority === undefined)
-      throw new AppError('INTERNAL', { message: 'The certificate authority was used before it was started.' });
-    return this.#authority;
+  get #issuer(): Authority {
+    return this.#started.next ?? this.#started.current;
   }
+
+  get #started(): Authorities {
+    if (this.#authorities === undefined)
+      throw new AppError('INTERNAL', { message: 'The certificate authority was used before it was started.' });
+    return this.#authorities;
+  }
+}
+
+function factsOf(certificate: Authority['certificate']): AuthorityFacts {
+  return { sha256: fingerprintOf(certificate.rawData), name: certificate.subject, notAfter: certificate.notAfter.toISOString() };
 }
 
 async function writePair(path: string, pair: Authority): Promise<void> {

@@ -126,6 +126,15 @@ export async function issueSignerCertificate(
   return await issue(authority, { commonName, publicKey, usage: x509.ExtendedKeyUsage.codeSigning, extensions: [] }, validity(now, days));
 }
 
+/**
+ * sha256 of the public key (SPKI, DER) of a request: how a device is known before it has a certificate.
+ *
+ * @throws AppError INPUT_INVALID (user), see issueClientCertificate.
+ */
+export async function keyOfRequest(csrPem: string): Promise<string> {
+  return fingerprintOf((await readRequest(csrPem)).publicKey.rawData);
+}
+
 async function readRequest(csrPem: string): Promise<x509.Pkcs10CertificateRequest> {
   const refuse = (message: string, cause?: unknown) =>
     new AppError('INPUT_INVALID', { message, issues: [{ path: 'csrPem', message }] }, { cause });
@@ -172,6 +181,11 @@ export async function readKeyAndCertificate(pem: string): Promise<Authority> {
     publicKey: await subtle.importKey('spki', publicKey.export({ format: 'der', type: 'spki' }), KEY_ALGORITHM, true, ['verify']),
   };
   return { keys, certificate };
+}
+
+/** Reads one certificate, PEM. */
+export function readCertificate(pem: string): x509.X509Certificate {
+  return new x509.X509Certificate(pem);
 }
 
 /** sha256 of the DER, 64 hexadecimal digits. */

@@ -2,7 +2,7 @@ import type { Handlers } from '../implement.ts';
 import type { ApiServices } from '../services.ts';
 
 /** Resources of every kind, and what only devices have. */
-export function resourceRoutes({ resources, devices, store }: ApiServices) {
+export function resourceRoutes({ resources, store }: ApiServices) {
   return {
     apply: async ({ body }) => ({ results: await resources.apply(body.documents, { dryRun: body.dryRun === true }) }),
     listResources: async ({ params, query }) => resources.list(params.plural, query),
@@ -11,7 +11,6 @@ export function resourceRoutes({ resources, devices, store }: ApiServices) {
       await resources.remove(params.plural, params.name);
       return undefined;
     },
-    createDeviceToken: async ({ body }) => devices.createToken(body),
     getDeviceTelemetry: async ({ params, query }) => {
       await resources.get('devices', params.name);
       return { samples: await store.readTelemetry(params.name, query.since ?? new Date(0).toISOString()) };

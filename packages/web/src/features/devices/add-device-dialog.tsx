@@ -21,9 +21,10 @@ export function AddDeviceDialog({ open, onOpenChange }: { open: boolean; onOpenC
   const [ttlS, setTtlS] = useState<number>(3600);
   const [uses, setUses] = useState(1);
   const [labelText, setLabelText] = useState('');
+  const [approve, setApprove] = useState(false);
   const selection = parseSelector(labelText);
   const labels = selection.ok ? selection.labels : {};
-  const create = useMutation({ mutationFn: () => client.createDeviceToken({ body: { ttlS, uses, labels } }) });
+  const create = useMutation({ mutationFn: () => client.createDeviceToken({ body: { ttlS, uses, labels, approve } }) });
   const change = (next: boolean) => {
     if (!next) create.reset();
     onOpenChange(next);
@@ -81,9 +82,13 @@ export function AddDeviceDialog({ open, onOpenChange }: { open: boolean; onOpenC
               hint="Deployments select devices by their labels."
             />
           </div>
+          <label className="col-span-2 flex items-center gap-2 text-sm">
+            <input type="checkbox" checked={approve} onChange={(event) => setApprove(event.target.checked)} className="accent-accent" />
+            Each device waits until it is approved here
+          </label>
           <div className="col-span-2 grid gap-1">
             <p className="text-xs text-ink-3">From a terminal</p>
-            <CodeBlock code={tokenCommand(ttlS, uses, labels)} label="Command that makes the same token" />
+            <CodeBlock code={tokenCommand(ttlS, uses, labels, approve)} label="Command that makes the same token" />
           </div>
           {create.isError && (
             <div className="col-span-2">
@@ -104,8 +109,8 @@ export function AddDeviceDialog({ open, onOpenChange }: { open: boolean; onOpenC
   );
 }
 
-function tokenCommand(ttlS: number, uses: number, labels: Record<string, string>): string {
+function tokenCommand(ttlS: number, uses: number, labels: Record<string, string>, approve: boolean): string {
   const lifetime = LIFETIMES.find((entry) => entry.ttlS === ttlS)?.flag ?? `${ttlS}s`;
   const options = Object.entries(labels).map(([key, value]) => ` --label ${key}=${value}`);
-  return `selvedge device token --ttl ${lifetime} --uses ${uses}${options.join('')}`;
+  return `selvedge device token --ttl ${lifetime} --uses ${uses}${options.join('')}${approve ? ' --approve' : ''}`;
 }

@@ -1,4 +1,4 @@
-import type { Device } from '@selvedge/contract';
+import { clockFault, type Device, locationOf } from '@selvedge/contract';
 import { Link, useParams } from '@tanstack/react-router';
 import { type ReactNode, useState } from 'react';
 import { useNow } from '../../lib/clock.ts';
@@ -101,11 +101,18 @@ function ConflictWarning({ conflict }: { conflict: NonNullable<Device['status'][
 
 function DeviceFacts({ device }: { device: Device }): ReactNode {
   const { info, lastSeenAt, joinedAt, observedRevision } = device.status;
-  const description = device.spec.description;
+  const { description, notes } = device.spec;
+  const location = locationOf(device);
+  const fault = clockFault(device);
   return (
     <KeyValue
       items={[
         ...(description === undefined ? [] : ([['Description', description]] as const)),
+        ...(notes === undefined ? [] : ([['Notes', notes]] as const)),
+        ...(location === undefined
+          ? []
+          : ([['Location', locationText(location), location.source === 'set' ? 'Set by an operator' : 'As the device says']] as const)),
+        ...(fault === undefined ? [] : ([['Clock', `off by ${fault}`, 'Compared with the server']] as const)),
         ['Last seen', <RelativeTime key="seen" at={lastSeenAt} />],
         ['Joined', <RelativeTime key="joined" at={joinedAt} />],
         ['Labels', <LabelList key="labels" labels={device.metadata.labels} limit={20} />],
@@ -124,6 +131,10 @@ function DeviceFacts({ device }: { device: Device }): ReactNode {
       ]}
     />
   );
+}
+
+function locationText({ latitude, longitude, place }: { latitude: number; longitude: number; place?: string | undefined }): string {
+  return `${place === undefined ? '' : `${place}, `}${latitude}, ${longitude}`;
 }
 
 function CertificateFacts({ device }: { device: Device }): ReactNode {

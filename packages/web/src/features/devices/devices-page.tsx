@@ -19,6 +19,7 @@ import { Segmented } from '../../ui/segmented.tsx';
 import { StatusBadge } from '../../ui/status-badge.tsx';
 import { type Column, Table } from '../../ui/table.tsx';
 import { AddDeviceDialog } from './add-device-dialog.tsx';
+import { PendingJoins } from './pending-joins.tsx';
 
 type Filter = 'all' | 'online' | 'offline' | 'trouble';
 
@@ -38,13 +39,16 @@ export function DevicesPage(): ReactNode {
       title="Devices"
       actions={
         <>
-          <CliHint commands={['selvedge device list', 'selvedge device token']} />
+          <CliHint commands={['selvedge device list', 'selvedge device token', 'selvedge device pending']} />
           <Button variant="primary" icon="plus" onClick={() => setAdding(true)}>
             Add device
           </Button>
         </>
       }
     >
+      <div className="mb-4 empty:hidden">
+        <PendingJoins />
+      </div>
       <Card flush>
         <QueryView query={devices} label="devices" rows={6}>
           {(list) => (list.length === 0 ? <NoDevice onAdd={() => setAdding(true)} /> : <DeviceTable devices={list} />)}

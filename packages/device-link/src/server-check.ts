@@ -1,0 +1,87 @@
+import { X509Certificate } from 'node:crypto';
+import { connect, type TLSSocket } from 'node:tls';
+import { AppError, SERVER_TLS_NAME } from '@selvedge/contract';
+import { certificatesOf } from './certificate-facts.ts';
+import type { ServerAccess } from './server-access.ts';
+
+/** Extended key usage "server authentication". */
+const SERVER_AUTH = '1.3.6.1.5.5.7.3.1';
+const DAY_MS = 86_400_000;
+const CONNECT_TIMEOUT_MS = 30_000;
+
+/** Where and with what identity to connect. Whoever connects with this must call `checkServer` before anything else. */
+export function uncheckedTlsOptions(access: ServerAccess) {
+  return {
+    host: access.host,
+    port: access.port,
+    servername: SERVER_TLS_NAME,
+    ca: access.caPem,
+    rejectUnauthorized: false,
+    minVersion: 'TLSv1.2' as const,
+    ...(access.key === undefined ? {} : { key: access.key }),
+    ...(access.cert === undefined ? {} : { cert: access.cert }),
+  };
+}
+
+/**
+ * Checks who is at the other end: a certificate for the server's fixed name that one of the pinned authorities has signed.
+ *
+ * TLS libraries compare its times with the machine's clock, which on a device without a battery begins in 1970. They are
+ * compared here with what the device knows for sure: its own certificate was issued at a time of the server's, so a server's
+ * certificate that had ended a day before then is not in use any more.
+ *
+ * @throws AppError SERVER_IDENTITY_MISMATCH (user).
+ */
+export function checkServer(socket: TLSSocket, access: Pick<ServerAccess, 'host' | 'port' | 'caPem' | 'cert'>): void {
+  const leaf = socket.getPeerX509Certificate();
+  const refuse = (reason: string) =>
+    new AppError('SERVER_IDENTITY_MISMATCH', {
+      message: `The server at ${access.host}:${access.port} is not the one that this device has joined: ${reason}.`,
+      hint: 'Check the address. If the authority of the server was changed while this device was away, join again with a new token and --force.',
+    });
+  if (leaf === undefined) throw refuse('it shows no certificate');
+  const isIssuer = (authority: X509Certificate) => leaf.checkIssued(authority) && leaf.verify(authority.publicKey);
+  if (!certificatesOf(access.caPem).some(isIssuer)) throw refuse('its certificate is of an authority that is not trusted');
+  if (leaf.ca || leaf.checkHost(SERVER_TLS_NAME) === undefined || leaf.keyUsage?.includes(SERVER_AUTH) === false)
+    throw refuse('its certificate is not that of a server');
+  if (access.cert === undefined) return;
+  const knownMs = Date.parse(new X509Certificate(access.cert).validFrom);
+  if (Date.parse(leaf.validTo) < knownMs - DAY_MS) throw refuse('its certificate has expired');
+}
+
+/**
+ * A TLS connection to the server, checked.
+ *
+ * @throws AppError SERVER_UNREACHABLE (operational); SERVER_IDENTITY_MISMATCH (user); the signal's reason.
+ */
+export function connectToServer(access: ServerAccess, signal?: AbortSignal): Promise<TLSSocket> {
+  return new Promise((resolve, reject) => {
+    if (signal?.aborted === true) return reject(signal.reason);
+    const socket = connect(uncheckedTlsOptions(access));
+    const abort = () => socket.destroy(new Error('aborted'));
+    const timer = setTimeout(() => socket.destroy(new Error(`no answer for ${CONNECT_TIMEOUT_MS / 1000} s`)), CONNECT_TIMEOUT_MS);
+    signal?.addEventListener('abort', abort, { once: true });
+    const settle = () => {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', abort);
+      socket.off('error', failed);
+    };
+    const failed = (cause: Error) => {
+      settle();
+      if (signal?.aborted === true) return reject(signal.reason);
+      const message = `The server at ${access.host}:${access.port} did not answer: ${cause.message}`;
+      reject(new AppError('SERVER_UNREACHABLE', { message }, { cause }));
+    };
+    socket.once('error', failed);
+    socket.once('secureConnect', () => {
+      settle();
+      try {
+        checkServer(socket, access);
+        resolve(socket);
+      } catch (error) {
+        socket.destroy();
+        reject(error);
+      }
+    });
+  });
+}
