@@ -74,8 +74,14 @@ export class Commands {
       if (this.#running >= MAX_AT_ONCE) throw new AppError('RATE_LIMITED', { message: 'The device has too many requests under way.' });
       this.#running += 1;
       try {
-        if (command.data.type === 'bench') return { ok: true, bench: await this.#options.bench(command.data) };
-        return { ok: true, infer: await this.#infer(command.data) };
+        switch (command.data.type) {
+          case 'infer':
+            return { ok: true, infer: await this.#infer(command.data) };
+          case 'bench':
+            return { ok: true, bench: await this.#options.bench(command.data) };
+          default:
+            throw new AppError('INPUT_INVALID', { message: 'This agent does not know that command.' });
+        }
       } finally {
         this.#running -= 1;
       }
