@@ -9,6 +9,7 @@ import {
 import { describeError, type Logger } from '@selvedge/runtime';
 import type * as z from 'zod';
 import { DeviceListener, type TlsCredentials } from './adapters/device-port/device-listener.ts';
+import { FsTransferFiles } from './adapters/fs/fs-transfer-files.ts';
 import { CertificateAuthority } from './adapters/tls/certificate-authority.ts';
 import { deviceUrl } from './addresses.ts';
 import type { ServerConfig } from './config.ts';
@@ -22,9 +23,10 @@ import { DeviceEnrolment } from './services/device-enrolment.ts';
 import { DeviceService } from './services/device-service.ts';
 import type { EventHub } from './services/event-hub.ts';
 import { InferenceService, type InferRequest } from './services/inference-service.ts';
-import { pruneOperations } from './services/operation-retention.ts';
+import { contentOf, pruneOperations } from './services/operation-retention.ts';
 import { OperationService } from './services/operation-service.ts';
 import type { PackageTrust } from './services/package-builder.ts';
+import { TransferService } from './services/transfer-service.ts';
 
 export interface DevicePlaneOptions {
   config: ServerConfig;
@@ -63,6 +65,8 @@ export interface DevicePlane {
   bench(request: BenchRequest): Promise<z.output<typeof benchResponseSchema>>;
   /** What is asked of devices and recorded as Operations. */
   readonly operations: Pick<OperationService, 'create' | 'cancel'>;
+  /** Files that are on their way to and from devices. */
+  readonly transfers: Pick<TransferService, 'files' | 'uploadState' | 'receiveUpload'>;
   /** What packages are signed with. The plane must have been started. */
   readonly trust: PackageTrust;
   counts(): { total: number; online: number };
@@ -85,6 +89,8 @@ class Plane implements DevicePlane {
   readonly #controller: DeploymentController;
   readonly #inference: InferenceService;
   readonly #bench: BenchService;
+  readonly #transferFiles: FsTransferFiles;
+  readonly transfers: TransferService;
   readonly operations: OperationService;
   #port: number | undefined;
   #unsubscribe: (() => void) | undefined;
@@ -103,7 +109,9 @@ class Plane implements DevicePlane {
     const isOnline = (device: string) => this.#devices.isOnline(device);
     this.#inference = new InferenceService({ view, isOnline, commands });
     this.#bench = new BenchService({ store, view, isOnline, commands, clock });
-    this.operations = new OperationService({ store, view, isOnline, handlers: new Map(), log, clock });
+    this.#transferFiles = new FsTransferFiles(join(config.dataDir, 'transfers'));
+    this.transfers = new TransferService({ files: this.#transferFiles, commands, maxBytes: config.maxUploadBytes, clock });
+    this.operations = new OperationService({ store, view, isOnline, handlers: new Map(this.transfers.handlers), log, clock });
     this.#devices = new DeviceService({
       store,
       onReply: (device, reply) => commands.takeReply(device, reply),
@@ -116,6 +124,7 @@ class Plane implements DevicePlane {
       clock,
     });
     const content = new DeviceContent(store, blobs, (device, sha256) => this.#bench.mayFetch(device, sha256));
+    const { transfers } = this;
     const enrolment = this.#enrolment;
     this.#listener = new DeviceListener({
       host: config.deviceHost,
@@ -130,9 +139,14 @@ class Plane implements DevicePlane {
         renew: (certificate, csrPem) => enrolment.renew(certificate, csrPem),
         statBlob: async (certificate, sha256) => {
           const { name } = await enrolment.identify(certificate);
-          return (await content.mayFetch(name, sha256)) ? await blobs.stat(sha256) : undefined;
+          const blob = (await content.mayFetch(name, sha256)) ? await blobs.stat(sha256) : undefined;
+          return blob ?? transfers.stat(name, sha256);
         },
-        openBlob: (sha256, range) => blobs.open(sha256, range),
+        openBlob: async ({ commonName }, sha256, range) =>
+          (await transfers.stat(commonName, sha256)) === undefined ? blobs.open(sha256, range) : transfers.open(commonName, sha256, range),
+        sentBytes: async (certificate, operation) => transfers.sentBytes((await enrolment.identify(certificate)).name, operation),
+        receive: async (certificate, operation, body, part) =>
+          transfers.receiveFromDevice((await enrolment.identify(certificate)).name, operation, body, part),
       },
     });
   }
@@ -141,6 +155,7 @@ class Plane implements DevicePlane {
     const { hub, log } = this.#options;
     await this.#authority.start();
     try {
+      await this.#transferFiles.start();
       await this.#listener.mqtt.start();
       await this.#devices.start();
       await this.#controller.start();
@@ -221,7 +236,11 @@ class Plane implements DevicePlane {
       this.#listener.setCredentials(await this.#credentials());
       const removed = await store.pruneTelemetry(new Date(clock().getTime() - config.telemetryRetentionDays * DAY_MS).toISOString());
       if (removed > 0) log.info('old telemetry removed', { samples: removed });
-      const operations = await pruneOperations(store, clock(), () => undefined);
+      const needed = new Set<string>();
+      const operations = await pruneOperations(store, clock(), (operation) => {
+        for (const sha256 of contentOf(operation)) needed.add(sha256);
+      });
+      await this.transfers.sweep((sha256) => needed.has(sha256));
       if (operations > 0) log.info('old operations removed', { operations });
     } catch (error) {
       log.error('housekeeping of the device port failed', describeError(error));

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { AppError, targetOf } from '@selvedge/contract';
 import { createLogger, type Logger } from '@selvedge/runtime';
 import { DiskVersionStore } from '../adapters/disk/disk-version-store.ts';
@@ -15,6 +15,7 @@ import { runPackage } from '../adapters/process/run-package.ts';
 import { LinuxSensors } from '../adapters/sensors/linux-sensors.ts';
 import { AGENT_VERSION } from '../domain/agent-version.ts';
 import { Commands } from '../services/commands.ts';
+import type { FileTransfers } from '../services/file-transfers.ts';
 import { IdentityRenewal } from '../services/identity-renewal.ts';
 import { PackageBench } from '../services/package-bench.ts';
 import { Reconciler } from '../services/reconciler.ts';
@@ -112,8 +113,15 @@ function assemble(options: RunOptions, device: string, settings: Settings, log: 
     targets,
     run: (folder, args, timeoutMs) => runPackage(folder, args, { emulator, timeoutMs }),
   });
+  // Most agents never move a file: the code for it is loaded when one is to.
+  let transfers: Promise<FileTransfers> | undefined;
+  const loadTransfers = async () => (await import('./transfers.ts')).openTransfers({ dir: resolve(dir), settings, access, log, clock });
   const commands = new Commands({
     channel,
+    transfers: () => {
+      transfers ??= loadTransfers();
+      return transfers;
+    },
     has: (name) => reconciler.has(name),
     serving: (name) => reconciler.serving(name),
     bench: (command) => bench.measure(command),
@@ -134,7 +142,8 @@ function assemble(options: RunOptions, device: string, settings: Settings, log: 
     clock,
     log,
   });
-  return { reconciler, channel, reporter, telemetry, renewal };
+  const stopTransfers = async () => (await transfers)?.stop();
+  return { reconciler, channel, reporter, telemetry, renewal, stopTransfers };
 }
 
 /**
@@ -164,7 +173,7 @@ export async function runAgent(options: RunOptions, signal: AbortSignal): Promis
     parts.renewal.stop();
     parts.telemetry.stop();
     parts.reporter.stop();
-    await Promise.all([parts.reconciler.stop(), parts.channel.stop()]);
+    await Promise.all([parts.reconciler.stop(), parts.channel.stop(), parts.stopTransfers()]);
   } finally {
     await unlock();
   }

@@ -3,6 +3,11 @@ import { targetNameSchema } from '@selvedge/contract';
 import { readJsonFile } from '@selvedge/runtime';
 import * as z from 'zod';
 
+const rootSchema = z
+  .string()
+  .max(4096)
+  .regex(/^\/[^\0]*$/, 'must be an absolute path');
+
 /** `agent.json` in the agent's folder; flags win over it. */
 export const settingsSchema = z.strictObject({
   /** Seconds between telemetry samples; default 60. */
@@ -19,6 +24,14 @@ export const settingsSchema = z.strictObject({
   memoryLimitMiB: z.int().min(16).optional(),
   /** Most CPU that one workload may use, in cores; default no limit. */
   cpuLimit: z.number().min(0.01).max(1024).optional(),
+  /** Folders that files may be pushed to and pulled from, and what is below them; default: `files` in the agent's folder. */
+  files: z
+    .strictObject({
+      roots: z.array(rootSchema).max(64).optional(),
+      /** What may be pulled from; default: `roots`. */
+      readRoots: z.array(rootSchema).max(64).optional(),
+    })
+    .optional(),
   /** Default info. */
   logLevel: z.enum(['debug', 'info', 'warn', 'error']).optional(),
 });

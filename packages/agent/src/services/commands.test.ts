@@ -28,6 +28,7 @@ function setUp(infer: ModelProcess['infer'] = async () => result) {
     has: (name) => name !== 'unknown',
     serving: (name) => (name === 'colours' ? target : undefined),
     bench: async () => Promise.reject(new AppError('CONFLICT', { message: 'no package' })),
+    transfers: () => Promise.reject(new AppError('FORBIDDEN', { message: 'no files' })),
     clock: () => NOW,
     log: createLogger({ name: 'test', write: () => undefined }),
   });

@@ -12,6 +12,7 @@ import { describeError, type Logger } from '@selvedge/runtime';
 import * as z from 'zod';
 import type { DeviceChannel } from '../ports/device-channel.ts';
 import type { ModelProcess } from '../ports/model-process.ts';
+import type { FileTransfers } from './file-transfers.ts';
 import type { BenchCommand } from './package-bench.ts';
 
 export interface CommandsOptions {
@@ -20,6 +21,8 @@ export interface CommandsOptions {
   serving: (workload: string) => ModelProcess | undefined;
   /** Measures a native package. */
   bench: (command: BenchCommand) => Promise<NativeBench>;
+  /** Loads what moves files. */
+  transfers: () => Promise<Pick<FileTransfers, 'transfer' | 'cancel'>>;
   clock: () => number;
   log: Logger;
 }
@@ -71,24 +74,37 @@ export class Commands {
         this.#options.log.warn('a command that came too late was dropped', { id: command.data.id, expiresAt });
         return undefined;
       }
-      if (this.#running >= MAX_AT_ONCE) throw new AppError('RATE_LIMITED', { message: 'The device has too many requests under way.' });
-      this.#running += 1;
-      try {
-        switch (command.data.type) {
-          case 'infer':
-            return { ok: true, infer: await this.#infer(command.data) };
-          case 'bench':
-            return { ok: true, bench: await this.#options.bench(command.data) };
-          default:
-            throw new AppError('INPUT_INVALID', { message: 'This agent does not know that command.' });
-        }
-      } finally {
-        this.#running -= 1;
-      }
+      return await this.#execute(command.data);
     } catch (thrown) {
       const error = toAppError(thrown);
+      if (error.code === 'INTERRUPTED') return undefined; // the agent stops; the server asks again when it is back
       if (error.kind === 'bug') this.#options.log.error('a command failed', describeError(error));
       return { ok: false, error: { code: error.code, message: error.message.slice(0, 4096) } };
+    }
+  }
+
+  async #execute(command: Command): Promise<Reply['outcome']> {
+    switch (command.type) {
+      // Transfers take long and have a bound of their own.
+      case 'push':
+      case 'pull':
+        return { ok: true, transfer: await (await this.#options.transfers()).transfer(command) };
+      case 'cancel':
+        return { ok: true, cancelled: await (await this.#options.transfers()).cancel(command.operation) };
+      case 'infer':
+        return this.#bounded(async () => ({ ok: true, infer: await this.#infer(command) }));
+      case 'bench':
+        return this.#bounded(async () => ({ ok: true, bench: await this.#options.bench(command) }));
+    }
+  }
+
+  async #bounded(work: () => Promise<Reply['outcome']>): Promise<Reply['outcome']> {
+    if (this.#running >= MAX_AT_ONCE) throw new AppError('RATE_LIMITED', { message: 'The device has too many requests under way.' });
+    this.#running += 1;
+    try {
+      return await work();
+    } finally {
+      this.#running -= 1;
     }
   }
 

@@ -7,6 +7,7 @@ import { ageOf, formatAge, formatBytes, formatLabels, orDash } from '../output/f
 import { renderFields, renderTable } from '../output/table.ts';
 import { getOne, listAll } from '../resources.ts';
 import { openSession, type Session } from '../session.ts';
+import { registerDeviceFiles } from './device-files.ts';
 
 const TTL_RANGE = '60s to 30d';
 
@@ -168,6 +169,7 @@ export function registerDevice(command: Command, io: Io): void {
   registerToken(command, io);
   registerShowAndList(command, io);
   registerLabel(command, io);
+  registerDeviceFiles(command, io);
   const remove = command
     .command('remove <name>')
     .description('remove a device: its certificate is revoked and its next packet refused')

@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { nameSchema } from '../common.ts';
+import { nameSchema, sha256Schema } from '../common.ts';
 import { operationSchema, operationTaskSchema } from '../resources/index.ts';
 import { route } from './route.ts';
 
@@ -25,6 +25,9 @@ export const operationRequestSchema = z
   })
   .refine((request) => (request.device === undefined) !== (request.selector === undefined), 'give either "device" or "selector"');
 
+/** How much of an upload has come in. The content is there for operations once it is complete. */
+export const uploadStateSchema = z.object({ sha256: sha256Schema, receivedBytes: z.int().min(0), complete: z.boolean() });
+
 const name = z.strictObject({ name: nameSchema });
 
 export const OPERATION_ROUTES = {
@@ -47,5 +50,35 @@ export const OPERATION_ROUTES = {
     params: name,
     response: operationSchema,
     status: 202,
+  }),
+  getUpload: route({
+    method: 'GET',
+    path: '/api/v1/uploads/{sha256}',
+    summary: 'How much of a file that devices are to get has come in',
+    tag: 'operations',
+    scope: 'user',
+    params: z.strictObject({ sha256: sha256Schema }),
+    response: uploadStateSchema,
+  }),
+  putUpload: route({
+    method: 'PUT',
+    path: '/api/v1/uploads/{sha256}',
+    summary: 'Send a file that devices are to get, or the rest of it, from the byte on that "getUpload" tells',
+    tag: 'operations',
+    scope: 'user',
+    params: z.strictObject({ sha256: sha256Schema }),
+    query: z.strictObject({ offset: z.coerce.number().int().min(0), size: z.coerce.number().int().min(0) }),
+    upload: 'application/octet-stream',
+    response: uploadStateSchema,
+  }),
+  downloadOperationFile: route({
+    method: 'GET',
+    path: '/api/v1/operations/{name}/files/{device}',
+    summary: 'What a device has sent, from a byte on',
+    tag: 'operations',
+    scope: 'user',
+    params: z.strictObject({ name: nameSchema, device: nameSchema }),
+    query: z.strictObject({ offset: z.coerce.number().int().min(0).optional() }),
+    download: 'application/octet-stream',
   }),
 };

@@ -25,6 +25,7 @@ import type { RunReports } from '../services/run-report.ts';
 import type { RunService } from '../services/run-service.ts';
 import type { TargetCatalog } from '../services/target-catalog.ts';
 import type { TaskService } from '../services/task-service.ts';
+import type { TransferService } from '../services/transfer-service.ts';
 import type { TriggerService } from '../services/trigger-service.ts';
 
 /** What the API needs of the device side. */
@@ -33,6 +34,7 @@ interface DeviceAccess {
   infer(request: InferRequest): Promise<z.output<typeof inferResponseSchema>>;
   bench(request: BenchRequest): Promise<z.output<typeof benchResponseSchema>>;
   readonly operations: Pick<OperationService, 'create' | 'cancel'>;
+  readonly transfers: Pick<TransferService, 'files' | 'uploadState' | 'receiveUpload'>;
   readonly trust: Pick<PackageTrust, 'caPem'>;
   counts(): { total: number; online: number };
 }

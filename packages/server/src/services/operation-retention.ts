@@ -36,3 +36,9 @@ async function eachOperation(store: Store, visit: (operation: Operation) => void
     after = page.next;
   }
 }
+
+/** Digests of the content that an operation brings or has brought. */
+export function contentOf({ spec, status }: Operation): string[] {
+  const sent = status.devices.flatMap(({ file }) => (file === null ? [] : [file.sha256]));
+  return spec.task.type === 'push' ? [spec.task.file.sha256, ...sent] : sent;
+}

@@ -1,5 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { RequestOptions } from 'node:https';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import { AppError, fromProblem, problemSchema, SERVER_TLS_NAME } from '@selvedge/contract';
 import { type DownloadResponse, readBounded } from '@selvedge/runtime';
 import type { ServerAccess } from '../../domain/server-access.ts';
@@ -20,7 +22,18 @@ export function tlsOptions(access: ServerAccess) {
   };
 }
 
-async function open(access: ServerAccess, options: RequestOptions, body?: string, signal?: AbortSignal): Promise<IncomingMessage> {
+/**
+ * Sends a request to the device port.
+ *
+ * @param body - text, or content that is read as fast as it can be sent.
+ * @throws AppError SERVER_UNREACHABLE (operational); what the content throws; the signal's reason when aborted.
+ */
+export async function openRequest(
+  access: ServerAccess,
+  options: RequestOptions,
+  body?: string | AsyncIterable<Uint8Array>,
+  signal?: AbortSignal,
+): Promise<IncomingMessage> {
   // Loaded with the first call only: an agent that has nothing to fetch does without HTTP.
   const { request } = await import('node:https');
   return new Promise((resolve, reject) => {
@@ -35,6 +48,7 @@ async function open(access: ServerAccess, options: RequestOptions, body?: string
     call.on('error', (cause) => {
       // Nobody catches what an event's listener throws: the reason of an abort has to go through the promise as well.
       if (signal?.aborted === true) return reject(signal.reason);
+      if (cause instanceof AppError) return reject(cause);
       reject(
         new AppError(
           'SERVER_UNREACHABLE',
@@ -43,11 +57,13 @@ async function open(access: ServerAccess, options: RequestOptions, body?: string
         ),
       );
     });
-    call.end(body);
+    if (body === undefined || typeof body === 'string') call.end(body);
+    else pipeline(Readable.from(body), call).catch((error: unknown) => call.destroy(error instanceof Error ? error : undefined));
   });
 }
 
-async function readText(response: IncomingMessage): Promise<string> {
+/** The body of an answer, which must be small. */
+export async function readText(response: IncomingMessage): Promise<string> {
   return (await readBounded(response, MAX_ANSWER_BYTES, 'The answer of the server is too large.')).toString('utf8');
 }
 
@@ -59,7 +75,7 @@ async function readText(response: IncomingMessage): Promise<string> {
 export async function postJson(access: ServerAccess, path: string, body: unknown, signal?: AbortSignal): Promise<unknown> {
   const text = JSON.stringify(body);
   const headers = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) };
-  const response = await open(access, { method: 'POST', path, headers }, text, signal);
+  const response = await openRequest(access, { method: 'POST', path, headers }, text, signal);
   const answer = await readText(response);
   let value: unknown;
   try {
@@ -76,6 +92,6 @@ export async function postJson(access: ServerAccess, path: string, body: unknown
 /** Opens a blob from this byte on. */
 export async function openBlob(access: ServerAccess, sha256: string, offset: number, signal?: AbortSignal): Promise<DownloadResponse> {
   const headers = offset > 0 ? { range: `bytes=${offset}-` } : {};
-  const response = await open(access, { method: 'GET', path: `/device/v1/blobs/${sha256}`, headers }, undefined, signal);
+  const response = await openRequest(access, { method: 'GET', path: `/device/v1/blobs/${sha256}`, headers }, undefined, signal);
   return { status: response.statusCode ?? 0, headers: response.headers, body: response };
 }
