@@ -4,6 +4,7 @@ export * from './common.ts';
 export * from './dataset-formats.ts';
 export * from './device-channel/join-token.ts';
 export * from './device-channel/messages.ts';
+export * from './device-channel/remote-commands.ts';
 export * from './device-channel/topics.ts';
 export * from './device-channel/trial.ts';
 export * from './downsample.ts';

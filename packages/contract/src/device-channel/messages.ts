@@ -2,6 +2,8 @@ import * as z from 'zod';
 import { targetNameSchema } from '../build-options.ts';
 import { labelsSchema, nameSchema, sha256Schema, timestampSchema } from '../common.ts';
 import { nativeBenchSchema } from '../native-package.ts';
+import { commandHead } from './command-head.ts';
+import { REMOTE_COMMANDS, REMOTE_OUTCOMES } from './remote-commands.ts';
 import { heldSchema, maintenanceWindowSchema, trialReportSchema, trialSchema } from './trial.ts';
 
 /** Wire version of the messages below; each carries it as `v`. */
@@ -129,13 +131,6 @@ export type TelemetrySample = z.infer<typeof telemetrySampleSchema>;
 export const telemetryBatchSchema = z.object({ v, samples: z.array(telemetrySampleSchema).min(1).max(1000) });
 export type TelemetryBatch = z.infer<typeof telemetryBatchSchema>;
 
-/** Commands are answered by one reply with the same id; an agent that does not know a type answers with an error. */
-const commandHead = {
-  v,
-  id: z.string().min(1).max(64),
-  /** The device drops a command that arrives later than this. */
-  expiresAt: timestampSchema,
-};
 export const commandSchema = z.discriminatedUnion('type', [
   z.object({
     ...commandHead,
@@ -152,6 +147,7 @@ export const commandSchema = z.discriminatedUnion('type', [
     seconds: z.int().min(1).max(600),
     threads: z.int().min(1).max(64),
   }),
+  ...REMOTE_COMMANDS,
 ]);
 export type Command = z.infer<typeof commandSchema>;
 
@@ -171,6 +167,7 @@ export const replySchema = z.object({
   outcome: z.union([
     z.object({ ok: z.literal(true), infer: inferResultSchema }),
     z.object({ ok: z.literal(true), bench: nativeBenchSchema }),
+    ...REMOTE_OUTCOMES,
     z.object({ ok: z.literal(false), error: z.object({ code: z.string(), message: z.string().max(4096) }) }),
   ]),
 });
