@@ -28,6 +28,7 @@ function setUp(infer: ModelProcess['infer'] = async () => result) {
     has: (name) => name !== 'unknown',
     serving: (name) => (name === 'colours' ? target : undefined),
     bench: async () => Promise.reject(new AppError('CONFLICT', { message: 'no package' })),
+    remote: async () => ({ ok: true, done: true }),
     clock: () => NOW,
     log: createLogger({ name: 'test', write: () => undefined }),
   });
@@ -64,7 +65,7 @@ describe('Commands', () => {
     const { commands, replies } = setUp(async () => {
       throw new AppError('IMAGE_UNREADABLE', { message: 'no picture' });
     });
-    await commands.execute({ ...command({ id: '1' }), type: 'reboot' });
+    await commands.execute({ ...command({ id: '1' }), type: 'dance' } as unknown as Command);
     await commands.execute(command({ id: '2', workload: 'unknown' }));
     await commands.execute(command({ id: '3', workload: 'stopped' }));
     await commands.execute(command({ id: '4' }));

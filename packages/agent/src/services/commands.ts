@@ -20,13 +20,19 @@ export interface CommandsOptions {
   serving: (workload: string) => ModelProcess | undefined;
   /** Measures a native package. */
   bench: (command: BenchCommand) => Promise<NativeBench>;
+  /** Programs, shells, logs, restarts; its code is loaded when the first of them comes. */
+  remote: (command: RemoteCommand) => Promise<Outcome>;
   clock: () => number;
   log: Logger;
 }
 
+type Outcome = Extract<Reply['outcome'], { ok: true }>;
+export type RemoteCommand = Exclude<Command, { type: 'infer' | 'bench' }>;
 type InferCommand = Extract<Command, { type: 'infer' }>;
 
 const MAX_AT_ONCE = 16;
+/** Those that wait for output or lines cost next to nothing. */
+const MAX_REMOTE_AT_ONCE = 64;
 const REMEMBERED_IDS = 256;
 /** Enough of a command that is not understood to answer it. */
 const addressedSchema = z.object({ id: z.string().min(1).max(64) });
@@ -36,6 +42,7 @@ export class Commands {
   readonly #options: CommandsOptions;
   readonly #seen = new Set<string>();
   #running = 0;
+  #remoteRunning = 0;
 
   constructor(options: CommandsOptions) {
     this.#options = options;
@@ -71,7 +78,9 @@ export class Commands {
         this.#options.log.warn('a command that came too late was dropped', { id: command.data.id, expiresAt });
         return undefined;
       }
-      if (this.#running >= MAX_AT_ONCE) throw new AppError('RATE_LIMITED', { message: 'The device has too many requests under way.' });
+      const { type } = command.data;
+      if (type !== 'infer' && type !== 'bench') return await this.#remote(command.data);
+      if (this.#running >= MAX_AT_ONCE) throw tooMany();
       this.#running += 1;
       try {
         if (command.data.type === 'bench') return { ok: true, bench: await this.#options.bench(command.data) };
@@ -86,6 +95,16 @@ export class Commands {
     }
   }
 
+  async #remote(command: RemoteCommand): Promise<Outcome> {
+    if (this.#remoteRunning >= MAX_REMOTE_AT_ONCE) throw tooMany();
+    this.#remoteRunning += 1;
+    try {
+      return await this.#options.remote(command);
+    } finally {
+      this.#remoteRunning -= 1;
+    }
+  }
+
   async #infer({ workload, contentType, bodyBase64 }: InferCommand) {
     const body = Buffer.from(bodyBase64, 'base64');
     if (body.length > MAX_INFER_BODY_BYTES)
@@ -97,4 +116,8 @@ export class Commands {
     }
     return target.infer(contentType, body);
   }
+}
+
+function tooMany(): AppError {
+  return new AppError('RATE_LIMITED', { message: 'The device has too many requests under way.' });
 }
