@@ -98,7 +98,7 @@ describe('programs that the server runs', () => {
     expect((await readAll('slow')).end).toMatchObject({ exitCode: null, error: { code: 'TIMEOUT' } });
     await exec('long', `sleep ${marker}3 & echo up; wait`);
     expect((await read('long')).chunks).toHaveLength(1);
-    await ask({ type: 'cancel', stream: 'long' });
+    await ask({ type: 'end-program', stream: 'long' });
     expect((await readAll('long')).end.error?.code).toBe('CANCELLED');
     await exec('loud', 'yes');
     let after = 0;

@@ -120,6 +120,12 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./commands/agent.ts')).registerAgent,
   },
   {
+    name: 'operation',
+    group: FLEET,
+    summary: 'look at, follow and cancel what was asked of devices',
+    load: async () => (await import('./commands/operation.ts')).registerOperation,
+  },
+  {
     name: 'bench',
     group: FLEET,
     summary: 'measure native packages on devices',

@@ -14,6 +14,7 @@ import { registerMlflow } from './commands/mlflow.ts';
 import { registerModel } from './commands/model.ts';
 import { registerModule } from './commands/module.ts';
 import { registerOpen } from './commands/open.ts';
+import { registerOperation } from './commands/operation.ts';
 import { registerPackage } from './commands/package.ts';
 import { registerPipeline } from './commands/pipeline.ts';
 import { registerRun } from './commands/run.ts';
@@ -45,6 +46,7 @@ const REGISTER: Readonly<Record<string, Register>> = {
   package: registerPackage,
   device: registerDevice,
   agent: registerAgent,
+  operation: registerOperation,
   bench: registerBench,
   infer: registerInfer,
   apply: registerApply,

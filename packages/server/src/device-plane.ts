@@ -22,6 +22,8 @@ import { DeviceEnrolment } from './services/device-enrolment.ts';
 import { DeviceService } from './services/device-service.ts';
 import type { EventHub } from './services/event-hub.ts';
 import { InferenceService, type InferRequest } from './services/inference-service.ts';
+import { pruneOperations } from './services/operation-retention.ts';
+import { OperationService } from './services/operation-service.ts';
 import type { PackageTrust } from './services/package-builder.ts';
 
 export interface DevicePlaneOptions {
@@ -59,6 +61,8 @@ export interface DevicePlane {
    * @throws AppError NOT_FOUND (package, device, or none that matches), CONFLICT (not built), DEVICE_OFFLINE, INTERRUPTED (the signal).
    */
   bench(request: BenchRequest): Promise<z.output<typeof benchResponseSchema>>;
+  /** What is asked of devices and recorded as Operations. */
+  readonly operations: Pick<OperationService, 'create' | 'cancel'>;
   /** What packages are signed with. The plane must have been started. */
   readonly trust: PackageTrust;
   counts(): { total: number; online: number };
@@ -81,6 +85,7 @@ class Plane implements DevicePlane {
   readonly #controller: DeploymentController;
   readonly #inference: InferenceService;
   readonly #bench: BenchService;
+  readonly operations: OperationService;
   #port: number | undefined;
   #unsubscribe: (() => void) | undefined;
   #housekeepingTimer: NodeJS.Timeout | undefined;
@@ -98,10 +103,15 @@ class Plane implements DevicePlane {
     const isOnline = (device: string) => this.#devices.isOnline(device);
     this.#inference = new InferenceService({ view, isOnline, commands });
     this.#bench = new BenchService({ store, view, isOnline, commands, clock });
+    this.operations = new OperationService({ store, view, isOnline, handlers: new Map(), log, clock });
     this.#devices = new DeviceService({
       store,
       onReply: (device, reply) => commands.takeReply(device, reply),
-      onOffline: (device) => commands.deviceWentOffline(device),
+      onOffline: (device) => {
+        commands.deviceWentOffline(device);
+        this.operations.deviceWentOffline(device);
+      },
+      onReady: (device) => this.operations.deviceIsReady(device),
       log,
       clock,
     });
@@ -134,6 +144,7 @@ class Plane implements DevicePlane {
       await this.#listener.mqtt.start();
       await this.#devices.start();
       await this.#controller.start();
+      await this.operations.start();
       this.#port = await this.#listener.start(await this.#credentials());
     } catch (error) {
       await this.stop();
@@ -154,6 +165,7 @@ class Plane implements DevicePlane {
     clearInterval(this.#housekeepingTimer);
     this.#unsubscribe?.();
     this.#port = undefined;
+    await this.operations.stop();
     await this.#listener.stop();
     await this.#controller.stop();
     await this.#devices.stop();
@@ -202,13 +214,15 @@ class Plane implements DevicePlane {
     return { ...(await this.#authority.serverCredentials(this.#options.config.advertise)), ca: this.#authority.caPem };
   }
 
-  /** Renews the port's certificate when it is time, and drops telemetry that is older than the retention. */
+  /** Renews the port's certificate when it is time, and drops telemetry and operations that are older than their retention. */
   async #keepHouse(): Promise<void> {
     const { store, config, clock, log } = this.#options;
     try {
       this.#listener.setCredentials(await this.#credentials());
       const removed = await store.pruneTelemetry(new Date(clock().getTime() - config.telemetryRetentionDays * DAY_MS).toISOString());
       if (removed > 0) log.info('old telemetry removed', { samples: removed });
+      const operations = await pruneOperations(store, clock(), () => undefined);
+      if (operations > 0) log.info('old operations removed', { operations });
     } catch (error) {
       log.error('housekeeping of the device port failed', describeError(error));
     }

@@ -62,6 +62,8 @@ OPERATIONS: Dict[str, Operation] = {
     "deleteModelAlias": Operation("DELETE", "/api/v1/models/{name}/aliases/{alias}", None),
     "setModelNote": Operation("PUT", "/api/v1/models/{name}/versions/{version}/note", "application/json"),
     "getDatasetImpact": Operation("GET", "/api/v1/datasets/{name}/impact", None),
+    "createOperation": Operation("POST", "/api/v1/operations", "application/json"),
+    "cancelOperation": Operation("POST", "/api/v1/operations/{name}/cancel", None),
     "listMlflowExperiments": Operation("GET", "/api/v1/mlflow/experiments", None),
     "listMlflowRuns": Operation("GET", "/api/v1/mlflow/experiments/{id}/runs", None),
     "listPipelines": Operation("GET", "/pipelines/", None),

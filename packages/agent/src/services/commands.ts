@@ -3,8 +3,10 @@ import {
   type Command,
   commandSchema,
   DEVICE_CHANNEL_VERSION,
+  isRemoteCommand,
   MAX_INFER_BODY_BYTES,
   type NativeBench,
+  type RemoteCommand,
   type Reply,
   toAppError,
 } from '@selvedge/contract';
@@ -27,7 +29,6 @@ export interface CommandsOptions {
 }
 
 type Outcome = Extract<Reply['outcome'], { ok: true }>;
-export type RemoteCommand = Exclude<Command, { type: 'infer' | 'bench' }>;
 type InferCommand = Extract<Command, { type: 'infer' }>;
 
 const MAX_AT_ONCE = 16;
@@ -78,13 +79,18 @@ export class Commands {
         this.#options.log.warn('a command that came too late was dropped', { id: command.data.id, expiresAt });
         return undefined;
       }
-      const { type } = command.data;
-      if (type !== 'infer' && type !== 'bench') return await this.#remote(command.data);
+      if (isRemoteCommand(command.data)) return await this.#remote(command.data);
       if (this.#running >= MAX_AT_ONCE) throw tooMany();
       this.#running += 1;
       try {
-        if (command.data.type === 'bench') return { ok: true, bench: await this.#options.bench(command.data) };
-        return { ok: true, infer: await this.#infer(command.data) };
+        switch (command.data.type) {
+          case 'infer':
+            return { ok: true, infer: await this.#infer(command.data) };
+          case 'bench':
+            return { ok: true, bench: await this.#options.bench(command.data) };
+          default:
+            throw new AppError('INPUT_INVALID', { message: 'This agent does not know that command.' });
+        }
       } finally {
         this.#running -= 1;
       }

@@ -124,7 +124,7 @@ export class Programs {
     program.write(sequence, dataBase64 === undefined ? undefined : Buffer.from(dataBase64, 'base64'), size);
   }
 
-  cancel({ stream }: CommandOf<'cancel'>): void {
+  cancel({ stream }: CommandOf<'end-program'>): void {
     this.#programs.get(stream)?.cancel('CANCELLED', 'It was cancelled.');
   }
 

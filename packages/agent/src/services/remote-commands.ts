@@ -1,6 +1,5 @@
-import type { Reply } from '@selvedge/contract';
+import type { RemoteCommand, Reply } from '@selvedge/contract';
 import type { DeviceLogs } from '../ports/device-log.ts';
-import type { RemoteCommand } from './commands.ts';
 import { readLogs } from './log-reader.ts';
 import type { Programs } from './programs.ts';
 
@@ -33,7 +32,7 @@ export class RemoteCommands {
       case 'write-input':
         this.#programs.write(command);
         return DONE;
-      case 'cancel':
+      case 'end-program':
         this.#programs.cancel(command);
         return DONE;
       case 'restart-workload':

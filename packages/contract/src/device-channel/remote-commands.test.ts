@@ -15,6 +15,6 @@ describe('remote commands on the device channel', () => {
   it('refuses a program without a name and a stream without an id', () => {
     const head = { v: 1, id: 'a', expiresAt: '2026-05-01T10:00:30.000Z' };
     expect(commandSchema.safeParse({ ...head, type: 'exec', stream: 's', argv: [], timeoutS: 1 }).success).toBe(false);
-    expect(commandSchema.safeParse({ ...head, type: 'cancel', stream: '' }).success).toBe(false);
+    expect(commandSchema.safeParse({ ...head, type: 'end-program', stream: '' }).success).toBe(false);
   });
 });

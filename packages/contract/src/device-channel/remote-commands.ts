@@ -60,7 +60,7 @@ export const REMOTE_COMMANDS = [
     size: terminalSizeSchema.optional(),
   }),
   /** Ends the program and all that it has started. */
-  z.object({ ...commandHead, type: z.literal('cancel'), stream: streamIdSchema }),
+  z.object({ ...commandHead, type: z.literal('end-program'), stream: streamIdSchema }),
   /** Answered when it serves again. */
   z.object({ ...commandHead, type: z.literal('restart-workload'), workload: nameSchema }),
   /** Answered before it happens. The same `stream` reboots once. */
@@ -76,6 +76,11 @@ export const REMOTE_COMMANDS = [
     waitMs: z.int().min(0).max(MAX_READ_WAIT_MS),
   }),
 ] as const;
+export type RemoteCommand = z.infer<(typeof REMOTE_COMMANDS)[number]>;
+
+export function isRemoteCommand(command: { type: string }): command is RemoteCommand {
+  return REMOTE_COMMANDS.some((schema) => schema.shape.type.value === command.type);
+}
 
 export const outputChunkSchema = z.object({
   /** From 1, without gaps. */

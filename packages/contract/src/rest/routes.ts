@@ -3,6 +3,7 @@ import { nameSchema, sha256Schema, timestampSchema } from '../common.ts';
 import { anyResourceSchema, runSchema, taskSchema } from '../resources/index.ts';
 import { DATASET_ROUTES } from './dataset-routes.ts';
 import { mlflowExperimentsRoute, mlflowRunsRoute } from './mlflow-routes.ts';
+import { OPERATION_ROUTES } from './operation-routes.ts';
 import { REGISTRY_ROUTES } from './registry-routes.ts';
 import { type Route, route } from './route.ts';
 import { RUN_ENGINE_ROUTES } from './run-engine-routes.ts';
@@ -283,6 +284,7 @@ export const ROUTES = {
   }),
   ...RUN_ENGINE_ROUTES,
   ...REGISTRY_ROUTES,
+  ...OPERATION_ROUTES,
   listMlflowExperiments: mlflowExperimentsRoute,
   listMlflowRuns: mlflowRunsRoute,
 } as const satisfies Record<string, Route>;

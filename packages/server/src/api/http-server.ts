@@ -15,6 +15,7 @@ import { addPipelineContainer, pipelineHandlers } from './pipeline-container.ts'
 import { dataRoutes } from './routes/data-routes.ts';
 import { datasetRoutes } from './routes/dataset-routes.ts';
 import { mlflowRoutes } from './routes/mlflow-routes.ts';
+import { operationRoutes } from './routes/operation-routes.ts';
 import { packageRoutes } from './routes/package-routes.ts';
 import { registryRoutes } from './routes/registry-routes.ts';
 import { resourceRoutes } from './routes/resource-routes.ts';
@@ -92,6 +93,7 @@ export class HttpServer {
       ...datasetRoutes(services),
       ...runRoutes(services),
       ...packageRoutes(services),
+      ...operationRoutes(services),
       ...triggerRoutes(services),
       ...mlflowRoutes(services),
       ...registryRoutes(services),

@@ -16,6 +16,7 @@ import type { MlflowService } from '../services/mlflow-service.ts';
 import type { ModelCatalog } from '../services/model-catalog.ts';
 import type { ModelRegistry } from '../services/model-registry.ts';
 import type { ModuleSupervisor } from '../services/module-supervisor.ts';
+import type { OperationService } from '../services/operation-service.ts';
 import type { PackageTrust } from '../services/package-builder.ts';
 import type { PackageLog } from '../services/package-log.ts';
 import type { ResourceService } from '../services/resource-service.ts';
@@ -31,6 +32,7 @@ interface DeviceAccess {
   createToken(request: z.output<typeof deviceTokenRequestSchema>): Promise<z.output<typeof deviceTokenSchema>>;
   infer(request: InferRequest): Promise<z.output<typeof inferResponseSchema>>;
   bench(request: BenchRequest): Promise<z.output<typeof benchResponseSchema>>;
+  readonly operations: Pick<OperationService, 'create' | 'cancel'>;
   readonly trust: Pick<PackageTrust, 'caPem'>;
   counts(): { total: number; online: number };
 }
