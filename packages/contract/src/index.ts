@@ -26,6 +26,7 @@ export * from './rest/dataset-routes.ts';
 export * from './rest/mlflow-routes.ts';
 export * from './rest/operation-routes.ts';
 export * from './rest/registry-routes.ts';
+export * from './rest/remote-routes.ts';
 export * from './rest/routes.ts';
 export * from './rest/run-engine-routes.ts';
 export * from './rest/schemas.ts';

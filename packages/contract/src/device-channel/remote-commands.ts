@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { nameSchema, timestampSchema } from '../common.ts';
+import { terminalSizeSchema, terminalTypeSchema } from '../resources/operation.ts';
 import { commandHead } from './command-head.ts';
 
 /**
@@ -23,8 +24,6 @@ export const MAX_LOG_LINE_CHARS = 8192;
 
 /** Names one program on one device, for ever: the same id is not started a second time. */
 const streamIdSchema = z.string().min(1).max(128);
-const terminalSizeSchema = z.object({ columns: z.int().min(1).max(1000), rows: z.int().min(1).max(1000) });
-export type TerminalSize = z.infer<typeof terminalSizeSchema>;
 
 export const REMOTE_COMMANDS = [
   z.object({
@@ -39,8 +38,7 @@ export const REMOTE_COMMANDS = [
     type: z.literal('shell'),
     stream: streamIdSchema,
     size: terminalSizeSchema,
-    /** As the environment variable TERM. */
-    term: z.string().regex(/^[\w.+-]{1,64}$/),
+    term: terminalTypeSchema,
   }),
   /** Output behind `after`; the device forgets what is before. Waits for some as long as `waitMs`. */
   z.object({
