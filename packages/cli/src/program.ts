@@ -110,7 +110,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   {
     name: 'device',
     group: FLEET,
-    summary: 'let devices join; look at, label and remove them',
+    summary: 'let devices join; look at them, run commands on them, read their logs',
     load: async () => (await import('./commands/device.ts')).registerDevice,
   },
   {

@@ -5,6 +5,7 @@ import {
   type deviceTokenRequestSchema,
   type deviceTokenSchema,
   type inferResponseSchema,
+  type operationInputSchema,
 } from '@selvedge/contract';
 import { describeError, type Logger } from '@selvedge/runtime';
 import type * as z from 'zod';
@@ -17,15 +18,21 @@ import type { BlobStore } from './ports/blob-store.ts';
 import type { Store } from './ports/store.ts';
 import { type BenchRequest, BenchService } from './services/bench-service.ts';
 import { DeploymentController, type PublishToDevice } from './services/deployment-controller.ts';
+import { rebootHandler, restartHandler, writeInput } from './services/device-actions.ts';
 import { DeviceCommands } from './services/device-commands.ts';
 import { DeviceContent } from './services/device-content.ts';
 import { DeviceEnrolment } from './services/device-enrolment.ts';
+import { DeviceLink } from './services/device-link.ts';
+import { DeviceLogService } from './services/device-log-service.ts';
 import { DeviceService } from './services/device-service.ts';
 import type { EventHub } from './services/event-hub.ts';
 import { InferenceService, type InferRequest } from './services/inference-service.ts';
+import { handlerEntry } from './services/operation-handler.ts';
 import { contentOf, pruneOperations } from './services/operation-retention.ts';
 import { OperationService } from './services/operation-service.ts';
 import type { PackageTrust } from './services/package-builder.ts';
+import { ProgramOperation } from './services/program-operation.ts';
+import { RemoteOutput } from './services/remote-output.ts';
 import { TransferService } from './services/transfer-service.ts';
 
 export interface DevicePlaneOptions {
@@ -67,6 +74,11 @@ export interface DevicePlane {
   readonly operations: Pick<OperationService, 'create' | 'cancel'>;
   /** Files that are on their way to and from devices. */
   readonly transfers: Pick<TransferService, 'files' | 'uploadState' | 'receiveUpload'>;
+  /** What commands on devices write, while and after they run. */
+  readonly output: Pick<RemoteOutput, 'read'>;
+  readonly logs: Pick<DeviceLogService, 'open'>;
+  /** Types into a shell. @throws AppError NOT_FOUND, CONFLICT, DEVICE_OFFLINE. */
+  writeInput(operation: string, input: z.output<typeof operationInputSchema>, signal: AbortSignal): Promise<void>;
   /** What packages are signed with. The plane must have been started. */
   readonly trust: PackageTrust;
   counts(): { total: number; online: number };
@@ -92,6 +104,9 @@ class Plane implements DevicePlane {
   readonly #transferFiles: FsTransferFiles;
   readonly transfers: TransferService;
   readonly operations: OperationService;
+  readonly output: RemoteOutput;
+  readonly logs: DeviceLogService;
+  readonly #link: DeviceLink;
   #port: number | undefined;
   #unsubscribe: (() => void) | undefined;
   #housekeepingTimer: NodeJS.Timeout | undefined;
@@ -111,15 +126,30 @@ class Plane implements DevicePlane {
     this.#bench = new BenchService({ store, view, isOnline, commands, clock });
     this.#transferFiles = new FsTransferFiles(join(config.dataDir, 'transfers'));
     this.transfers = new TransferService({ files: this.#transferFiles, commands, maxBytes: config.maxUploadBytes, clock });
-    this.operations = new OperationService({ store, view, isOnline, handlers: new Map(this.transfers.handlers), log, clock });
+    this.#link = new DeviceLink(commands);
+    this.output = new RemoteOutput(store, hub);
+    this.logs = new DeviceLogService(this.#link, view);
+    const programs = new ProgramOperation(this.#link, this.output);
+    const handlers = new Map([
+      ...this.transfers.handlers,
+      handlerEntry('exec', programs.exec()),
+      handlerEntry('shell', programs.shell()),
+      handlerEntry('restart-workload', restartHandler(this.#link)),
+      handlerEntry('reboot', rebootHandler(this.#link)),
+    ]);
+    this.operations = new OperationService({ store, view, isOnline, handlers, log, clock });
     this.#devices = new DeviceService({
       store,
       onReply: (device, reply) => commands.takeReply(device, reply),
       onOffline: (device) => {
         commands.deviceWentOffline(device);
+        this.#link.deviceWentOffline(device);
         this.operations.deviceWentOffline(device);
       },
-      onReady: (device) => this.operations.deviceIsReady(device),
+      onReady: (device) => {
+        this.#link.deviceIsReady(device);
+        this.operations.deviceIsReady(device);
+      },
       log,
       clock,
     });
@@ -204,6 +234,10 @@ class Plane implements DevicePlane {
 
   bench(request: BenchRequest): Promise<z.output<typeof benchResponseSchema>> {
     return this.#bench.bench(request);
+  }
+
+  writeInput(operation: string, input: z.output<typeof operationInputSchema>, signal: AbortSignal): Promise<void> {
+    return writeInput(this.#options.store, this.#link, operation, input, signal);
   }
 
   get trust(): PackageTrust {

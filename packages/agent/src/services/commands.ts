@@ -3,8 +3,10 @@ import {
   type Command,
   commandSchema,
   DEVICE_CHANNEL_VERSION,
+  isRemoteCommand,
   MAX_INFER_BODY_BYTES,
   type NativeBench,
+  type RemoteCommand,
   type Reply,
   toAppError,
 } from '@selvedge/contract';
@@ -23,13 +25,18 @@ export interface CommandsOptions {
   bench: (command: BenchCommand) => Promise<NativeBench>;
   /** Loads what moves files. */
   transfers: () => Promise<Pick<FileTransfers, 'transfer' | 'cancel'>>;
+  /** Programs, shells, logs, restarts; its code is loaded when the first of them comes. */
+  remote: (command: RemoteCommand) => Promise<Outcome>;
   clock: () => number;
   log: Logger;
 }
 
+type Outcome = Extract<Reply['outcome'], { ok: true }>;
 type InferCommand = Extract<Command, { type: 'infer' }>;
 
 const MAX_AT_ONCE = 16;
+/** Those that wait for output or lines cost next to nothing. */
+const MAX_REMOTE_AT_ONCE = 64;
 const REMEMBERED_IDS = 256;
 /** Enough of a command that is not understood to answer it. */
 const addressedSchema = z.object({ id: z.string().min(1).max(64) });
@@ -39,6 +46,7 @@ export class Commands {
   readonly #options: CommandsOptions;
   readonly #seen = new Set<string>();
   #running = 0;
+  #remoteRunning = 0;
 
   constructor(options: CommandsOptions) {
     this.#options = options;
@@ -74,6 +82,7 @@ export class Commands {
         this.#options.log.warn('a command that came too late was dropped', { id: command.data.id, expiresAt });
         return undefined;
       }
+      if (isRemoteCommand(command.data)) return await this.#remote(command.data);
       return await this.#execute(command.data);
     } catch (thrown) {
       const error = toAppError(thrown);
@@ -83,7 +92,7 @@ export class Commands {
     }
   }
 
-  async #execute(command: Command): Promise<Reply['outcome']> {
+  async #execute(command: Exclude<Command, RemoteCommand>): Promise<Reply['outcome']> {
     switch (command.type) {
       // Transfers take long and have a bound of their own.
       case 'push':
@@ -99,12 +108,22 @@ export class Commands {
   }
 
   async #bounded(work: () => Promise<Reply['outcome']>): Promise<Reply['outcome']> {
-    if (this.#running >= MAX_AT_ONCE) throw new AppError('RATE_LIMITED', { message: 'The device has too many requests under way.' });
+    if (this.#running >= MAX_AT_ONCE) throw tooMany();
     this.#running += 1;
     try {
       return await work();
     } finally {
       this.#running -= 1;
+    }
+  }
+
+  async #remote(command: RemoteCommand): Promise<Outcome> {
+    if (this.#remoteRunning >= MAX_REMOTE_AT_ONCE) throw tooMany();
+    this.#remoteRunning += 1;
+    try {
+      return await this.#options.remote(command);
+    } finally {
+      this.#remoteRunning -= 1;
     }
   }
 
@@ -119,4 +138,8 @@ export class Commands {
     }
     return target.infer(contentType, body);
   }
+}
+
+function tooMany(): AppError {
+  return new AppError('RATE_LIMITED', { message: 'The device has too many requests under way.' });
 }

@@ -7,7 +7,10 @@ import { ageOf, formatAge, formatBytes, formatLabels, orDash } from '../output/f
 import { renderFields, renderTable } from '../output/table.ts';
 import { getOne, listAll } from '../resources.ts';
 import { openSession, type Session } from '../session.ts';
+import { registerDeviceActions, registerDeviceExec } from './device-exec.ts';
 import { registerDeviceFiles } from './device-files.ts';
+import { registerDeviceLogs } from './device-logs.ts';
+import { registerDeviceShell } from './device-shell.ts';
 
 const TTL_RANGE = '60s to 30d';
 
@@ -170,6 +173,10 @@ export function registerDevice(command: Command, io: Io): void {
   registerShowAndList(command, io);
   registerLabel(command, io);
   registerDeviceFiles(command, io);
+  registerDeviceExec(command, io);
+  registerDeviceLogs(command, io);
+  registerDeviceShell(command, io);
+  registerDeviceActions(command, io);
   const remove = command
     .command('remove <name>')
     .description('remove a device: its certificate is revoked and its next packet refused')

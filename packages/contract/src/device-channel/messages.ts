@@ -3,6 +3,8 @@ import { targetNameSchema } from '../build-options.ts';
 import { labelsSchema, nameSchema, sha256Schema, timestampSchema } from '../common.ts';
 import { nativeBenchSchema } from '../native-package.ts';
 import { devicePathSchema } from '../resources/operation.ts';
+import { commandHead } from './command-head.ts';
+import { REMOTE_COMMANDS, REMOTE_OUTCOMES } from './remote-commands.ts';
 import { heldSchema, maintenanceWindowSchema, trialReportSchema, trialSchema } from './trial.ts';
 
 /** Wire version of the messages below; each carries it as `v`. */
@@ -130,13 +132,6 @@ export type TelemetrySample = z.infer<typeof telemetrySampleSchema>;
 export const telemetryBatchSchema = z.object({ v, samples: z.array(telemetrySampleSchema).min(1).max(1000) });
 export type TelemetryBatch = z.infer<typeof telemetryBatchSchema>;
 
-/** Commands are answered by one reply with the same id; an agent that does not know a type answers with an error. */
-const commandHead = {
-  v,
-  id: z.string().min(1).max(64),
-  /** The device drops a command that arrives later than this. */
-  expiresAt: timestampSchema,
-};
 export const commandSchema = z.discriminatedUnion('type', [
   z.object({
     ...commandHead,
@@ -176,6 +171,7 @@ export const commandSchema = z.discriminatedUnion('type', [
   }),
   /** Ends what the device does for an operation. */
   z.object({ ...commandHead, type: z.literal('cancel'), operation: nameSchema }),
+  ...REMOTE_COMMANDS,
 ]);
 export type Command = z.infer<typeof commandSchema>;
 
@@ -206,6 +202,7 @@ export const replySchema = z.object({
     z.object({ ok: z.literal(true), transfer: transferResultSchema }),
     /** False when there was nothing to end. */
     z.object({ ok: z.literal(true), cancelled: z.boolean() }),
+    ...REMOTE_OUTCOMES,
     z.object({ ok: z.literal(false), error: z.object({ code: z.string(), message: z.string().max(4096) }) }),
   ]),
 });

@@ -12,6 +12,11 @@ export const devicePathSchema = z
 /** Content of a transfer, by its digest, with the name it had where it came from. */
 export const transferFileSchema = z.object({ sha256: sha256Schema, sizeBytes: z.int().min(0), name: z.string().max(255) });
 
+export const terminalSizeSchema = z.object({ columns: z.int().min(1).max(1000), rows: z.int().min(1).max(1000) });
+export type TerminalSize = z.infer<typeof terminalSizeSchema>;
+/** As the environment variable TERM. */
+export const terminalTypeSchema = z.string().regex(/^[\w.+-]{1,64}$/);
+
 /** What is asked of each device. */
 export const operationTaskSchema = z.discriminatedUnion('type', [
   z.object({
@@ -38,7 +43,7 @@ export const operationTaskSchema = z.discriminatedUnion('type', [
     argv: z.array(z.string().max(4096)).min(1).max(256),
     timeoutS: z.int().min(1).max(86_400),
   }),
-  z.object({ type: z.literal('shell') }),
+  z.object({ type: z.literal('shell'), size: terminalSizeSchema.optional(), term: terminalTypeSchema.optional() }),
   z.object({ type: z.literal('restart-workload'), workload: nameSchema }),
   z.object({ type: z.literal('reboot'), delayS: z.int().min(0).max(3600) }),
 ]);

@@ -1,4 +1,10 @@
-import type { benchResponseSchema, deviceTokenRequestSchema, deviceTokenSchema, inferResponseSchema } from '@selvedge/contract';
+import type {
+  benchResponseSchema,
+  deviceTokenRequestSchema,
+  deviceTokenSchema,
+  inferResponseSchema,
+  operationInputSchema,
+} from '@selvedge/contract';
 import type { Logger } from '@selvedge/runtime';
 import type * as z from 'zod';
 import type { BlobStore } from '../ports/blob-store.ts';
@@ -9,6 +15,7 @@ import type { BenchRequest } from '../services/bench-service.ts';
 import type { DatasetCatalog } from '../services/dataset-catalog.ts';
 import type { DatasetGarbage } from '../services/dataset-garbage.ts';
 import type { DatasetService } from '../services/dataset-service.ts';
+import type { DeviceLogService } from '../services/device-log-service.ts';
 import type { EventHub } from '../services/event-hub.ts';
 import type { InferRequest } from '../services/inference-service.ts';
 import type { MlflowArtifacts } from '../services/mlflow-artifacts.ts';
@@ -19,6 +26,7 @@ import type { ModuleSupervisor } from '../services/module-supervisor.ts';
 import type { OperationService } from '../services/operation-service.ts';
 import type { PackageTrust } from '../services/package-builder.ts';
 import type { PackageLog } from '../services/package-log.ts';
+import type { RemoteOutput } from '../services/remote-output.ts';
 import type { ResourceService } from '../services/resource-service.ts';
 import type { RunLog } from '../services/run-log.ts';
 import type { RunReports } from '../services/run-report.ts';
@@ -35,6 +43,9 @@ interface DeviceAccess {
   bench(request: BenchRequest): Promise<z.output<typeof benchResponseSchema>>;
   readonly operations: Pick<OperationService, 'create' | 'cancel'>;
   readonly transfers: Pick<TransferService, 'files' | 'uploadState' | 'receiveUpload'>;
+  readonly output: Pick<RemoteOutput, 'read'>;
+  readonly logs: Pick<DeviceLogService, 'open'>;
+  writeInput(operation: string, input: z.output<typeof operationInputSchema>, signal: AbortSignal): Promise<void>;
   readonly trust: Pick<PackageTrust, 'caPem'>;
   counts(): { total: number; online: number };
 }
