@@ -120,6 +120,12 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./commands/agent.ts')).registerAgent,
   },
   {
+    name: 'play',
+    group: FLEET,
+    summary: 'bring devices into a state by a list of tasks',
+    load: async () => (await import('./commands/play.ts')).registerPlay,
+  },
+  {
     name: 'operation',
     group: FLEET,
     summary: 'look at, follow and cancel what was asked of devices',

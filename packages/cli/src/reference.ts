@@ -17,6 +17,7 @@ import { registerOpen } from './commands/open.ts';
 import { registerOperation } from './commands/operation.ts';
 import { registerPackage } from './commands/package.ts';
 import { registerPipeline } from './commands/pipeline.ts';
+import { registerPlay } from './commands/play.ts';
 import { registerRun } from './commands/run.ts';
 import { registerStatus } from './commands/status.ts';
 import { registerTarget } from './commands/target.ts';
@@ -47,6 +48,7 @@ const REGISTER: Readonly<Record<string, Register>> = {
   device: registerDevice,
   agent: registerAgent,
   operation: registerOperation,
+  play: registerPlay,
   bench: registerBench,
   infer: registerInfer,
   apply: registerApply,

@@ -1,4 +1,4 @@
-import { basename, join } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { AppError, type Operation, type OperationTask } from '@selvedge/contract';
 import { type Command, InvalidArgumentError } from 'commander';
 import { deviceQuery } from '../fleet/device-query.ts';
@@ -71,7 +71,7 @@ async function push(
   [query, source, destination]: readonly [string, string, string],
   options: PushOptions,
 ): Promise<void> {
-  const file = await uploadFile(session, source);
+  const file = await uploadFile(session, resolve(session.io.cwd, source));
   const { mode, limit, check } = options;
   const path = destination.endsWith('/') ? destination + file.name : destination;
   const task: OperationTask = {
@@ -99,7 +99,8 @@ async function pull(
   const begun = await begin(session, query, { type: 'pull', path: source, ...limit }, options);
   if (options.detach === true) return showDetached(session, begun);
   const operation = await watchOperation(session, begun.metadata.name);
-  const files = await fetchAll(session, operation, 'device' in deviceQuery(query), destination);
+  const folder = resolve(session.io.cwd, destination) + (destination.endsWith('/') ? '/' : '');
+  const files = await fetchAll(session, operation, 'device' in deviceQuery(query), folder);
   await session.result({ operation: operation.metadata.name, files }, () => files.map(({ path }) => path).join('\n'));
   const failure = operationFailure(operation);
   if (failure !== undefined) throw failure;

@@ -156,7 +156,6 @@ export const commandSchema = z.discriminatedUnion('type', [
     file: fileReferenceSchema,
     path: devicePathSchema,
     mode: z.int().min(0).max(0o777).optional(),
-    unpack: z.boolean().optional(),
     limitBytesPerS: z.int().min(1024).optional(),
     check: z.boolean().optional(),
   }),

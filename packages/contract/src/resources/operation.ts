@@ -25,8 +25,6 @@ export const operationTaskSchema = z.discriminatedUnion('type', [
     path: devicePathSchema,
     /** POSIX permission bits, e.g. 420 for 0644. */
     mode: z.int().min(0).max(0o777).optional(),
-    /** The file is a tar archive of a folder, whose content is to be at `path`. */
-    unpack: z.boolean().optional(),
     limitBytesPerS: z.int().min(1024).optional(),
     /** Only tells whether it would change anything. */
     check: z.boolean().optional(),

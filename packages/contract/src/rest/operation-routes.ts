@@ -5,11 +5,12 @@ import { route } from './route.ts';
 
 const DAY_S = 86_400;
 
-/** Exactly one of `device` and `selector`. */
+/** Exactly one of `device`, `devices` and `selector`. */
 export const operationRequestSchema = z
   .strictObject({
     task: operationTaskSchema,
     device: nameSchema.optional(),
+    devices: z.array(nameSchema).min(1).max(10_000).optional(),
     /** Labels, as `device list -l` takes them. */
     selector: z.string().min(1).max(2048).optional(),
     /** At most so many devices at one time; default 8. */
@@ -23,7 +24,10 @@ export const operationRequestSchema = z
       .max(30 * DAY_S)
       .optional(),
   })
-  .refine((request) => (request.device === undefined) !== (request.selector === undefined), 'give either "device" or "selector"');
+  .refine(
+    ({ device, devices, selector }) => [device, devices, selector].filter((one) => one !== undefined).length === 1,
+    'give one of "device", "devices" and "selector"',
+  );
 
 /** How much of an upload has come in. The content is there for operations once it is complete. */
 export const uploadStateSchema = z.object({ sha256: sha256Schema, receivedBytes: z.int().min(0), complete: z.boolean() });

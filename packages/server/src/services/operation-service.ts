@@ -26,6 +26,7 @@ export interface OperationServiceOptions {
 
 const DEFAULT_PARALLEL = 8;
 const MAX_DEVICES = 10_000;
+const MAX_TARGET_LENGTH = 2048;
 /** Operations that have not ended: each is kept in memory. */
 const MAX_ACTIVE = 1_000;
 /** What devices may take to connect again after the server was away. */
@@ -95,7 +96,7 @@ export class OperationService {
       annotations: {},
       spec: {
         task,
-        target: request.device ?? request.selector ?? '',
+        target: (request.device ?? request.selector ?? devices.join(' ')).slice(0, MAX_TARGET_LENGTH),
         parallel,
         wait,
         expiresAt: new Date(now.getTime() + expiresInS * 1000).toISOString(),
@@ -115,13 +116,15 @@ export class OperationService {
     throw new AppError('NOT_FOUND', { message: `There is no operation "${name}".`, hint: '"selvedge operation list" shows them.' });
   }
 
-  #choose({ device, selector }: OperationRequest): string[] {
+  #choose({ device, devices, selector }: OperationRequest): string[] {
     const { view } = this.#options;
-    if (device !== undefined) {
-      if (view.devices.has(device)) return [device];
-      throw new AppError('NOT_FOUND', { message: `There is no device "${device}".`, hint: '"selvedge device list" shows all devices.' });
+    if (selector === undefined) {
+      const named = new Set(devices ?? (device === undefined ? [] : [device]));
+      const missing = [...named].find((name) => !view.devices.has(name));
+      if (missing === undefined) return [...named];
+      throw new AppError('NOT_FOUND', { message: `There is no device "${missing}".`, hint: '"selvedge device list" shows all devices.' });
     }
-    const labels = Object.entries(parseLabelSelector(selector ?? ''));
+    const labels = Object.entries(parseLabelSelector(selector));
     const found = [...view.devices.values()].filter(({ metadata }) => labels.every(([key, value]) => metadata.labels[key] === value));
     if (found.length === 0)
       throw new AppError('NOT_FOUND', { message: `No device matches "${selector}".`, hint: '"selvedge device list" shows labels.' });
