@@ -17,6 +17,7 @@ import { Page } from '../../ui/page.tsx';
 import { QueryView } from '../../ui/query-view.tsx';
 import { RelativeTime } from '../../ui/relative-time.tsx';
 import { StatusBadge } from '../../ui/status-badge.tsx';
+import { DeviceLogs } from './device-logs.tsx';
 import { RemoveDeviceDialog } from './remove-device-dialog.tsx';
 import { TelemetryCard } from './telemetry-card.tsx';
 import { WorkloadList } from './workload-list.tsx';
@@ -37,7 +38,7 @@ export function DevicePage(): ReactNode {
       beside={device.data !== undefined && <StatusBadge status={deviceStatus(device.data)} />}
       actions={
         <>
-          <CliHint commands={[`selvedge device show ${name}`, `selvedge device remove ${name}`]} />
+          <CliHint commands={[`selvedge device show ${name}`, `selvedge device logs ${name} -f`, `selvedge device remove ${name}`]} />
           <Button variant="danger" icon="trash" disabled={device.data === undefined} onClick={() => setRemoving(true)}>
             Remove
           </Button>
@@ -63,6 +64,7 @@ function DeviceDetail({ device }: { device: Device }): ReactNode {
             <WorkloadList workloads={workloads} />
           </Card>
           <TelemetryCard device={device.metadata.name} />
+          <DeviceLogs device={device} />
         </div>
         <div className="grid min-w-0 gap-4">
           <Card title="Device">
