@@ -49,8 +49,7 @@ export class ChildModelHost implements ModelHost {
       stdio: ['pipe', 'pipe', 'pipe', 'ipc'],
     });
     child.stderr?.on('data', (chunk: Buffer) => void process.stderr.write(chunk));
-    for (const stream of [child.stdout, child.stderr])
-      if (stream !== null) splitLines(stream, (line) => onLine(what.name, line));
+    for (const stream of [child.stdout, child.stderr]) if (stream !== null) splitLines(stream, (line) => onLine(what.name, line));
     child.on('spawn', () => onLine(what.name, `== process ${child.pid} started`));
     child.on('exit', (code, how) => onLine(what.name, `== process ${child.pid} ended: ${how ?? `exit code ${code}`}`));
     const started = new ChildModelProcess(child, what.name, { ...DEFAULT_LIVENESS, ...limits }, log);

@@ -15,7 +15,10 @@ describe('OutputExcerpt', () => {
           const text = excerpt.text();
           expect(text.length).toBeLessThanOrEqual(max);
           const half = Math.floor((max - 64) / 2);
-          if (all.length <= 2 * half) return expect(text).toBe(all);
+          if (all.length <= 2 * half) {
+            expect(text).toBe(all);
+            return;
+          }
           expect(text.startsWith(all.slice(0, half))).toBe(true);
           expect(text.endsWith(`[${all.length - 2 * half} bytes left out]\n${half === 0 ? '' : all.slice(-half)}`)).toBe(true);
         },
