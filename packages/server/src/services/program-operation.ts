@@ -1,8 +1,8 @@
 import { AppError, type OutputPage, type ProgramEnd } from '@selvedge/contract';
-import { OutputExcerpt } from '../domain/output-excerpt.ts';
 import { unexpectedReply } from './device-commands.ts';
 import type { DeviceLink } from './device-link.ts';
 import type { DeviceOutcome, DeviceWork, OperationHandler } from './operation-handler.ts';
+import { OutputExcerpt } from './output-excerpt.ts';
 import type { RemoteOutput } from './remote-output.ts';
 
 type ProgramWork = DeviceWork<'exec'> | DeviceWork<'shell'>;

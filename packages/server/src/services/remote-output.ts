@@ -170,7 +170,7 @@ export class RemoteOutput {
       ring.isAwaited
         ? ring.total > MAX_BEHIND_BYTES
         : [...this.#readers].some((reader) => ring.total - (reader.taken.get(ring) ?? ring.total) > MAX_BEHIND_BYTES);
-    if (!isFull()) return;
+    if (!isFull() || signal.aborted) return;
     const patienceMs = ring.isAwaited ? FIRST_READER_MS : PATIENCE_MS;
     await new Promise<void>((resolve) => {
       const settle = () => {

@@ -34,7 +34,7 @@ export class ChildModelHost implements ModelHost {
   }
 
   async start(what: { name: string; folder: string; isNative: boolean }, signal: AbortSignal): Promise<ModelProcess> {
-    const { limits, log, device, resources } = this.#options;
+    const { limits, log, device, resources, onLine } = this.#options;
     // Loaded with the first workload only: an agent that serves nothing does without.
     const { spawn } = await import('node:child_process');
     const { makeControlGroup, withRlimits } = await import('./resource-limits.ts');
@@ -49,8 +49,9 @@ export class ChildModelHost implements ModelHost {
       stdio: ['pipe', 'pipe', 'pipe', 'ipc'],
     });
     child.stderr?.on('data', (chunk: Buffer) => void process.stderr.write(chunk));
-    for (const stream of [child.stdout, child.stderr])
-      if (stream !== null) splitLines(stream, (line) => this.#options.onLine(what.name, line));
+    for (const stream of [child.stdout, child.stderr]) if (stream !== null) splitLines(stream, (line) => onLine(what.name, line));
+    child.on('spawn', () => onLine(what.name, `== process ${child.pid} started`));
+    child.on('exit', (code, how) => onLine(what.name, `== process ${child.pid} ended: ${how ?? `exit code ${code}`}`));
     const started = new ChildModelProcess(child, what.name, { ...DEFAULT_LIVENESS, ...limits }, log);
     const failed = (error: unknown) =>
       log.warn('a control group could not be used', { workload: what.name, error: error instanceof Error ? error.message : String(error) });

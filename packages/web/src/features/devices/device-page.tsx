@@ -18,6 +18,7 @@ import { QueryView } from '../../ui/query-view.tsx';
 import { RelativeTime } from '../../ui/relative-time.tsx';
 import { StatusBadge } from '../../ui/status-badge.tsx';
 import { OperationList } from '../operations/operation-list.tsx';
+import { DeviceLogs } from './device-logs.tsx';
 import { RemoveDeviceDialog } from './remove-device-dialog.tsx';
 import { TelemetryCard } from './telemetry-card.tsx';
 import { WorkloadList } from './workload-list.tsx';
@@ -38,7 +39,7 @@ export function DevicePage(): ReactNode {
       beside={device.data !== undefined && <StatusBadge status={deviceStatus(device.data)} />}
       actions={
         <>
-          <CliHint commands={[`selvedge device show ${name}`, `selvedge device remove ${name}`]} />
+          <CliHint commands={[`selvedge device show ${name}`, `selvedge device logs ${name} -f`, `selvedge device remove ${name}`]} />
           <Button variant="danger" icon="trash" disabled={device.data === undefined} onClick={() => setRemoving(true)}>
             Remove
           </Button>
@@ -65,6 +66,7 @@ function DeviceDetail({ device }: { device: Device }): ReactNode {
           </Card>
           <TelemetryCard device={device.metadata.name} />
           <OperationsCard device={device.metadata.name} />
+          <DeviceLogs device={device} />
         </div>
         <div className="grid min-w-0 gap-4">
           <Card title="Device">
