@@ -2,7 +2,7 @@ import type { Operation } from '@selvedge/contract';
 import { Link } from '@tanstack/react-router';
 import type { ReactNode } from 'react';
 import { plural } from '../../lib/format.ts';
-import { newestFirst, operationShare, operationStatus, resultText, taskText } from '../../lib/operations.ts';
+import { deviceShare, newestFirst, operationShare, operationStatus, resultText, taskText } from '../../lib/operations.ts';
 import { EmptyState } from '../../ui/empty-state.tsx';
 import { Progress } from '../../ui/progress.tsx';
 import { RelativeTime } from '../../ui/relative-time.tsx';
@@ -54,7 +54,9 @@ function OperationItem({ operation, device }: { operation: Operation; device: st
         </Link>
         <StatusBadge status={operationStatus(here?.state ?? status.state)} className="ml-auto" />
       </div>
-      {status.finishedAt === null && <Progress value={operationShare(operation)} label={text} />}
+      {(here ?? status).finishedAt === null && (
+        <Progress value={here === undefined ? operationShare(operation) : (deviceShare(here) ?? 0)} label={text} />
+      )}
       <p className="flex flex-wrap gap-x-4 gap-y-0.5 text-xs text-ink-2">
         <span>
           {spec.by}, <RelativeTime at={metadata.createdAt} />
