@@ -223,7 +223,7 @@ describe('commands, logs and shells of devices', () => {
     expect(codes.filter((code) => code !== 200)).toEqual([]);
     await product.waitForDevice('worker', ({ status }) => status.workloads[0]?.servingSince !== since, 'started again');
     const logs = await product.cli(['device', 'logs', 'worker', '--workload', 'digits']);
-    expect(logs.stdout.match(/== process \d+ started/g)).toHaveLength(2);
+    expect(logs.stdout.match(/: process \d+ started/g)).toHaveLength(2);
     expect(logs.code).toBe(0);
     expect((await product.cli(['device', 'restart-workload', 'worker', 'nothing'])).code).toBe(3);
   });

@@ -48,10 +48,12 @@ export class ChildModelHost implements ModelHost {
       env: { ...process.env, ...OWN_MALLOC, ...emulatorEnv(this.#options.emulator), [EXIT_WITH_PARENT_ENV]: '1' },
       stdio: ['pipe', 'pipe', 'pipe', 'ipc'],
     });
+    // The name is that of the workload and the key of its version.
+    const [workload = what.name] = what.name.split(' ', 1);
     child.stderr?.on('data', (chunk: Buffer) => void process.stderr.write(chunk));
-    for (const stream of [child.stdout, child.stderr]) if (stream !== null) splitLines(stream, (line) => onLine(what.name, line));
-    child.on('spawn', () => onLine(what.name, `== process ${child.pid} started`));
-    child.on('exit', (code, how) => onLine(what.name, `== process ${child.pid} ended: ${how ?? `exit code ${code}`}`));
+    for (const stream of [child.stdout, child.stderr]) if (stream !== null) splitLines(stream, (line) => onLine(workload, line));
+    child.on('spawn', () => onLine(workload, `== ${what.name}: process ${child.pid} started`));
+    child.on('exit', (code, how) => onLine(workload, `== ${what.name}: process ${child.pid} ended: ${how ?? `exit code ${code}`}`));
     const started = new ChildModelProcess(child, what.name, { ...DEFAULT_LIVENESS, ...limits }, log);
     const failed = (error: unknown) =>
       log.warn('a control group could not be used', { workload: what.name, error: error instanceof Error ? error.message : String(error) });
