@@ -39,7 +39,14 @@ it('serves with ONNX Runtime on an emulated device', async ({ skip }) => {
   skip(obstacle !== undefined, obstacle);
   const [name = ''] = await writeTestPictures(model, join(folder, 'pictures'), 1);
   const picture = await readFile(join(folder, 'pictures', name));
-  const host = new ChildModelHost({ command: [], emulator, device: 'emulated', resources: resourceLimits({}), log });
+  const host = new ChildModelHost({
+    onLine: () => undefined,
+    command: [],
+    emulator,
+    device: 'emulated',
+    resources: resourceLimits({}),
+    log,
+  });
   const started = await host.start({ name: 'digits', folder: files, isNative: true }, never);
   try {
     await started.probe(never);

@@ -3,7 +3,7 @@ import { homedir } from 'node:os';
 import { join as joinPath, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { AppError, issuesOf, labelsSchema, nameSchema } from '@selvedge/contract';
+import { AppError, EXIT, issuesOf, labelsSchema, nameSchema } from '@selvedge/contract';
 import { exitWithParent, runMain } from '@selvedge/runtime';
 import { config } from 'zod';
 import type { JoinOptions, JoinOutcome } from './commands/join.ts';
@@ -23,12 +23,14 @@ Usage:
   selvedge-agent renew [--dir DIR] [--if-needed]
   selvedge-agent install [--url URL --token T] [--memory-max SIZE] [--root DIR] [--print]
   selvedge-agent uninstall [--purge] [--root DIR]
+  selvedge-agent policy [--dir DIR] [--json] [--check -- ARGV ...]
 
   URL      address of the server's device port, e.g. https://server:7443
   --token  from "selvedge device token"
   --target, --emulator  run packages of another architecture, e.g. linux-armv7 with qemu-arm-static, for trials
   install  makes a service of systemd; --root DIR: in the tree of another system, e.g. an image; --print: shows the unit alone
   renew    fetches a certificate for a new key; "run" does it by itself
+  --check  tells whether the server may run this command here: exit code 0, or 5 when not
   --dir    the agent's folder; default $SELVEDGE_AGENT_DIR or ~/.selvedge/agent
 
 Example:
@@ -46,6 +48,7 @@ function parseFlags() {
         label: { type: 'string', multiple: true },
         force: { type: 'boolean' },
         json: { type: 'boolean' },
+        check: { type: 'boolean' },
         help: { type: 'boolean', short: 'h' },
         'telemetry-interval-s': { type: 'string' },
         'telemetry-batch-s': { type: 'string' },
@@ -167,6 +170,20 @@ async function status(flags: Flags, dir: string): Promise<number> {
   return 0;
 }
 
+async function policy(flags: Flags, dir: string, argv: readonly string[]): Promise<number> {
+  const { checkCommand, formatPolicy } = await import('./commands/policy.ts');
+  const { readRemotePolicy } = await import('./commands/settings.ts');
+  const found = await readRemotePolicy(dir);
+  if (flags.check === true) {
+    if (argv.length === 0) throw usage('--check needs a command.');
+    const { allowed, text } = checkCommand(found, argv);
+    process.stdout.write(`${text}\n`);
+    return allowed ? EXIT.ok : EXIT.denied;
+  }
+  process.stdout.write(`${flags.json === true ? JSON.stringify(found, null, 2) : formatPolicy(found)}\n`);
+  return EXIT.ok;
+}
+
 async function run(flags: Flags, dir: string, signal: AbortSignal): Promise<number> {
   const { runAgent } = await import('./commands/run.ts');
   const parentGone = new AbortController();
@@ -187,8 +204,9 @@ async function main(signal: AbortSignal): Promise<number> {
     process.stdout.write(USAGE);
     return flags.help === true ? 0 : 2;
   }
-  if (rest.length > 0 || (argument !== undefined && command !== 'join')) throw usage(`"${rest[0] ?? argument}" is one word too many.`);
   const dir = resolve(flags.dir ?? process.env.SELVEDGE_AGENT_DIR ?? joinPath(homedir(), '.selvedge', 'agent'));
+  if (command === 'policy') return policy(flags, dir, positionals.slice(1));
+  if (rest.length > 0 || (argument !== undefined && command !== 'join')) throw usage(`"${rest[0] ?? argument}" is one word too many.`);
   switch (command) {
     case 'join':
       return joinCommand(argument, flags, dir, signal);

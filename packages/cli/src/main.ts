@@ -1,3 +1,4 @@
+import { processTerminal } from './process-terminal.ts';
 import { runCli } from './run-cli.ts';
 
 const INTERRUPTED = 130;
@@ -22,6 +23,9 @@ process.exitCode = await runCli(process.argv.slice(2), {
   cwd: process.cwd(),
   get stdin() {
     return process.stdin; // opening it costs time and keeps a handle: only for the command that reads it
+  },
+  get terminal() {
+    return processTerminal();
   },
   stdout: process.stdout,
   stderr: process.stderr,

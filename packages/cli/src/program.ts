@@ -110,7 +110,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   {
     name: 'device',
     group: FLEET,
-    summary: 'let devices join; look at, place and remove them',
+    summary: 'let devices join; look at, place and remove them; files, commands and logs',
     load: async () => (await import('./commands/device.ts')).registerDevice,
   },
   {
@@ -130,6 +130,18 @@ export const COMMANDS: readonly CommandEntry[] = [
     group: FLEET,
     summary: 'make this machine a device',
     load: async () => (await import('./commands/agent.ts')).registerAgent,
+  },
+  {
+    name: 'play',
+    group: FLEET,
+    summary: 'bring devices into a state by a list of tasks',
+    load: async () => (await import('./commands/play.ts')).registerPlay,
+  },
+  {
+    name: 'operation',
+    group: FLEET,
+    summary: 'look at, follow and cancel what was asked of devices',
+    load: async () => (await import('./commands/operation.ts')).registerOperation,
   },
   {
     name: 'simulate',

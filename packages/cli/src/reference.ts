@@ -16,8 +16,10 @@ import { registerMlflow } from './commands/mlflow.ts';
 import { registerModel } from './commands/model.ts';
 import { registerModule } from './commands/module.ts';
 import { registerOpen } from './commands/open.ts';
+import { registerOperation } from './commands/operation.ts';
 import { registerPackage } from './commands/package.ts';
 import { registerPipeline } from './commands/pipeline.ts';
+import { registerPlay } from './commands/play.ts';
 import { registerRun } from './commands/run.ts';
 import { registerSimulate } from './commands/simulate.ts';
 import { registerStatus } from './commands/status.ts';
@@ -51,6 +53,8 @@ const REGISTER: Readonly<Record<string, Register>> = {
   group: registerGroup,
   ca: registerCa,
   agent: registerAgent,
+  operation: registerOperation,
+  play: registerPlay,
   bench: registerBench,
   infer: registerInfer,
   apply: registerApply,

@@ -85,6 +85,7 @@ export const ERRORS = {
   // devices
   DEVICE_OFFLINE: entry('operational', 503, EXIT.unavailable, true, 'The device is not connected'),
   DEVICE_TIMEOUT: entry('operational', 504, EXIT.unavailable, true, 'The device did not answer in time'),
+  OPERATION_FAILED: entry('operational', 500, EXIT.failed, false, 'What was asked of devices failed on some of them'),
   WORKLOAD_NOT_SERVING: entry('operational', 503, EXIT.unavailable, true, 'No device serves this model'),
   SELF_TEST_FAILED: entry('operational', 500, EXIT.failed, false, 'The model does not give its golden output'),
   INFERENCE_FAILED: entry('operational', 500, EXIT.failed, true, 'The engine could not compute the model'),

@@ -1,4 +1,6 @@
 import type { IncomingMessage, RequestOptions } from 'node:http';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import { AppError, fromProblem, problemSchema } from '@selvedge/contract';
 import { type DownloadResponse, readBounded } from '@selvedge/runtime';
 import type { ServerAccess } from './server-access.ts';
@@ -8,7 +10,19 @@ import { connectToServer } from './server-check.ts';
 const IDLE_TIMEOUT_MS = 30_000;
 const MAX_ANSWER_BYTES = 256 * 1024;
 
-async function open(access: ServerAccess, options: RequestOptions, body?: string, signal?: AbortSignal): Promise<IncomingMessage> {
+/**
+ * Sends a request to the device port.
+ *
+ * @param body - text, or content that is read as fast as it can be sent.
+ * @throws AppError SERVER_UNREACHABLE (operational); SERVER_IDENTITY_MISMATCH (user); what the content throws; the signal's reason when
+ *   aborted.
+ */
+export async function openRequest(
+  access: ServerAccess,
+  options: RequestOptions,
+  body?: string | AsyncIterable<Uint8Array>,
+  signal?: AbortSignal,
+): Promise<IncomingMessage> {
   // Nothing is sent before it is known who is at the other end.
   const socket = await connectToServer(access, signal);
   // Loaded with the first call only: an agent that has nothing to fetch does without HTTP.
@@ -28,14 +42,21 @@ async function open(access: ServerAccess, options: RequestOptions, body?: string
     call.on('error', (cause) => {
       // Nobody catches what an event's listener throws: the reason of an abort has to go through the promise as well.
       if (signal?.aborted === true) return reject(signal.reason);
+      if (cause instanceof AppError) return reject(cause);
       reject(new AppError('SERVER_UNREACHABLE', { message: `The server at ${host}:${port} did not answer: ${cause.message}` }, { cause }));
     });
-    call.end(body);
+    if (body === undefined || typeof body === 'string') call.end(body);
+    else pipeline(Readable.from(body), call).catch((error: unknown) => call.destroy(error instanceof Error ? error : undefined));
   });
 }
 
+/** The body of an answer, which must be small. */
+export async function readText(response: IncomingMessage): Promise<string> {
+  return (await readBounded(response, MAX_ANSWER_BYTES, 'The answer of the server is too large.')).toString('utf8');
+}
+
 async function readJson(response: IncomingMessage): Promise<unknown> {
-  const answer = (await readBounded(response, MAX_ANSWER_BYTES, 'The answer of the server is too large.')).toString('utf8');
+  const answer = await readText(response);
   let value: unknown;
   try {
     value = JSON.parse(answer);
@@ -57,17 +78,17 @@ async function readJson(response: IncomingMessage): Promise<unknown> {
 export async function postJson(access: ServerAccess, path: string, body: unknown, signal?: AbortSignal): Promise<unknown> {
   const text = JSON.stringify(body);
   const headers = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) };
-  return readJson(await open(access, { method: 'POST', path, headers }, text, signal));
+  return readJson(await openRequest(access, { method: 'POST', path, headers }, text, signal));
 }
 
 /** As `postJson`, for what is only read. */
 export async function getJson(access: ServerAccess, path: string, signal?: AbortSignal): Promise<unknown> {
-  return readJson(await open(access, { method: 'GET', path }, undefined, signal));
+  return readJson(await openRequest(access, { method: 'GET', path }, undefined, signal));
 }
 
 /** Opens a blob from this byte on. */
 export async function openBlob(access: ServerAccess, sha256: string, offset: number, signal?: AbortSignal): Promise<DownloadResponse> {
   const headers = offset > 0 ? { range: `bytes=${offset}-` } : {};
-  const response = await open(access, { method: 'GET', path: `/device/v1/blobs/${sha256}`, headers }, undefined, signal);
+  const response = await openRequest(access, { method: 'GET', path: `/device/v1/blobs/${sha256}`, headers }, undefined, signal);
   return { status: response.statusCode ?? 0, headers: response.headers, body: response };
 }

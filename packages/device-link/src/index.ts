@@ -3,6 +3,7 @@
 export { askStanding } from './ask-standing.ts';
 export { certificatesOf, isIssuedBy, renewalDueMs, sha256Of } from './certificate-facts.ts';
 export { getJson, openBlob, postJson } from './device-http.ts';
+export { sendPart, sentBytes } from './device-uploads.ts';
 export { MqttClient, type MqttClientOptions } from './mqtt-client.ts';
 export { MqttSession, type MqttSessionOptions } from './mqtt-session.ts';
 export type { ServerAccess } from './server-access.ts';

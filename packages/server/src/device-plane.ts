@@ -1,8 +1,9 @@
 import { join } from 'node:path';
-import { AppError, type benchResponseSchema, type CaStatus, type inferResponseSchema } from '@selvedge/contract';
+import { AppError, type benchResponseSchema, type CaStatus, type inferResponseSchema, type operationInputSchema } from '@selvedge/contract';
 import { describeError, type Logger } from '@selvedge/runtime';
 import type * as z from 'zod';
 import { DeviceListener, type TlsCredentials } from './adapters/device-port/device-listener.ts';
+import { FsTransferFiles } from './adapters/fs/fs-transfer-files.ts';
 import { CertificateAuthority } from './adapters/tls/certificate-authority.ts';
 import { deviceUrl } from './addresses.ts';
 import type { ServerConfig } from './config.ts';
@@ -11,14 +12,23 @@ import type { Store } from './ports/store.ts';
 import { type BenchRequest, BenchService } from './services/bench-service.ts';
 import { CaRotation } from './services/ca-rotation.ts';
 import { DeploymentController, type PublishToDevice } from './services/deployment-controller.ts';
+import { rebootHandler, restartHandler, writeInput } from './services/device-actions.ts';
 import { DeviceCommands } from './services/device-commands.ts';
 import { DeviceContent } from './services/device-content.ts';
 import { DeviceEnrolment } from './services/device-enrolment.ts';
+import { DeviceLink } from './services/device-link.ts';
+import { DeviceLogService } from './services/device-log-service.ts';
 import { DeviceService } from './services/device-service.ts';
 import type { EventHub } from './services/event-hub.ts';
 import { InferenceService, type InferRequest } from './services/inference-service.ts';
 import { JoinDesk } from './services/join-desk.ts';
+import { handlerEntry } from './services/operation-handler.ts';
+import { contentOf, pruneOperations } from './services/operation-retention.ts';
+import { OperationService } from './services/operation-service.ts';
 import type { PackageTrust } from './services/package-builder.ts';
+import { ProgramOperation } from './services/program-operation.ts';
+import { RemoteOutput } from './services/remote-output.ts';
+import { TransferService } from './services/transfer-service.ts';
 
 export interface DevicePlaneOptions {
   config: ServerConfig;
@@ -62,6 +72,15 @@ export interface DevicePlane {
    * @throws AppError NOT_FOUND (package, device, or none that matches), CONFLICT (not built), DEVICE_OFFLINE, INTERRUPTED (the signal).
    */
   bench(request: BenchRequest): Promise<z.output<typeof benchResponseSchema>>;
+  /** What is asked of devices and recorded as Operations. */
+  readonly operations: Pick<OperationService, 'create' | 'cancel'>;
+  /** Files that are on their way to and from devices. */
+  readonly transfers: Pick<TransferService, 'files' | 'uploadState' | 'receiveUpload'>;
+  /** What commands on devices write, while and after they run. */
+  readonly output: Pick<RemoteOutput, 'read'>;
+  readonly logs: Pick<DeviceLogService, 'open'>;
+  /** Types into a shell. @throws AppError NOT_FOUND, CONFLICT, DEVICE_OFFLINE. */
+  writeInput(operation: string, input: z.output<typeof operationInputSchema>, signal: AbortSignal): Promise<void>;
   /** What packages are signed with. The plane must have been started. */
   readonly trust: PackageTrust;
   counts(): { total: number; online: number };
@@ -86,6 +105,12 @@ class Plane implements DevicePlane {
   readonly #bench: BenchService;
   readonly #rotation: CaRotation;
   readonly desk: JoinDesk;
+  readonly #transferFiles: FsTransferFiles;
+  readonly transfers: TransferService;
+  readonly operations: OperationService;
+  readonly output: RemoteOutput;
+  readonly logs: DeviceLogService;
+  readonly #link: DeviceLink;
   #port: number | undefined;
   #unsubscribe: (() => void) | undefined;
   #housekeepingTimer: NodeJS.Timeout | undefined;
@@ -111,10 +136,32 @@ class Plane implements DevicePlane {
     const isOnline = (device: string) => this.#devices.isOnline(device);
     this.#inference = new InferenceService({ view, isOnline, commands });
     this.#bench = new BenchService({ store, view, isOnline, commands, clock });
+    this.#transferFiles = new FsTransferFiles(join(config.dataDir, 'transfers'));
+    this.transfers = new TransferService({ files: this.#transferFiles, commands, maxBytes: config.maxUploadBytes, clock });
+    this.#link = new DeviceLink(commands);
+    this.output = new RemoteOutput(store, hub);
+    this.logs = new DeviceLogService(this.#link, view);
+    const programs = new ProgramOperation(this.#link, this.output);
+    const handlers = new Map([
+      ...this.transfers.handlers,
+      handlerEntry('exec', programs.exec()),
+      handlerEntry('shell', programs.shell()),
+      handlerEntry('restart-workload', restartHandler(this.#link)),
+      handlerEntry('reboot', rebootHandler(this.#link)),
+    ]);
+    this.operations = new OperationService({ store, view, isOnline, handlers, log, clock });
     this.#devices = new DeviceService({
       store,
       onReply: (device, reply) => commands.takeReply(device, reply),
-      onOffline: (device) => commands.deviceWentOffline(device),
+      onOffline: (device) => {
+        commands.deviceWentOffline(device);
+        this.#link.deviceWentOffline(device);
+        this.operations.deviceWentOffline(device);
+      },
+      onReady: (device) => {
+        this.#link.deviceIsReady(device);
+        this.operations.deviceIsReady(device);
+      },
       log,
       clock,
     });
@@ -129,6 +176,7 @@ class Plane implements DevicePlane {
       clock,
     });
     const content = new DeviceContent(store, blobs, (device, sha256) => this.#bench.mayFetch(device, sha256));
+    const { transfers } = this;
     const enrolment = this.#enrolment;
     this.#listener = new DeviceListener({
       host: config.deviceHost,
@@ -144,9 +192,14 @@ class Plane implements DevicePlane {
         trustOf: (certificate) => enrolment.trustOf(certificate),
         statBlob: async (certificate, sha256) => {
           const { name } = await enrolment.identify(certificate);
-          return (await content.mayFetch(name, sha256)) ? await blobs.stat(sha256) : undefined;
+          const blob = (await content.mayFetch(name, sha256)) ? await blobs.stat(sha256) : undefined;
+          return blob ?? transfers.stat(name, sha256);
         },
-        openBlob: (sha256, range) => blobs.open(sha256, range),
+        openBlob: async ({ commonName }, sha256, range) =>
+          (await transfers.stat(commonName, sha256)) === undefined ? blobs.open(sha256, range) : transfers.open(commonName, sha256, range),
+        sentBytes: async (certificate, operation) => transfers.sentBytes((await enrolment.identify(certificate)).name, operation),
+        receive: async (certificate, operation, body, part) =>
+          transfers.receiveFromDevice((await enrolment.identify(certificate)).name, operation, body, part),
       },
     });
   }
@@ -155,9 +208,11 @@ class Plane implements DevicePlane {
     const { hub, log } = this.#options;
     await this.#authority.start();
     try {
+      await this.#transferFiles.start();
       await this.#listener.mqtt.start();
       await this.#devices.start();
       await this.#controller.start();
+      await this.operations.start();
       this.#port = await this.#listener.start(await this.#credentials());
     } catch (error) {
       await this.stop();
@@ -179,6 +234,7 @@ class Plane implements DevicePlane {
     clearInterval(this.#housekeepingTimer);
     this.#unsubscribe?.();
     this.#port = undefined;
+    await this.operations.stop();
     await this.#rotation.stop();
     await this.#listener.stop();
     await this.#controller.stop();
@@ -212,6 +268,10 @@ class Plane implements DevicePlane {
     return this.#bench.bench(request);
   }
 
+  writeInput(operation: string, input: z.output<typeof operationInputSchema>, signal: AbortSignal): Promise<void> {
+    return writeInput(this.#options.store, this.#link, operation, input, signal);
+  }
+
   get trust(): PackageTrust {
     const authority = this.#authority;
     return {
@@ -235,7 +295,7 @@ class Plane implements DevicePlane {
     return { ...(await this.#authority.serverCredentials(this.#options.config.advertise)), ca: this.#authority.trust.caPem };
   }
 
-  /** Renews the port's certificate when it is time, and drops telemetry that is older than the retention. */
+  /** Renews the port's certificate when it is time, and drops telemetry and operations that are older than their retention. */
   async #keepHouse(): Promise<void> {
     const { store, config, clock, log } = this.#options;
     try {
@@ -243,6 +303,12 @@ class Plane implements DevicePlane {
       const removed = await store.pruneTelemetry(new Date(clock().getTime() - config.telemetryRetentionDays * DAY_MS).toISOString());
       await store.joins.prune(clock().toISOString());
       if (removed > 0) log.info('old telemetry removed', { samples: removed });
+      const needed = new Set<string>();
+      const operations = await pruneOperations(store, clock(), (operation) => {
+        for (const sha256 of contentOf(operation)) needed.add(sha256);
+      });
+      await this.transfers.sweep((sha256) => needed.has(sha256));
+      if (operations > 0) log.info('old operations removed', { operations });
     } catch (error) {
       log.error('housekeeping of the device port failed', describeError(error));
     }

@@ -8,6 +8,8 @@ export class CuttingProxy {
   readonly #sockets = new Set<Socket>();
   /** Each new connection is cut after this many bytes towards the client; undefined: never. */
   cutAfterBytes: number | undefined;
+  /** Likewise, towards the target. */
+  cutAfterSentBytes: number | undefined;
   cuts = 0;
 
   constructor(targetUrl: string) {
@@ -36,7 +38,16 @@ export class CuttingProxy {
         other.destroy();
       });
     }
+    const sentLimit = this.cutAfterSentBytes;
+    let sent = 0;
     client.pipe(upstream);
+    client.on('data', (chunk: Buffer) => {
+      sent += chunk.length;
+      if (sentLimit === undefined || sent <= sentLimit) return;
+      this.cuts += 1;
+      client.destroy();
+      upstream.destroy();
+    });
     upstream.on('data', (chunk: Buffer) => {
       received += chunk.length;
       if (limit !== undefined && received > limit) {
@@ -50,6 +61,12 @@ export class CuttingProxy {
         client.once('drain', () => upstream.resume());
       }
     });
+  }
+
+  /** Cuts every connection now; new ones are let through. */
+  cut(): void {
+    this.cuts += 1;
+    for (const socket of this.#sockets) socket.destroy();
   }
 
   async stop(): Promise<void> {

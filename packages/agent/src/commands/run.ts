@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { AppError, targetOf } from '@selvedge/contract';
 import { askStanding, certificatesOf, openBlob, renewalDueMs, sha256Of } from '@selvedge/device-link';
@@ -6,6 +7,7 @@ import { createLogger, type Logger } from '@selvedge/runtime';
 import { DiskVersionStore } from '../adapters/disk/disk-version-store.ts';
 import { lockAgentFolder } from '../adapters/disk/folder-lock.ts';
 import { accessOf, readIdentity, type StoredIdentity } from '../adapters/disk/identity-folder.ts';
+import { LogFolder } from '../adapters/disk/log-folder.ts';
 import { writeRefusal } from '../adapters/disk/refusal-file.ts';
 import { FolderStateStore } from '../adapters/disk/state-folder.ts';
 import { MqttDeviceChannel } from '../adapters/mqtt/mqtt-device-channel.ts';
@@ -18,13 +20,16 @@ import { readLocationFile } from '../adapters/sensors/location-file.ts';
 import { AGENT_VERSION } from '../domain/agent-version.ts';
 import { Commands } from '../services/commands.ts';
 import { LocationSource } from '../services/device-location.ts';
+import type { FileTransfers } from '../services/file-transfers.ts';
 import { IdentityRenewal } from '../services/identity-renewal.ts';
 import { PackageBench } from '../services/package-bench.ts';
 import { Reconciler } from '../services/reconciler.ts';
+import type { RemoteCommands } from '../services/remote-commands.ts';
 import { Reporter } from '../services/reporter.ts';
 import { ServerClock } from '../services/server-clock.ts';
 import { ServerStanding } from '../services/server-standing.ts';
 import { Telemetry } from '../services/telemetry.ts';
+import { WorkloadRestart } from '../services/workload-restart.ts';
 import { modelServerCommand, renewInChild } from './own-programs.ts';
 import { readSettings, type Settings } from './settings.ts';
 
@@ -37,6 +42,7 @@ export interface RunOptions {
 }
 
 const RECONNECT = { baseMs: 500, maxMs: 30_000 };
+const DEFAULT_LOG_FILE_KIB = 1024;
 const RETRY_VERSION = { baseMs: 500, maxMs: 60_000 };
 
 async function needIdentity(dir: string): Promise<StoredIdentity> {
@@ -62,8 +68,25 @@ function targetsOf({ target }: Settings): string[] {
   return found === undefined ? [] : [found];
 }
 
+/** What runs programs for the server, loaded when it is first needed: most agents never need it. */
+function lazyRemote(options: Parameters<typeof import('./remote.ts')['openRemoteCommands']>[0]) {
+  let opening: Promise<RemoteCommands> | undefined;
+  const open = () => {
+    opening ??= import('./remote.ts').then(({ openRemoteCommands }) => openRemoteCommands(options));
+    return opening;
+  };
+  return {
+    open,
+    /** Tidies up after an agent that was killed while programs ran. */
+    recover: async () => {
+      if (existsSync(join(options.dir, 'programs.json'))) await open();
+    },
+    stop: async () => (await opening)?.stop(),
+  };
+}
+
 /** Puts the parts together. Nothing acts before `start`. */
-function assemble(options: RunOptions, device: string, settings: Settings, log: Logger) {
+function assemble(options: RunOptions, device: string, settings: Settings, logs: LogFolder, log: Logger) {
   const { dir, mainUrl } = options;
   const clock = () => Date.now();
   const instanceId = randomUUID();
@@ -85,13 +108,23 @@ function assemble(options: RunOptions, device: string, settings: Settings, log: 
   const reconciler: Reconciler = new Reconciler({
     states,
     versions: storeIn('versions'),
-    host: new ChildModelHost({ command: modelServerCommand(mainUrl), emulator, device, resources: resourceLimits(settings), log }),
+    host: new ChildModelHost({
+      command: modelServerCommand(mainUrl),
+      emulator,
+      device,
+      resources: resourceLimits(settings),
+      onLine: (workload, line) => logs.workload(workload).append(line),
+      log,
+    }),
     targets,
     makePort: () => new HandingServingPort(log),
     log,
     clock,
     backoff: RETRY_VERSION,
-    onChange: () => reporter.changed(),
+    onChange: () => {
+      reporter.changed();
+      restarts.changed();
+    },
   });
   const channel: MqttDeviceChannel = new MqttDeviceChannel({
     device,
@@ -130,12 +163,27 @@ function assemble(options: RunOptions, device: string, settings: Settings, log: 
     targets,
     run: (folder, args, timeoutMs) => runPackage(folder, args, { emulator, timeoutMs }),
   });
+  // Most agents never move a file: the code for it is loaded when one is to.
+  let transfers: Promise<FileTransfers> | undefined;
+  const loadTransfers = async () => (await import('./transfers.ts')).openTransfers({ dir: resolve(dir), settings, access, log, clock });
+  const restarts = new WorkloadRestart({
+    has: (name) => reconciler.has(name),
+    serving: (name) => reconciler.serving(name),
+    restart: (name) => reconciler.restart(name),
+    reports: () => reconciler.reports(),
+  });
+  const remote = lazyRemote({ dir, logs, restart: (name) => restarts.restart(name), log, clock });
   const commands = new Commands({
     channel,
+    transfers: () => {
+      transfers ??= loadTransfers();
+      return transfers;
+    },
     has: (name) => reconciler.has(name),
     serving: (name) => reconciler.serving(name),
     bench: (command) => bench.measure(command),
     refreshIdentity: () => renewal.refresh(),
+    remote: async (command) => (await remote.open()).execute(command),
     clock: serverNow,
     log,
   });
@@ -179,7 +227,8 @@ function assemble(options: RunOptions, device: string, settings: Settings, log: 
     onChange: () => reporter.changed(),
     log,
   });
-  return { reconciler, channel, reporter, telemetry, renewal, standing, place };
+  const stopTransfers = async () => (await transfers)?.stop();
+  return { reconciler, channel, reporter, telemetry, renewal, standing, place, remote, stopTransfers };
 }
 
 /**
@@ -192,10 +241,16 @@ export async function runAgent(options: RunOptions, signal: AbortSignal): Promis
   const stored = await needIdentity(options.dir);
   const settings: Settings = { ...(await readSettings(options.dir)), ...options.settings };
   const { device, serverUrl } = stored.identity;
-  const log = createLogger({ name: 'agent', level: settings.logLevel ?? 'info' }).child({ device });
   const unlock = await lockAgentFolder(options.dir);
+  const logs = new LogFolder(options.dir, (settings.logFileKiB ?? DEFAULT_LOG_FILE_KIB) * 1024, () => Date.now());
+  const write = (line: string) => {
+    process.stderr.write(line);
+    logs.agent.append(line);
+  };
+  const log = createLogger({ name: 'agent', level: settings.logLevel ?? 'info', write }).child({ device });
   try {
-    const parts = assemble(options, device, settings, log);
+    const parts = assemble(options, device, settings, logs, log);
+    await parts.remote.recover();
     await parts.reconciler.start();
     await parts.place.start();
     await parts.telemetry.start();
@@ -212,8 +267,9 @@ export async function runAgent(options: RunOptions, signal: AbortSignal): Promis
     parts.place.stop();
     parts.telemetry.stop();
     parts.reporter.stop();
-    await Promise.all([parts.reconciler.stop(), parts.channel.stop()]);
+    await Promise.all([parts.remote.stop(), parts.reconciler.stop(), parts.channel.stop(), parts.stopTransfers()]);
   } finally {
+    await logs.flush();
     await unlock();
   }
 }

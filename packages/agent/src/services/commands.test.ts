@@ -29,6 +29,8 @@ function setUp(infer: ModelProcess['infer'] = async () => result) {
     serving: (name) => (name === 'colours' ? target : undefined),
     bench: async () => Promise.reject(new AppError('CONFLICT', { message: 'no package' })),
     refreshIdentity: async () => undefined,
+    transfers: () => Promise.reject(new AppError('FORBIDDEN', { message: 'no files' })),
+    remote: async () => ({ ok: true, done: true }),
     clock: () => NOW,
     log: createLogger({ name: 'test', write: () => undefined }),
   });
@@ -65,7 +67,7 @@ describe('Commands', () => {
     const { commands, replies } = setUp(async () => {
       throw new AppError('IMAGE_UNREADABLE', { message: 'no picture' });
     });
-    await commands.execute({ ...command({ id: '1' }), type: 'reboot' });
+    await commands.execute({ ...command({ id: '1' }), type: 'dance' } as unknown as Command);
     await commands.execute(command({ id: '2', workload: 'unknown' }));
     await commands.execute(command({ id: '3', workload: 'stopped' }));
     await commands.execute(command({ id: '4' }));

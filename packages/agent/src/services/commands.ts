@@ -3,8 +3,10 @@ import {
   type Command,
   commandSchema,
   DEVICE_CHANNEL_VERSION,
+  isRemoteCommand,
   MAX_INFER_BODY_BYTES,
   type NativeBench,
+  type RemoteCommand,
   type Reply,
   toAppError,
 } from '@selvedge/contract';
@@ -12,6 +14,7 @@ import { describeError, type Logger } from '@selvedge/runtime';
 import * as z from 'zod';
 import type { DeviceChannel } from '../ports/device-channel.ts';
 import type { ModelProcess } from '../ports/model-process.ts';
+import type { FileTransfers } from './file-transfers.ts';
 import type { BenchCommand } from './package-bench.ts';
 
 export interface CommandsOptions {
@@ -22,14 +25,21 @@ export interface CommandsOptions {
   bench: (command: BenchCommand) => Promise<NativeBench>;
   /** Renews what this device knows of its server and its own certificate. */
   refreshIdentity: () => Promise<void>;
+  /** Loads what moves files. */
+  transfers: () => Promise<Pick<FileTransfers, 'transfer' | 'cancel'>>;
+  /** Programs, shells, logs, restarts; its code is loaded when the first of them comes. */
+  remote: (command: RemoteCommand) => Promise<Outcome>;
   /** The server's time. */
   clock: () => number;
   log: Logger;
 }
 
+type Outcome = Extract<Reply['outcome'], { ok: true }>;
 type InferCommand = Extract<Command, { type: 'infer' }>;
 
 const MAX_AT_ONCE = 16;
+/** Those that wait for output or lines cost next to nothing. */
+const MAX_REMOTE_AT_ONCE = 64;
 const REMEMBERED_IDS = 256;
 /** Enough of a command that is not understood to answer it. */
 const addressedSchema = z.object({ id: z.string().min(1).max(64) });
@@ -39,6 +49,7 @@ export class Commands {
   readonly #options: CommandsOptions;
   readonly #seen = new Set<string>();
   #running = 0;
+  #remoteRunning = 0;
 
   constructor(options: CommandsOptions) {
     this.#options = options;
@@ -74,22 +85,53 @@ export class Commands {
         this.#options.log.warn('a command that came too late was dropped', { id: command.data.id, expiresAt });
         return undefined;
       }
-      if (this.#running >= MAX_AT_ONCE) throw new AppError('RATE_LIMITED', { message: 'The device has too many requests under way.' });
-      this.#running += 1;
-      try {
-        if (command.data.type === 'bench') return { ok: true, bench: await this.#options.bench(command.data) };
-        if (command.data.type === 'refresh-identity') {
-          await this.#options.refreshIdentity();
-          return { ok: true, refreshed: true };
-        }
-        return { ok: true, infer: await this.#infer(command.data) };
-      } finally {
-        this.#running -= 1;
-      }
+      if (isRemoteCommand(command.data)) return await this.#remote(command.data);
+      return await this.#execute(command.data);
     } catch (thrown) {
       const error = toAppError(thrown);
+      if (error.code === 'INTERRUPTED') return undefined; // the agent stops; the server asks again when it is back
       if (error.kind === 'bug') this.#options.log.error('a command failed', describeError(error));
       return { ok: false, error: { code: error.code, message: error.message.slice(0, 4096) } };
+    }
+  }
+
+  async #execute(command: Exclude<Command, RemoteCommand>): Promise<Reply['outcome']> {
+    switch (command.type) {
+      // Transfers take long and have a bound of their own.
+      case 'push':
+      case 'pull':
+        return { ok: true, transfer: await (await this.#options.transfers()).transfer(command) };
+      case 'cancel':
+        return { ok: true, cancelled: await (await this.#options.transfers()).cancel(command.operation) };
+      case 'infer':
+        return this.#bounded(async () => ({ ok: true, infer: await this.#infer(command) }));
+      case 'bench':
+        return this.#bounded(async () => ({ ok: true, bench: await this.#options.bench(command) }));
+      case 'refresh-identity':
+        return this.#bounded(async () => {
+          await this.#options.refreshIdentity();
+          return { ok: true, refreshed: true };
+        });
+    }
+  }
+
+  async #bounded(work: () => Promise<Reply['outcome']>): Promise<Reply['outcome']> {
+    if (this.#running >= MAX_AT_ONCE) throw tooMany();
+    this.#running += 1;
+    try {
+      return await work();
+    } finally {
+      this.#running -= 1;
+    }
+  }
+
+  async #remote(command: RemoteCommand): Promise<Outcome> {
+    if (this.#remoteRunning >= MAX_REMOTE_AT_ONCE) throw tooMany();
+    this.#remoteRunning += 1;
+    try {
+      return await this.#options.remote(command);
+    } finally {
+      this.#remoteRunning -= 1;
     }
   }
 
@@ -104,4 +146,8 @@ export class Commands {
     }
     return target.infer(contentType, body);
   }
+}
+
+function tooMany(): AppError {
+  return new AppError('RATE_LIMITED', { message: 'The device has too many requests under way.' });
 }

@@ -74,6 +74,11 @@ export class Reconciler {
     return this.#keepers.has(workload);
   }
 
+  /** See {@link WorkloadKeeper.restart}. */
+  restart(workload: string): boolean {
+    return this.#keepers.get(workload)?.restart() ?? false;
+  }
+
   async stop(): Promise<void> {
     await Promise.all([...this.#keepers.values()].map((keeper) => keeper.stop()));
   }

@@ -60,6 +60,7 @@ export class WorkloadKeeper {
   #again = false;
   #timer: NodeJS.Timeout | undefined;
   #stopped = false;
+  #restart = false;
 
   constructor(options: KeeperOptions, saved: SavedWorkload = EMPTY_SAVED_WORKLOAD) {
     this.#options = options;
@@ -107,6 +108,14 @@ export class WorkloadKeeper {
     if (state === undefined) return;
     this.#state = state;
     this.wake();
+  }
+
+  /** Drains and stops what serves; that it is started again is the planner's doing. False when nothing serves. */
+  restart(): boolean {
+    if (this.#state.routed === null) return false;
+    this.#restart = true;
+    this.wake();
+    return true;
   }
 
   wake(): void {
@@ -189,6 +198,11 @@ export class WorkloadKeeper {
   #next(nowMs: number): Step | undefined {
     if (this.#stopped) return undefined;
     if (this.#desired !== null) this.#records.set(this.#choice.choose(this.#desired));
+    const { routed } = this.#state;
+    if (this.#restart && routed !== null) {
+      this.#restart = false;
+      return { kind: 'drain', key: routed };
+    }
     return nextStep(this.#desiredKey(), this.#state, nowMs);
   }
 

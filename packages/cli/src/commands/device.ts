@@ -6,9 +6,13 @@ import { ageOf, formatBytes, formatLabels, orDash } from '../output/format.ts';
 import { renderFields, renderTable } from '../output/table.ts';
 import { getOne, listAll } from '../resources.ts';
 import { openSession, type Session } from '../session.ts';
+import { registerDeviceActions, registerDeviceExec } from './device-exec.ts';
+import { registerDeviceFiles } from './device-files.ts';
 import { registerInventory } from './device-inventory.ts';
 import { registerApproval, registerToken } from './device-join.ts';
+import { registerDeviceLogs } from './device-logs.ts';
 import { registerDeviceChanges } from './device-set.ts';
+import { registerDeviceShell } from './device-shell.ts';
 
 function stateOf(device: Device): string {
   if (device.status.conflict !== null) return 'conflict';
@@ -135,6 +139,11 @@ export function registerDevice(command: Command, io: Io): void {
   registerShowAndList(command, io);
   registerDeviceChanges(command, io);
   registerInventory(command, io);
+  registerDeviceFiles(command, io);
+  registerDeviceExec(command, io);
+  registerDeviceLogs(command, io);
+  registerDeviceShell(command, io);
+  registerDeviceActions(command, io);
   const remove = command
     .command('remove <name>')
     .description('remove a device: its certificate is revoked and its next packet refused')

@@ -2,7 +2,10 @@ import * as z from 'zod';
 import { targetNameSchema } from '../build-options.ts';
 import { labelsSchema, nameSchema, sha256Schema, timestampSchema } from '../common.ts';
 import { nativeBenchSchema } from '../native-package.ts';
+import { devicePathSchema } from '../resources/operation.ts';
+import { commandHead } from './command-head.ts';
 import { deviceLocationSchema } from './location.ts';
+import { REMOTE_COMMANDS, REMOTE_OUTCOMES } from './remote-commands.ts';
 import { heldSchema, maintenanceWindowSchema, trialReportSchema, trialSchema } from './trial.ts';
 
 /** Wire version of the messages below; each carries it as `v`. */
@@ -136,13 +139,6 @@ export type TelemetrySample = z.infer<typeof telemetrySampleSchema>;
 export const telemetryBatchSchema = z.object({ v, samples: z.array(telemetrySampleSchema).min(1).max(1000) });
 export type TelemetryBatch = z.infer<typeof telemetryBatchSchema>;
 
-/** Commands are answered by one reply with the same id; an agent that does not know a type answers with an error. */
-const commandHead = {
-  v,
-  id: z.string().min(1).max(64),
-  /** The device drops a command that arrives later than this. */
-  expiresAt: timestampSchema,
-};
 export const commandSchema = z.discriminatedUnion('type', [
   z.object({
     ...commandHead,
@@ -161,6 +157,29 @@ export const commandSchema = z.discriminatedUnion('type', [
   }),
   /** Fetch which authorities are trusted now, and renew the certificate when it is not of the current one. */
   z.object({ ...commandHead, type: z.literal('refresh-identity') }),
+  /** Fetches a file to a path of the device; answered when it is there. Asked again for the same operation, it goes on with that. */
+  z.object({
+    ...commandHead,
+    type: z.literal('push'),
+    operation: nameSchema,
+    file: fileReferenceSchema,
+    path: devicePathSchema,
+    mode: z.int().min(0).max(0o777).optional(),
+    limitBytesPerS: z.int().min(1024).optional(),
+    check: z.boolean().optional(),
+  }),
+  /** Sends a file by `PUT /device/v1/uploads/{operation}`; answered when it is sent. Asked again, it goes on with that. */
+  z.object({
+    ...commandHead,
+    type: z.literal('pull'),
+    operation: nameSchema,
+    path: devicePathSchema,
+    limitBytesPerS: z.int().min(1024).optional(),
+    check: z.boolean().optional(),
+  }),
+  /** Ends what the device does for an operation. */
+  z.object({ ...commandHead, type: z.literal('cancel'), operation: nameSchema }),
+  ...REMOTE_COMMANDS,
 ]);
 export type Command = z.infer<typeof commandSchema>;
 
@@ -174,6 +193,14 @@ export const inferResultSchema = z.object({
 });
 export type InferResult = z.infer<typeof inferResultSchema>;
 
+export const transferResultSchema = z.object({
+  sha256: sha256Schema,
+  sizeBytes: z.int().min(0),
+  /** Whether the device's file is another one than before, or would be; false for what is only read. */
+  changed: z.boolean(),
+});
+export type TransferResult = z.infer<typeof transferResultSchema>;
+
 export const replySchema = z.object({
   v,
   id: z.string().min(1).max(64),
@@ -181,6 +208,10 @@ export const replySchema = z.object({
     z.object({ ok: z.literal(true), infer: inferResultSchema }),
     z.object({ ok: z.literal(true), bench: nativeBenchSchema }),
     z.object({ ok: z.literal(true), refreshed: z.literal(true) }),
+    z.object({ ok: z.literal(true), transfer: transferResultSchema }),
+    /** False when there was nothing to end. */
+    z.object({ ok: z.literal(true), cancelled: z.boolean() }),
+    ...REMOTE_OUTCOMES,
     z.object({ ok: z.literal(false), error: z.object({ code: z.string(), message: z.string().max(4096) }) }),
   ]),
 });

@@ -9,25 +9,39 @@ export const devicePathSchema = z
   .max(4096)
   .regex(/^\/[^\0]*$/, 'must be an absolute path on the device');
 
-const file = z.object({ sha256: sha256Schema, sizeBytes: z.int().min(0), name: z.string().max(255) });
+/** Content of a transfer, by its digest, with the name it had where it came from. */
+export const transferFileSchema = z.object({ sha256: sha256Schema, sizeBytes: z.int().min(0), name: z.string().max(255) });
+
+export const terminalSizeSchema = z.object({ columns: z.int().min(1).max(1000), rows: z.int().min(1).max(1000) });
+export type TerminalSize = z.infer<typeof terminalSizeSchema>;
+/** As the environment variable TERM. */
+export const terminalTypeSchema = z.string().regex(/^[\w.+-]{1,64}$/);
 
 /** What is asked of each device. */
 export const operationTaskSchema = z.discriminatedUnion('type', [
   z.object({
     type: z.literal('push'),
-    file,
+    file: transferFileSchema,
     path: devicePathSchema,
     /** POSIX permission bits, e.g. 420 for 0644. */
     mode: z.int().min(0).max(0o777).optional(),
     limitBytesPerS: z.int().min(1024).optional(),
+    /** Only tells whether it would change anything. */
+    check: z.boolean().optional(),
   }),
-  z.object({ type: z.literal('pull'), path: devicePathSchema, limitBytesPerS: z.int().min(1024).optional() }),
+  z.object({
+    type: z.literal('pull'),
+    path: devicePathSchema,
+    limitBytesPerS: z.int().min(1024).optional(),
+    /** Only tells size and digest; no content is sent. */
+    check: z.boolean().optional(),
+  }),
   z.object({
     type: z.literal('exec'),
     argv: z.array(z.string().max(4096)).min(1).max(256),
     timeoutS: z.int().min(1).max(86_400),
   }),
-  z.object({ type: z.literal('shell') }),
+  z.object({ type: z.literal('shell'), size: terminalSizeSchema.optional(), term: terminalTypeSchema.optional() }),
   z.object({ type: z.literal('restart-workload'), workload: nameSchema }),
   z.object({ type: z.literal('reboot'), delayS: z.int().min(0).max(3600) }),
 ]);
@@ -39,6 +53,8 @@ const operationSpecSchema = z.object({
   target: z.string().max(2048),
   /** At most so many devices at one time. */
   parallel: z.int().min(1).max(10_000),
+  /** Whether a device that is not connected is waited for; otherwise it has failed at once. */
+  wait: z.boolean(),
   /** What has not begun on a device by then has failed there. */
   expiresAt: timestampSchema,
   /** Who asked. */
@@ -56,7 +72,9 @@ export const operationDeviceSchema = z.object({
   /** Of a command; null while it runs, or when a signal ended it. */
   exitCode: z.int().nullable(),
   /** Content that the device sent (pull), by its digest. */
-  file: file.nullable(),
+  file: transferFileSchema.nullable(),
+  /** Whether it changed anything on the device (push); null where nobody can tell. */
+  changed: z.boolean().nullable(),
   /** First and last part of what a command wrote; the whole is streamed, not stored. */
   output: z.string().max(65_536),
   error: z.object({ code: z.string(), message: z.string().max(4096) }).nullable(),
@@ -68,8 +86,11 @@ export const operationStatusSchema = z.object({
   state: operationStateSchema,
   startedAt: timestampSchema.nullable(),
   finishedAt: timestampSchema.nullable(),
+  /** Who cancelled it; null when nobody has. */
+  cancelledBy: z.string().max(253).nullable(),
   devices: z.array(operationDeviceSchema),
 });
+export type OperationStatus = z.infer<typeof operationStatusSchema>;
 
 /** One thing asked of one or of many devices, and what came of it on each: at once the work's state and the record of who did what. */
 export const operationSchema = resourceSchema('Operation', operationSpecSchema, operationStatusSchema);

@@ -4,7 +4,9 @@ import { anyResourceSchema, runSchema, taskSchema } from '../resources/index.ts'
 import { DATASET_ROUTES } from './dataset-routes.ts';
 import { JOINING_ROUTES } from './joining-routes.ts';
 import { mlflowExperimentsRoute, mlflowRunsRoute } from './mlflow-routes.ts';
+import { OPERATION_ROUTES } from './operation-routes.ts';
 import { REGISTRY_ROUTES } from './registry-routes.ts';
+import { REMOTE_ROUTES } from './remote-routes.ts';
 import { type Route, route } from './route.ts';
 import { RUN_ENGINE_ROUTES } from './run-engine-routes.ts';
 import * as s from './schemas.ts';
@@ -275,6 +277,8 @@ export const ROUTES = {
   }),
   ...RUN_ENGINE_ROUTES,
   ...REGISTRY_ROUTES,
+  ...OPERATION_ROUTES,
+  ...REMOTE_ROUTES,
   listMlflowExperiments: mlflowExperimentsRoute,
   listMlflowRuns: mlflowRunsRoute,
 } as const satisfies Record<string, Route>;

@@ -16,8 +16,10 @@ import { dataRoutes } from './routes/data-routes.ts';
 import { datasetRoutes } from './routes/dataset-routes.ts';
 import { joiningRoutes } from './routes/joining-routes.ts';
 import { mlflowRoutes } from './routes/mlflow-routes.ts';
+import { operationRoutes } from './routes/operation-routes.ts';
 import { packageRoutes } from './routes/package-routes.ts';
 import { registryRoutes } from './routes/registry-routes.ts';
+import { remoteRoutes } from './routes/remote-routes.ts';
 import { resourceRoutes } from './routes/resource-routes.ts';
 import { runRoutes } from './routes/run-routes.ts';
 import { serverRoutes } from './routes/server-routes.ts';
@@ -94,6 +96,8 @@ export class HttpServer {
       ...datasetRoutes(services),
       ...runRoutes(services),
       ...packageRoutes(services),
+      ...operationRoutes(services),
+      ...remoteRoutes(services),
       ...triggerRoutes(services),
       ...mlflowRoutes(services),
       ...registryRoutes(services),

@@ -1,4 +1,4 @@
-import type { benchResponseSchema, CaStatus, inferResponseSchema } from '@selvedge/contract';
+import type { benchResponseSchema, CaStatus, inferResponseSchema, operationInputSchema } from '@selvedge/contract';
 import type { Logger } from '@selvedge/runtime';
 import type * as z from 'zod';
 import type { BlobStore } from '../ports/blob-store.ts';
@@ -9,6 +9,7 @@ import type { BenchRequest } from '../services/bench-service.ts';
 import type { DatasetCatalog } from '../services/dataset-catalog.ts';
 import type { DatasetGarbage } from '../services/dataset-garbage.ts';
 import type { DatasetService } from '../services/dataset-service.ts';
+import type { DeviceLogService } from '../services/device-log-service.ts';
 import type { EventHub } from '../services/event-hub.ts';
 import type { InferRequest } from '../services/inference-service.ts';
 import type { JoinDesk } from '../services/join-desk.ts';
@@ -17,14 +18,17 @@ import type { MlflowService } from '../services/mlflow-service.ts';
 import type { ModelCatalog } from '../services/model-catalog.ts';
 import type { ModelRegistry } from '../services/model-registry.ts';
 import type { ModuleSupervisor } from '../services/module-supervisor.ts';
+import type { OperationService } from '../services/operation-service.ts';
 import type { PackageTrust } from '../services/package-builder.ts';
 import type { PackageLog } from '../services/package-log.ts';
+import type { RemoteOutput } from '../services/remote-output.ts';
 import type { ResourceService } from '../services/resource-service.ts';
 import type { RunLog } from '../services/run-log.ts';
 import type { RunReports } from '../services/run-report.ts';
 import type { RunService } from '../services/run-service.ts';
 import type { TargetCatalog } from '../services/target-catalog.ts';
 import type { TaskService } from '../services/task-service.ts';
+import type { TransferService } from '../services/transfer-service.ts';
 import type { TriggerService } from '../services/trigger-service.ts';
 
 /** What the API needs of the device side. */
@@ -34,6 +38,11 @@ interface DeviceAccess {
   rotateCa(request: { finish?: boolean | undefined; force?: boolean | undefined }): Promise<CaStatus>;
   infer(request: InferRequest): Promise<z.output<typeof inferResponseSchema>>;
   bench(request: BenchRequest): Promise<z.output<typeof benchResponseSchema>>;
+  readonly operations: Pick<OperationService, 'create' | 'cancel'>;
+  readonly transfers: Pick<TransferService, 'files' | 'uploadState' | 'receiveUpload'>;
+  readonly output: Pick<RemoteOutput, 'read'>;
+  readonly logs: Pick<DeviceLogService, 'open'>;
+  writeInput(operation: string, input: z.output<typeof operationInputSchema>, signal: AbortSignal): Promise<void>;
   readonly trust: Pick<PackageTrust, 'caPem'>;
   counts(): { total: number; online: number };
 }

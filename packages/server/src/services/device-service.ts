@@ -28,6 +28,8 @@ export interface DeviceServiceOptions {
   store: Store;
   onReply: (device: string, reply: Reply) => void;
   onOffline: (device: string) => void;
+  /** The device has connected and subscribed: it hears what it is told. May be called again while it stays so. */
+  onReady: (device: string) => void;
   log: Logger;
   clock: () => Date;
 }
@@ -155,6 +157,7 @@ export class DeviceService {
     const isStale = live.reported?.instanceId === report.instanceId && report.sequence <= live.reported.sequence;
     if (report.instanceId !== session.instanceId || isStale) return;
     live.reported = { instanceId: report.instanceId, sequence: report.sequence };
+    this.#options.onReady(session.device);
     const nowIso = this.#now();
     const { info, workloads, observedRevision, clockOffsetMs, location, trusts } = report;
     // What an agent does not say, perhaps no longer, is not known.
@@ -186,6 +189,7 @@ export class DeviceService {
 
   /** A goodbye shows at once; the end of the connection follows. */
   async #takePresence(session: LiveSession, online: boolean | undefined): Promise<void> {
+    if (online === true) this.#options.onReady(session.device);
     if (online !== undefined) await this.#write(session.device, (status) => ({ ...status, online }));
   }
 

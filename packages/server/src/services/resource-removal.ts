@@ -1,5 +1,6 @@
 import { AppError, type Kind } from '@selvedge/contract';
 import { describeError, type Logger } from '@selvedge/runtime';
+import { isSettledState } from '../domain/operation-plan.ts';
 import { triedArtifacts } from '../domain/run-requests.ts';
 import { isFinishedPhase } from '../domain/run-view.ts';
 import { graphOfRun } from '../domain/step-graph.ts';
@@ -52,6 +53,9 @@ export class ResourceRemoval {
       case 'Task':
         await this.#refuseTaskWithPipelines(name);
         break;
+      case 'Operation':
+        await this.#refuseUnfinishedOperation(name);
+        break;
       case 'InferenceModel':
         break;
     }
@@ -98,6 +102,15 @@ export class ResourceRemoval {
       }
       after = page.next;
     }
+  }
+
+  async #refuseUnfinishedOperation(name: string): Promise<void> {
+    const operation = await this.#options.store.get('Operation', name);
+    if (operation === undefined || isSettledState(operation.status.state)) return;
+    throw new AppError('CONFLICT', {
+      message: `Operation "${name}" is in progress.`,
+      hint: `Cancel it first with "selvedge operation cancel ${name}".`,
+    });
   }
 
   async #removeRun(name: string): Promise<void> {

@@ -49,6 +49,16 @@ const routeTree = rootRoute.addChildren([
     }),
     createRoute({
       getParentRoute: inShell,
+      path: '/operations',
+      component: lazyRouteComponent(() => import('../features/operations/operations-page.tsx'), 'OperationsPage'),
+    }),
+    createRoute({
+      getParentRoute: inShell,
+      path: '/operations/$name',
+      component: lazyRouteComponent(() => import('../features/operations/operation-page.tsx'), 'OperationPage'),
+    }),
+    createRoute({
+      getParentRoute: inShell,
       path: '/datasets',
       component: lazyRouteComponent(() => import('../features/datasets/datasets-page.tsx'), 'DatasetsPage'),
     }),

@@ -1,5 +1,5 @@
-import type { Client } from '@selvedge/contract';
-import { useEffect, useState } from 'react';
+import { type Client, deviceLogEventSchema } from '@selvedge/contract';
+import { useEffect, useMemo, useState } from 'react';
 import { useBackend } from './queries.ts';
 
 /** Lines kept in the page; the whole log is one download away. */
@@ -38,6 +38,22 @@ export function usePackageLog(name: string, build: string): LogState {
   return useLog(`package ${name} ${build}`, (client, signal) =>
     client.stream('getPackageLog', { params: { name }, query: { follow: '1' }, signal }),
   );
+}
+
+/** Follows the log of a device's agent, or of a workload on it, read from the device itself. */
+export function useDeviceLog(device: string, workload: string | undefined): LogState {
+  const query = { follow: '1' as const, tail: 500, ...(workload === undefined ? {} : { workload }) };
+  const log = useLog(`device ${device} ${workload}`, (client, signal) =>
+    client.stream('getDeviceLogs', { params: { name: device }, query, signal }),
+  );
+  return useMemo(() => ({ ...log, lines: log.lines.map(deviceLineText) }), [log]);
+}
+
+function deviceLineText(line: string): string {
+  const event = deviceLogEventSchema.safeParse(JSON.parse(line));
+  if (!event.success) return line; // of a newer server
+  if (event.data.type === 'gap') return '(lines in between are no longer on the device)';
+  return `${event.data.at.slice(0, 19).replace('T', ' ')}  ${event.data.text}`;
 }
 
 /** Follows a log that a tool serves. @param key - says which one it is. */

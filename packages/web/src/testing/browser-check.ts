@@ -3,7 +3,7 @@ import { createRequire } from 'node:module';
 import { join, resolve } from 'node:path';
 import { type Browser, chromium, type Page } from 'playwright-core';
 import { API_TOKEN, FixtureServer, LOGIN_CODE } from './fixture-server.ts';
-import { emptyWorld, fullWorld, RUNNING_RUN } from './fixture-world.ts';
+import { emptyWorld, fullWorld, OPERATION, RUNNING_RUN } from './fixture-world.ts';
 
 /**
  * Visits every page of the built web UI in Chromium, in both themes and two widths, runs axe on each, and leaves
@@ -65,6 +65,8 @@ const VISITS: Visit[] = [
     },
   },
   { name: 'device', path: '/devices/edge-1', act: (page) => page.locator('canvas').first().waitFor(), phone: true },
+  { name: 'operations', path: '/operations', phone: true },
+  { name: 'operation', path: `/operations/${OPERATION}`, phone: true },
   { name: 'device-failed', path: '/devices/edge-3' },
   { name: 'device-conflict', path: '/devices/twin' },
   { name: 'device-remove', path: '/devices/edge-2', act: press('Remove') },

@@ -7,6 +7,7 @@ import {
   type Metadata,
   type ModelVersion,
   type Module,
+  type Operation,
   type Pipeline,
   type Run,
   type RunStep,
@@ -329,6 +330,42 @@ export function inferenceModel(
     metadata: metadata(name, createdAt),
     spec: { modelName: 'digits', deployToLayer: 'edge', frameworkType: 'onnx', ...spec },
     status: { url: '', servingVersion: '', resolvedVersion: '3', observedGeneration: 1, conditions: [], ...status },
+  };
+}
+
+/** A file that goes to three devices: there on one, under way on the second, failed on the third. */
+export function operation(name: string, createdAt: string, devices: readonly [string, string, string]): Operation {
+  const one = { startedAt: createdAt, finishedAt: createdAt, exitCode: null, file: null, changed: null, output: '', error: null };
+  const totalBytes = 52_428_800;
+  return {
+    apiVersion: API_VERSION,
+    kind: 'Operation',
+    metadata: metadata(name, createdAt),
+    spec: {
+      task: { type: 'push', file: { sha256: 'a'.repeat(64), sizeBytes: totalBytes, name: 'maps.bin' }, path: '/var/lib/app/maps.bin' },
+      target: 'site=north',
+      parallel: 8,
+      wait: true,
+      expiresAt: createdAt,
+      by: 'admin',
+    },
+    status: {
+      state: 'running',
+      startedAt: createdAt,
+      finishedAt: null,
+      cancelledBy: null,
+      devices: [
+        { ...one, device: devices[0], state: 'succeeded', progress: { doneBytes: totalBytes, totalBytes }, changed: true },
+        { ...one, device: devices[1], state: 'running', finishedAt: null, progress: { doneBytes: 20_000_000, totalBytes } },
+        {
+          ...one,
+          device: devices[2],
+          state: 'failed',
+          progress: null,
+          error: { code: 'FORBIDDEN', message: 'This device does not allow /var/lib/app/maps.bin; it allows what is below: /srv.' },
+        },
+      ],
+    },
   };
 }
 

@@ -134,6 +134,7 @@ export class FixtureServer {
       throw new AppError('UNAUTHENTICATED', { message: 'Sign in first.', hint: 'Run "selvedge open".' });
     if (match.name === 'deleteSession') return void response.writeHead(204, { 'set-cookie': `${COOKIE}; Max-Age=0; Path=/` }).end();
     if (match.name === 'streamEvents') return this.#stream(response);
+    if (match.name === 'getDeviceLogs') return sendDeviceLog(response);
     if (match.name === 'getRunLog' || match.name === 'getPackageLog') return this.#log(url, response);
     if (this.#options.failing === true && match.name !== 'getWhoami')
       throw new AppError('DISK_FULL', { message: 'The database could not be read.', hint: 'Free some space on the disk of the server.' });
@@ -299,4 +300,11 @@ function signIn(body: string, response: ServerResponse): void {
       hint: 'Run "selvedge open" for a new link.',
     });
   response.writeHead(204, { 'set-cookie': `${COOKIE}; Path=/; HttpOnly; SameSite=Strict` }).end();
+}
+
+/** Stays open, as that of a device does. */
+function sendDeviceLog(response: ServerResponse): void {
+  response.writeHead(200, { 'content-type': 'application/x-ndjson; charset=utf-8' });
+  for (const [sequence, text] of ['started', 'connected to the server', 'serving'].entries())
+    response.write(`${JSON.stringify({ type: 'line', sequence, at: '2026-11-20T17:00:00.000Z', text })}\n`);
 }

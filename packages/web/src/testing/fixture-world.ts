@@ -13,13 +13,22 @@ export interface FixtureWorld {
 }
 
 export const RUNNING_RUN = 'digits-7f3k2';
+export const OPERATION = 'op-20260102-101500-a1b2c3';
 const LONG_NAME = 'warehouse-north.line-4.camera-over-the-conveyor-belt-left-side-second-unit';
 const EPOCHS_SO_FAR = 9;
 
 /** A small shop floor with some of everything, checked against the contract. */
 export function fullWorld(nowMs: number): FixtureWorld {
   const clock = new make.FixtureClock(nowMs);
-  const resources = [...data(clock), ...runs(clock), ...registry(clock), ...packages(clock), ...fleet(clock), ...deployments(clock)];
+  const resources = [
+    ...data(clock),
+    ...runs(clock),
+    ...registry(clock),
+    ...packages(clock),
+    ...fleet(clock),
+    ...deployments(clock),
+    make.operation(OPERATION, clock.ago(2), ['edge-1', 'edge-2', 'edge-3']),
+  ];
   const metrics = new Map([
     [RUNNING_RUN, metricPoints(EPOCHS_SO_FAR, nowMs - 30_000)],
     ['digits-2b8xq', metricPoints(12, nowMs - 3_600_000)],

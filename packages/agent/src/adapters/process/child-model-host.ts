@@ -3,6 +3,7 @@ import type { ModelHost, ModelProcess } from '../../ports/model-process.ts';
 import { ChildModelProcess, DEFAULT_LIVENESS, type LivenessLimits } from './child-model-process.ts';
 import { emulatorEnv } from './emulator-env.ts';
 import type { ResourceLimits } from './resource-limits.ts';
+import { splitLines } from './split-lines.ts';
 
 export interface ChildModelHostOptions {
   /** Program and first arguments of the model server. */
@@ -13,6 +14,8 @@ export interface ChildModelHostOptions {
   device: string;
   resources: ResourceLimits;
   limits?: Partial<LivenessLimits>;
+  /** Takes each line that a workload writes on stdout or stderr. */
+  onLine: (workload: string, line: string) => void;
   log: Logger;
 }
 
@@ -31,7 +34,7 @@ export class ChildModelHost implements ModelHost {
   }
 
   async start(what: { name: string; folder: string; isNative: boolean }, signal: AbortSignal): Promise<ModelProcess> {
-    const { limits, log, device, resources } = this.#options;
+    const { limits, log, device, resources, onLine } = this.#options;
     // Loaded with the first workload only: an agent that serves nothing does without.
     const { spawn } = await import('node:child_process');
     const { makeControlGroup, withRlimits } = await import('./resource-limits.ts');
@@ -43,9 +46,14 @@ export class ChildModelHost implements ModelHost {
     signal.throwIfAborted();
     const child = spawn(program, args, {
       env: { ...process.env, ...OWN_MALLOC, ...emulatorEnv(this.#options.emulator), [EXIT_WITH_PARENT_ENV]: '1' },
-      // Its log lines go straight to our stderr; passing them through would cost us memory and time.
-      stdio: ['pipe', 'ignore', 'inherit', 'ipc'],
+      stdio: ['pipe', 'pipe', 'pipe', 'ipc'],
     });
+    // The name is that of the workload and the key of its version.
+    const [workload = what.name] = what.name.split(' ', 1);
+    child.stderr?.on('data', (chunk: Buffer) => void process.stderr.write(chunk));
+    for (const stream of [child.stdout, child.stderr]) if (stream !== null) splitLines(stream, (line) => onLine(workload, line));
+    child.on('spawn', () => onLine(workload, `== ${what.name}: process ${child.pid} started`));
+    child.on('exit', (code, how) => onLine(workload, `== ${what.name}: process ${child.pid} ended: ${how ?? `exit code ${code}`}`));
     const started = new ChildModelProcess(child, what.name, { ...DEFAULT_LIVENESS, ...limits }, log);
     const failed = (error: unknown) =>
       log.warn('a control group could not be used', { workload: what.name, error: error instanceof Error ? error.message : String(error) });

@@ -9,13 +9,14 @@ import {
   type JoinRequest,
   type JoinResponse,
   joinRequestSchema,
+  nameSchema,
   renewRequestSchema,
   sha256Schema,
   toAppError,
   toProblem,
 } from '@selvedge/contract';
 import { describeError, type Logger, parseByteRange, readBounded } from '@selvedge/runtime';
-import type * as z from 'zod';
+import * as z from 'zod';
 import type { PresentedCertificate } from '../../domain/device-identity.ts';
 
 export interface HttpHandlers {
@@ -25,13 +26,19 @@ export interface HttpHandlers {
   trustOf(certificate: PresentedCertificate): Promise<DeviceTrust>;
   /** Size of a blob that this device may fetch; undefined for any other. */
   statBlob(certificate: PresentedCertificate, sha256: string): Promise<{ sizeBytes: number } | undefined>;
-  openBlob(sha256: string, range?: { start: number; end: number }): Promise<Readable | undefined>;
+  openBlob(certificate: PresentedCertificate, sha256: string, range?: { start: number; end: number }): Promise<Readable | undefined>;
+  /** How much of what the device is to send for an operation has come in. @throws AppError NOT_FOUND when it is to send nothing. */
+  sentBytes(certificate: PresentedCertificate, operation: string): Promise<number>;
+  /** Takes what a device sends. @returns how much has come in. */
+  receive(certificate: PresentedCertificate, operation: string, content: Readable, part: { offset: number; size: number }): Promise<number>;
 }
 
 const MAX_BODY_BYTES = 32 * 1024;
 const BODY_TIMEOUT_MS = 10_000;
 const IDLE_TIMEOUT_MS = 60_000;
 const BLOB_PATH = /^\/device\/v1\/blobs\/([^/]+)$/;
+const UPLOAD_PATH = /^\/device\/v1\/uploads\/([^/]+)$/;
+const uploadQuerySchema = z.object({ offset: z.coerce.number().int().min(0), size: z.coerce.number().int().min(0) });
 
 /** The HTTP routes of the device port. */
 export class HttpEndpoint {
@@ -46,10 +53,11 @@ export class HttpEndpoint {
   }
 
   start(): void {
-    const server = createServer({ requestTimeout: BODY_TIMEOUT_MS, headersTimeout: BODY_TIMEOUT_MS, keepAliveTimeout: IDLE_TIMEOUT_MS });
+    // A file that a device sends takes as long as it takes; other bodies have a time limit of their own.
+    const server = createServer({ requestTimeout: 0, headersTimeout: BODY_TIMEOUT_MS, keepAliveTimeout: IDLE_TIMEOUT_MS });
     server.timeout = IDLE_TIMEOUT_MS;
     server.on('request', (request, response) => void this.#answer(request, response));
-    server.emit('listening'); // it never listens itself, and only now begins to watch over the two timeouts above
+    server.emit('listening'); // it never listens itself, and only now begins to watch over the time that headers take
     this.#server = server;
   }
 
@@ -98,11 +106,32 @@ export class HttpEndpoint {
       await this.#sendBlob(request, response, sha256.data);
       return;
     }
+    const operation = nameSchema.safeParse(UPLOAD_PATH.exec(path)?.[1]);
+    if (operation.success && (request.method === 'PUT' || request.method === 'HEAD')) {
+      await this.#takeUpload(request, response, operation.data);
+      return;
+    }
     throw new AppError('NOT_FOUND', { message: 'There is nothing at this address of the device port.' });
   }
 
+  /** HEAD tells in "upload-offset" how much has come in; PUT with ?offset=&size= brings the rest. */
+  async #takeUpload(request: IncomingMessage, response: ServerResponse, operation: string): Promise<void> {
+    const certificate = this.#requireCertificate(request);
+    if (request.method === 'HEAD') {
+      response.writeHead(200, { 'upload-offset': await this.#handlers.sentBytes(certificate, operation) }).end();
+      return;
+    }
+    const { searchParams } = new URL(request.url ?? '', 'https://device.invalid');
+    const part = uploadQuerySchema.safeParse(Object.fromEntries(searchParams));
+    if (!part.success)
+      throw new AppError('INPUT_INVALID', { message: 'The address needs "offset" and "size".', issues: issuesOf(part.error) });
+    const receivedBytes = await this.#handlers.receive(certificate, operation, request, part.data);
+    send(response, 200, 'application/json', { receivedBytes });
+  }
+
   async #sendBlob(request: IncomingMessage, response: ServerResponse, sha256: string): Promise<void> {
-    const info = await this.#handlers.statBlob(this.#requireCertificate(request), sha256);
+    const certificate = this.#requireCertificate(request);
+    const info = await this.#handlers.statBlob(certificate, sha256);
     if (info === undefined) throw new AppError('NOT_FOUND', { message: `This device has no use for a blob ${sha256}.` });
     const { sizeBytes } = info;
     const etag = `"${sha256}"`;
@@ -128,7 +157,7 @@ export class HttpEndpoint {
       response.end();
       return;
     }
-    const content = await this.#handlers.openBlob(sha256, whole ? undefined : range);
+    const content = await this.#handlers.openBlob(certificate, sha256, whole ? undefined : range);
     if (content === undefined) throw new AppError('NOT_FOUND', { message: `The blob ${sha256} is gone.` });
     try {
       await pipeline(content, response);
@@ -146,7 +175,10 @@ export class HttpEndpoint {
 }
 
 async function readBody<S extends z.ZodType>(request: IncomingMessage, schema: S): Promise<z.output<S>> {
-  const body = await readBounded(request, MAX_BODY_BYTES, `The body is larger than ${MAX_BODY_BYTES} bytes.`);
+  const timer = setTimeout(() => request.destroy(), BODY_TIMEOUT_MS);
+  const body = await readBounded(request, MAX_BODY_BYTES, `The body is larger than ${MAX_BODY_BYTES} bytes.`).finally(() =>
+    clearTimeout(timer),
+  );
   let value: unknown;
   try {
     value = JSON.parse(body.toString('utf8'));

@@ -4,7 +4,7 @@ import { type ReactNode, useState } from 'react';
 import { useNow } from '../../lib/clock.ts';
 import { formatBytes, formatDateTime, formatRelative } from '../../lib/format.ts';
 import { targetsOf } from '../../lib/native.ts';
-import { useResource } from '../../lib/queries.ts';
+import { useList, useResource } from '../../lib/queries.ts';
 import { deviceStatus } from '../../lib/status.ts';
 import { Button } from '../../ui/button.tsx';
 import { Card } from '../../ui/card.tsx';
@@ -17,6 +17,8 @@ import { Page } from '../../ui/page.tsx';
 import { QueryView } from '../../ui/query-view.tsx';
 import { RelativeTime } from '../../ui/relative-time.tsx';
 import { StatusBadge } from '../../ui/status-badge.tsx';
+import { OperationList } from '../operations/operation-list.tsx';
+import { DeviceLogs } from './device-logs.tsx';
 import { RemoveDeviceDialog } from './remove-device-dialog.tsx';
 import { TelemetryCard } from './telemetry-card.tsx';
 import { WorkloadList } from './workload-list.tsx';
@@ -37,7 +39,7 @@ export function DevicePage(): ReactNode {
       beside={device.data !== undefined && <StatusBadge status={deviceStatus(device.data)} />}
       actions={
         <>
-          <CliHint commands={[`selvedge device show ${name}`, `selvedge device remove ${name}`]} />
+          <CliHint commands={[`selvedge device show ${name}`, `selvedge device logs ${name} -f`, `selvedge device remove ${name}`]} />
           <Button variant="danger" icon="trash" disabled={device.data === undefined} onClick={() => setRemoving(true)}>
             Remove
           </Button>
@@ -63,6 +65,8 @@ function DeviceDetail({ device }: { device: Device }): ReactNode {
             <WorkloadList workloads={workloads} />
           </Card>
           <TelemetryCard device={device.metadata.name} />
+          <OperationsCard device={device.metadata.name} />
+          <DeviceLogs device={device} />
         </div>
         <div className="grid min-w-0 gap-4">
           <Card title="Device">
@@ -74,6 +78,32 @@ function DeviceDetail({ device }: { device: Device }): ReactNode {
         </div>
       </div>
     </div>
+  );
+}
+
+/** What was asked of this device; the newest of it. */
+function OperationsCard({ device }: { device: string }): ReactNode {
+  const operations = useList('Operation');
+  return (
+    <Card
+      title="Operations"
+      flush
+      actions={
+        <Link to="/operations" className="text-xs text-ink-2 hover:underline">
+          All operations
+        </Link>
+      }
+    >
+      <QueryView query={operations} label="operations" rows={3}>
+        {(list) => (
+          <OperationList
+            operations={list.filter(({ status }) => status.devices.some((one) => one.device === device))}
+            device={device}
+            limit={10}
+          />
+        )}
+      </QueryView>
+    </Card>
   );
 }
 

@@ -39,6 +39,9 @@ export function DevicesPage(): ReactNode {
       title="Devices"
       actions={
         <>
+          <Link to="/operations" className="text-sm text-ink-2 underline-offset-2 hover:underline">
+            Operations
+          </Link>
           <CliHint commands={['selvedge device list', 'selvedge device token', 'selvedge device pending']} />
           <Button variant="primary" icon="plus" onClick={() => setAdding(true)}>
             Add device
