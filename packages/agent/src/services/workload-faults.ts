@@ -1,6 +1,6 @@
 import type { AppError } from '@selvedge/contract';
 import { type Backoff, backoffDelayMs, type Logger } from '@selvedge/runtime';
-import { afterFailure, type WorkloadState, withoutFailure, withoutWaiting } from '../domain/workload-plan.ts';
+import { afterFailure, type WorkloadState, withoutFailure, withoutWaiting } from '../domain/workload-state.ts';
 import type { WorkloadFault } from './workload-report.ts';
 
 /** Failures that the next connection to the server may cure. */

@@ -1,7 +1,8 @@
 import { AppError, type DesiredWorkload, toAppError, type WorkloadReport } from '@selvedge/contract';
 import { type Backoff, describeError, type Logger } from '@selvedge/runtime';
 import { EMPTY_SAVED_WORKLOAD, type SavedWorkload } from '../domain/agent-state.ts';
-import { afterStep, nextStep, type Step, type WorkloadState, wakeAtMs } from '../domain/workload-plan.ts';
+import { nextStep, wakeAtMs } from '../domain/workload-plan.ts';
+import { afterStep, type Step, type WorkloadState } from '../domain/workload-state.ts';
 import type { ModelHost, ModelProcess } from '../ports/model-process.ts';
 import type { ServingPort } from '../ports/serving-port.ts';
 import type { VersionStore } from '../ports/version-store.ts';

@@ -1,6 +1,6 @@
 import { describeError, type Logger } from '@selvedge/runtime';
 import type { SavedWorkload, VersionRecord } from '../domain/agent-state.ts';
-import type { WorkloadState } from '../domain/workload-plan.ts';
+import type { WorkloadState } from '../domain/workload-state.ts';
 
 /** What is known of the versions of one workload, and what of it is on disk for the next start of the agent. */
 export class WorkloadRecords {

@@ -1,6 +1,6 @@
 import type { DesiredWorkload, WorkloadReport } from '@selvedge/contract';
 import type { VersionRecord } from '../domain/agent-state.ts';
-import type { Step, StepKind, WorkloadState } from '../domain/workload-plan.ts';
+import type { Step, StepKind, WorkloadState } from '../domain/workload-state.ts';
 
 export interface StepProgress {
   step: Step;

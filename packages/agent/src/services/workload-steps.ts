@@ -1,6 +1,6 @@
 import { AppError } from '@selvedge/contract';
 import type { VersionRecord } from '../domain/agent-state.ts';
-import type { Step } from '../domain/workload-plan.ts';
+import type { Step } from '../domain/workload-state.ts';
 import type { ModelHost, ModelProcess } from '../ports/model-process.ts';
 import type { ServingPort } from '../ports/serving-port.ts';
 import type { VersionStore } from '../ports/version-store.ts';
