@@ -17,10 +17,13 @@ Usage:
   selvedge-agent run [--dir DIR] [--telemetry-interval-s N] [--telemetry-batch-s N] [--log-level LEVEL]
                      [--memory-limit-mib N] [--cpu-limit CORES] [--target T --emulator PROGRAM]
   selvedge-agent status [--dir DIR] [--json]
+  selvedge-agent lock [--dir DIR] [--reason TEXT]
+  selvedge-agent unlock [--dir DIR]
 
   URL      address of the server's device port, e.g. https://server:7443
   --token  from "selvedge device token"
   --target, --emulator  run packages of another architecture, e.g. linux-armv7 with qemu-arm-static, for trials
+  lock     holds every change of a version on this device until unlock
   --dir    the agent's folder; default $SELVEDGE_AGENT_DIR or ~/.selvedge/agent
 
 Example:
@@ -46,6 +49,10 @@ function parseFlags() {
         emulator: { type: 'string' },
         'memory-limit-mib': { type: 'string' },
         'cpu-limit': { type: 'string' },
+        reason: { type: 'string' },
+        file: { type: 'string' },
+        port: { type: 'string' },
+        'previous-port': { type: 'string' },
       },
     });
   } catch (cause) {
@@ -123,6 +130,28 @@ async function run(flags: Flags, dir: string, signal: AbortSignal): Promise<numb
   return 0;
 }
 
+async function lock(flags: Flags, dir: string): Promise<number> {
+  const { lockUpdates } = await import('./adapters/disk/update-lock.ts');
+  await lockUpdates(dir, flags.reason ?? '');
+  process.stdout.write('Updates are locked. What serves goes on serving; unlock with: selvedge-agent unlock\n');
+  return 0;
+}
+
+async function unlock(dir: string): Promise<number> {
+  const { unlockUpdates } = await import('./adapters/disk/update-lock.ts');
+  process.stdout.write((await unlockUpdates(dir)) ? 'Updates are no longer locked.\n' : 'Updates were not locked.\n');
+  return 0;
+}
+
+async function golden(flags: Flags, dir: string): Promise<number> {
+  const { file, port, 'previous-port': previousPort } = flags;
+  if (file === undefined || port === undefined) throw usage('golden needs --file and --port; the agent calls it.');
+  const { askGolden } = await import('./commands/golden.ts');
+  const result = await askGolden(dir, file, Number(port), previousPort === undefined ? null : Number(previousPort));
+  process.stdout.write(`${JSON.stringify(result)}\n`);
+  return 0;
+}
+
 async function main(signal: AbortSignal): Promise<number> {
   const { values: flags, positionals } = parseFlags();
   const [command, argument, ...rest] = positionals;
@@ -139,6 +168,12 @@ async function main(signal: AbortSignal): Promise<number> {
       return run(flags, dir, signal);
     case 'status':
       return status(flags, dir);
+    case 'lock':
+      return lock(flags, dir);
+    case 'unlock':
+      return unlock(dir);
+    case 'golden':
+      return golden(flags, dir);
     case 'renew': {
       const { renewCertificate } = await import('./commands/renew.ts');
       await renewCertificate(dir, signal);

@@ -6,6 +6,7 @@ import { DiskVersionStore } from '../adapters/disk/disk-version-store.ts';
 import { lockAgentFolder } from '../adapters/disk/folder-lock.ts';
 import { accessOf, readIdentity, renewalDueMs, type StoredIdentity } from '../adapters/disk/identity-folder.ts';
 import { FolderStateStore } from '../adapters/disk/state-folder.ts';
+import { readUpdateLock } from '../adapters/disk/update-lock.ts';
 import { openBlob, tlsOptions } from '../adapters/http/device-http.ts';
 import { MqttDeviceChannel } from '../adapters/mqtt/mqtt-device-channel.ts';
 import { ChildModelHost } from '../adapters/process/child-model-host.ts';
@@ -20,8 +21,9 @@ import { PackageBench } from '../services/package-bench.ts';
 import { Reconciler } from '../services/reconciler.ts';
 import { Reporter } from '../services/reporter.ts';
 import { Telemetry } from '../services/telemetry.ts';
-import { modelServerCommand, renewInChild } from './own-programs.ts';
+import { ownProgram, renewInChild } from './own-programs.ts';
 import { readSettings, type Settings } from './settings.ts';
+import { trialMeans } from './trial-means.ts';
 
 export interface RunOptions {
   dir: string;
@@ -52,6 +54,13 @@ function targetsOf({ target }: Settings): string[] {
   return found === undefined ? [] : [found];
 }
 
+/** Asked only while a version waits that is to come over an unmetered link. */
+async function isMetered({ metered = 'auto' }: Settings): Promise<boolean> {
+  if (metered !== 'auto') return metered;
+  const { isLinkMetered } = await import('../adapters/trial/metered-link.ts');
+  return isLinkMetered();
+}
+
 /** Puts the parts together. Nothing acts before `start`. */
 function assemble(options: RunOptions, device: string, settings: Settings, log: Logger) {
   const { dir, mainUrl } = options;
@@ -63,19 +72,22 @@ function assemble(options: RunOptions, device: string, settings: Settings, log: 
   const sensors = new LinuxSensors(dir);
   const targets = targetsOf(settings);
   const { emulator } = settings;
+  const open = async (sha256: string, offset: number, signal: AbortSignal) => openBlob(await access(), sha256, offset, signal);
   const storeIn = (folder: string) =>
     new DiskVersionStore({
       root: join(dir, folder),
-      openBlob: async (sha256, offset, signal) => openBlob(await access(), sha256, offset, signal),
+      openBlob: open,
       caPem: async () => (await access()).caPem,
       log,
     });
   const reconciler: Reconciler = new Reconciler({
     states,
     versions: storeIn('versions'),
-    host: new ChildModelHost({ command: modelServerCommand(mainUrl), emulator, device, resources: resourceLimits(settings), log }),
+    host: new ChildModelHost({ command: ownProgram(mainUrl, 'model-server'), emulator, device, resources: resourceLimits(settings), log }),
     targets,
     makePort: () => new HandingServingPort(log),
+    means: trialMeans({ dir, mainUrl, openBlob: open, temperatureC: () => sensors.temperatureC(), log }),
+    holds: { lockReason: () => readUpdateLock(dir), isMetered: () => isMetered(settings) },
     log,
     clock,
     backoff: RETRY_VERSION,

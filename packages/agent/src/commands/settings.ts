@@ -19,6 +19,8 @@ export const settingsSchema = z.strictObject({
   memoryLimitMiB: z.int().min(16).optional(),
   /** Most CPU that one workload may use, in cores; default no limit. */
   cpuLimit: z.number().min(0.01).max(1024).optional(),
+  /** Whether the link is metered; `auto` (default) asks NetworkManager where it is there. */
+  metered: z.union([z.boolean(), z.literal('auto')]).optional(),
   /** Default info. */
   logLevel: z.enum(['debug', 'info', 'warn', 'error']).optional(),
 });

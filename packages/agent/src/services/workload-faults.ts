@@ -24,6 +24,11 @@ export class WorkloadFaults {
     return this.#fault;
   }
 
+  /** A version is not to serve, and does not rest either: its trial has failed. */
+  note(key: string, code: string, message: string): void {
+    this.#fault = { key, code, message, at: new Date(this.#clock()).toISOString() };
+  }
+
   clear(): void {
     this.#fault = null;
   }

@@ -1,6 +1,6 @@
 import { EXIT_WITH_PARENT_ENV, type Logger } from '@selvedge/runtime';
-import type { ModelHost, ModelProcess } from '../../ports/model-process.ts';
-import { ChildModelProcess, DEFAULT_LIVENESS, type LivenessLimits } from './child-model-process.ts';
+import type { LivenessLimits, ModelHost, ModelProcess } from '../../ports/model-process.ts';
+import { ChildModelProcess, DEFAULT_LIVENESS } from './child-model-process.ts';
 import { emulatorEnv } from './emulator-env.ts';
 import type { ResourceLimits } from './resource-limits.ts';
 
@@ -46,7 +46,7 @@ export class ChildModelHost implements ModelHost {
       // Its log lines go straight to our stderr; passing them through would cost us memory and time.
       stdio: ['pipe', 'ignore', 'inherit', 'ipc'],
     });
-    const started = new ChildModelProcess(child, what.name, { ...DEFAULT_LIVENESS, ...limits }, log);
+    const started = new ChildModelProcess(child, what.name, { ...DEFAULT_LIVENESS, ...limits }, log, !what.isNative);
     const failed = (error: unknown) =>
       log.warn('a control group could not be used', { workload: what.name, error: error instanceof Error ? error.message : String(error) });
     if (group !== undefined) {
