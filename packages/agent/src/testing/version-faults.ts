@@ -31,7 +31,7 @@ if (isTarget) {
     if (fault === 'slow') {
       const read = request.iterator.bind(request);
       request.iterator = async function* (options) {
-        await new Promise((resolve) => setTimeout(resolve, 150));
+        await new Promise((resolve) => setTimeout(resolve, 500));
         yield* read(options);
       };
     }
