@@ -3,7 +3,7 @@ import * as z from 'zod';
 const counts = z.array(z.number().min(0)).max(256);
 
 /** How often values fell between bounds that grow; the last count is of those above the last bound. */
-export const histogramSchema = z.object({ bounds: z.array(z.number()).max(255), counts });
+const histogramSchema = z.object({ bounds: z.array(z.number()).max(255), counts });
 export type Histogram = z.infer<typeof histogramSchema>;
 
 /** Equal bins of 0..1 that confidences are counted in. */

@@ -100,7 +100,7 @@ export class WorkloadTrials {
   follow(state: WorkloadState, desired: DesiredWorkload | null, key: string | null): WorkloadState {
     const trial = desired?.trial;
     if (desired === null || trial === undefined || key === null) {
-      this.#stopWatching();
+      this.#abandon();
       return state.trial === null ? state : { ...state, trial: null };
     }
     this.#trial = trial;
@@ -133,8 +133,8 @@ export class WorkloadTrials {
       this.#watchClosely(trial.key);
     }
     if (trial.phase === 'failed' && this.#record.revertedInMs === null && this.#isBack(state, trial)) {
-      const { clock } = this.#options;
-      this.#update({ revertedInMs: Math.max(0, clock() - (this.#finishedMs ?? Date.parse(this.#record.finishedAt ?? '') ?? clock())) });
+      const finishedMs = this.#finishedMs ?? Date.parse(this.#record.finishedAt ?? this.#record.startedAt);
+      this.#update({ revertedInMs: Math.max(0, this.#options.clock() - finishedMs) });
       this.#tell();
       this.#options.onKeep();
     }
@@ -230,6 +230,14 @@ export class WorkloadTrials {
       revertedInMs: null,
     };
     this.#options.log.info('a trial begins', { trial: begun.id, version: begun.version, mode: begun.mode });
+    this.#tell();
+  }
+
+  /** Something else is desired: a trial that has no verdict will not get one. */
+  #abandon(): void {
+    this.#stopWatching();
+    if (this.#record === null || this.#record.phase === 'passed' || this.#record.phase === 'failed') return;
+    this.#record = null;
     this.#tell();
   }
 

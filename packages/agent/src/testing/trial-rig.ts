@@ -87,7 +87,8 @@ export class TrialRig {
   async serveOne(env: Record<string, string> = {}): Promise<ChildProcess> {
     await this.server.desire(DEVICE, [this.server.workload(this.one)]);
     const agent = this.agent.run(env);
-    const { port } = await this.server.reported('serves 1', (workload) => workload.servingVersion === '1' && workload.state === 'serving');
+    const isServing = (workload: WorkloadReport) => workload.servingVersion === '1' && workload.state === 'serving';
+    const { port } = await this.server.reported('serves 1', isServing, 'colours', 60_000);
     this.#port = port ?? 0;
     return agent;
   }
@@ -101,12 +102,12 @@ export class TrialRig {
     return this.server.desire(DEVICE, [this.server.workload(this.two, { trial: full, ...more })]);
   }
 
-  trialIs(state: string, timeoutMs = 30_000): Promise<WorkloadReport> {
+  trialIs(state: string, timeoutMs = 60_000): Promise<WorkloadReport> {
     return this.server.reported(`has a trial that is ${state}`, ({ trial }) => trial?.state === state, 'colours', timeoutMs);
   }
 
   /** The trial has failed, and the old version has its traffic back. */
-  async reverted(timeoutMs = 30_000) {
+  async reverted(timeoutMs = 60_000) {
     const isBack = ({ trial, servingVersion }: WorkloadReport) =>
       trial?.state === 'failed' && trial.revertedInMs !== null && servingVersion === '1';
     const { trial, ...workload } = await this.server.reported('is back at version 1', isBack, 'colours', timeoutMs);

@@ -13,7 +13,7 @@ const MAX_ANSWER_BYTES = 64 * 2 ** 20;
 /** Headers that belong to a body and are passed on with it. */
 const PASSED_ON = ['content-type', 'accept', 'retry-after', 'allow', 'cache-control', 'inference-header-content-length'];
 
-export function passedOn(headers: IncomingHttpHeaders): Record<string, string> {
+function passedOn(headers: IncomingHttpHeaders): Record<string, string> {
   return Object.fromEntries(
     PASSED_ON.flatMap((name) => {
       const value = headers[name];

@@ -10,8 +10,9 @@ export async function readUpdateLock(dir: string): Promise<string | null> {
   try {
     return (await readFile(lockPath(dir), 'utf8')).trim().slice(0, MAX_REASON_LENGTH);
   } catch (error) {
-    if (systemErrorCode(error) === 'ENOENT') return null;
-    throw error;
+    const code = systemErrorCode(error);
+    // What cannot be read is there.
+    return code === 'ENOENT' ? null : `update.lock cannot be read (${code ?? 'unknown error'})`;
   }
 }
 
