@@ -21,6 +21,8 @@ export interface SwapFigures {
   seconds: number;
   requests: number;
   failed: number;
+  /** Still waiting for a connection half a minute after the end: the machine did not keep the pace. */
+  unanswered: number;
   /** The first reasons of failed requests. */
   reasons: string[];
   answersByVersion: Record<string, number>;
@@ -36,11 +38,13 @@ class SteadyLoad {
   readonly byVersion: Record<string, number> = {};
   readonly reasons: string[] = [];
   failed = 0;
+  unanswered = 0;
   requests = 0;
   readonly #agent = new Agent({ keepAlive: true, maxSockets: 24 });
   #timer: NodeJS.Timeout | undefined;
   #startedMs = 0;
   #waiting = 0;
+  #isOver = false;
 
   start(port: number, body: Buffer, perSecond: number): void {
     this.#startedMs = performance.now();
@@ -53,6 +57,8 @@ class SteadyLoad {
   async stop(): Promise<void> {
     clearInterval(this.#timer);
     for (let tries = 0; tries < 300 && this.#waiting > 0; tries += 1) await sleep(100);
+    if (!this.#isOver) this.unanswered = this.#waiting;
+    this.#isOver = true;
     this.#agent.destroy();
   }
 
@@ -65,8 +71,12 @@ class SteadyLoad {
       this.byVersion[version] = (this.byVersion[version] ?? 0) + 1;
       this.latenciesMs.push(performance.now() - startedMs);
     } catch (error) {
+      this.#waiting -= 1;
+      // Those that we ourselves broke off are not failed.
+      if (this.#isOver) return;
       this.failed += 1;
       if (this.reasons.length < 10) this.reasons.push(String(error));
+      return;
     }
     this.#waiting -= 1;
   }
@@ -136,6 +146,7 @@ export async function runSwaps(options: { swaps: number; perSecond: number; maxS
       seconds,
       requests: load.requests,
       failed: load.failed,
+      unanswered: load.unanswered,
       reasons: load.reasons,
       answersByVersion: load.byVersion,
       p50Ms: percentile(load.latenciesMs, 0.5),
