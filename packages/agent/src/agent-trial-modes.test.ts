@@ -11,7 +11,7 @@ afterEach(async (context) => {
   await load?.stop();
   load = undefined;
   await rig.agent.stop(context.task.result?.state === 'fail');
-});
+}, 60_000);
 
 describe('a trial beside the old version', () => {
   it('compares both in shadow mode while the old one answers, and fails a version that disagrees', async () => {

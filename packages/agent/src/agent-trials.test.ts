@@ -13,7 +13,7 @@ afterEach(async (context) => {
   await load?.stop();
   load = undefined;
   await rig.agent.stop(context.task.result?.state === 'fail');
-});
+}, 60_000);
 
 /** Version 1 serves under load; version 2 has a fault. */
 async function serveOneWithFault(fault?: VersionFault): Promise<void> {

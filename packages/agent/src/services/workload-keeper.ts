@@ -286,7 +286,7 @@ export class WorkloadKeeper {
     const hasOther = this.#desired !== null && this.#choice.hasOther(this.#desired, key) && this.#state.trial?.phase !== 'running';
     if (!hasOther && this.#trials.faulted(this.#state, key, error, isCrash)) {
       this.#state = afterFailedTrial(this.#state);
-      this.#unsaved = true;
+      this.#noteFailure(key);
     }
     // What only stands ready to go back to is no fault of what serves.
     if (key !== this.#desiredKey() && this.#state.routed !== null && this.#state.routed === this.#desiredKey()) this.#faults.clear();
@@ -375,12 +375,16 @@ export class WorkloadKeeper {
     if (this.#stopped || this.#state.trial === null) return;
     const { key } = this.#state.trial;
     this.#state = outcome === 'failed' ? afterFailedTrial(this.#state) : afterPassedTrial(this.#state);
-    const failure = this.#trials.failureOf(this.#desired?.trial?.id);
-    if (failure !== null) this.#faults.note(key, failure.code, failure.message);
-    this.#unsaved = true;
+    this.#noteFailure(key);
     // Nothing that can wait may stand before the way back.
     if (['drain', 'fetch'].includes(this.#current?.step.kind ?? '')) this.#currentAbort?.abort();
     this.wake();
+  }
+
+  #noteFailure(key: string): void {
+    const failure = this.#trials.failureOf(this.#desired?.trial?.id);
+    if (failure !== null) this.#faults.note(key, failure.code, failure.message);
+    this.#unsaved = true;
   }
 
   #proxyEnded(): void {
