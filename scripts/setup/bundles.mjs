@@ -11,7 +11,7 @@ export const BUNDLES = {
     hooks: 'src/project-tool/kit-hooks.ts',
     host: 'src/project-tool/host-main.ts',
   },
-  agent: { agent: 'src/main.ts', 'model-server': 'src/model-server/main.ts' },
+  agent: { agent: 'src/main.ts', 'model-server': 'src/model-server/main.ts', 'trial-proxy': 'src/trial-proxy/main.ts' },
   cli: { selvedge: 'src/main.ts' },
   simulator: { simulator: 'src/main.ts' },
 };

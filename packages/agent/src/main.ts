@@ -24,6 +24,8 @@ Usage:
   selvedge-agent install [--url URL --token T] [--memory-max SIZE] [--root DIR] [--print]
   selvedge-agent uninstall [--purge] [--root DIR]
   selvedge-agent policy [--dir DIR] [--json] [--check -- ARGV ...]
+  selvedge-agent lock [--dir DIR] [--reason TEXT]
+  selvedge-agent unlock [--dir DIR]
 
   URL      address of the server's device port, e.g. https://server:7443
   --token  from "selvedge device token"
@@ -31,6 +33,7 @@ Usage:
   install  makes a service of systemd; --root DIR: in the tree of another system, e.g. an image; --print: shows the unit alone
   renew    fetches a certificate for a new key; "run" does it by itself
   --check  tells whether the server may run this command here: exit code 0, or 5 when not
+  lock     holds every change of a version on this device until unlock
   --dir    the agent's folder; default $SELVEDGE_AGENT_DIR or ~/.selvedge/agent
 
 Example:
@@ -63,6 +66,10 @@ function parseFlags() {
         'memory-max': { type: 'string' },
         print: { type: 'boolean' },
         purge: { type: 'boolean' },
+        reason: { type: 'string' },
+        file: { type: 'string' },
+        port: { type: 'string' },
+        'previous-port': { type: 'string' },
       },
     });
   } catch (cause) {
@@ -197,6 +204,28 @@ async function run(flags: Flags, dir: string, signal: AbortSignal): Promise<numb
   return 0;
 }
 
+async function lock(flags: Flags, dir: string): Promise<number> {
+  const { lockUpdates } = await import('./adapters/disk/update-lock.ts');
+  await lockUpdates(dir, flags.reason ?? '');
+  process.stdout.write('Updates are locked. What serves goes on serving; unlock with: selvedge-agent unlock\n');
+  return 0;
+}
+
+async function unlock(dir: string): Promise<number> {
+  const { unlockUpdates } = await import('./adapters/disk/update-lock.ts');
+  process.stdout.write((await unlockUpdates(dir)) ? 'Updates are no longer locked.\n' : 'Updates were not locked.\n');
+  return 0;
+}
+
+async function golden(flags: Flags, dir: string): Promise<number> {
+  const { file, port, 'previous-port': previousPort } = flags;
+  if (file === undefined || port === undefined) throw usage('golden needs --file and --port; the agent calls it.');
+  const { askGolden } = await import('./commands/golden.ts');
+  const result = await askGolden(dir, file, Number(port), previousPort === undefined ? null : Number(previousPort));
+  process.stdout.write(`${JSON.stringify(result)}\n`);
+  return 0;
+}
+
 async function main(signal: AbortSignal): Promise<number> {
   const { values: flags, positionals } = parseFlags();
   const [command, argument, ...rest] = positionals;
@@ -214,6 +243,12 @@ async function main(signal: AbortSignal): Promise<number> {
       return run(flags, dir, signal);
     case 'status':
       return status(flags, dir);
+    case 'lock':
+      return lock(flags, dir);
+    case 'unlock':
+      return unlock(dir);
+    case 'golden':
+      return golden(flags, dir);
     case 'renew': {
       const { renewIdentity } = await import('./commands/renew.ts');
       await renewIdentity(dir, flags['if-needed'] === true ? 'refresh' : 'renew', signal);

@@ -1,12 +1,12 @@
 import { fileURLToPath } from 'node:url';
 import { AppError } from '@selvedge/contract';
 
-/** How the model server is started: the bundle beside this bundle, or its source through tsx when we run from source. */
-export function modelServerCommand(mainUrl: string): string[] {
+/** How a program of ours is started: the bundle beside this bundle, or its source through tsx when we run from source. */
+export function ownProgram(mainUrl: string, name: 'model-server' | 'trial-proxy'): string[] {
   if (mainUrl.endsWith('.ts')) {
-    return [process.execPath, '--import', import.meta.resolve('tsx'), fileURLToPath(new URL('./model-server/main.ts', mainUrl))];
+    return [process.execPath, '--import', import.meta.resolve('tsx'), fileURLToPath(new URL(`./${name}/main.ts`, mainUrl))];
   }
-  return [process.execPath, fileURLToPath(new URL('./model-server.js', mainUrl))];
+  return [process.execPath, fileURLToPath(new URL(`./${name}.js`, mainUrl))];
 }
 
 /** Runs `agent renew` as a process of its own, so that this one never holds what it needs. */

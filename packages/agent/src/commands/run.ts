@@ -6,10 +6,11 @@ import { askStanding, certificatesOf, openBlob, renewalDueMs, sha256Of } from '@
 import { createLogger, type Logger } from '@selvedge/runtime';
 import { DiskVersionStore } from '../adapters/disk/disk-version-store.ts';
 import { lockAgentFolder } from '../adapters/disk/folder-lock.ts';
-import { accessOf, readIdentity, type StoredIdentity } from '../adapters/disk/identity-folder.ts';
+import { accessOf, packageAuthorities, readIdentity, type StoredIdentity } from '../adapters/disk/identity-folder.ts';
 import { LogFolder } from '../adapters/disk/log-folder.ts';
 import { writeRefusal } from '../adapters/disk/refusal-file.ts';
 import { FolderStateStore } from '../adapters/disk/state-folder.ts';
+import { readUpdateLock } from '../adapters/disk/update-lock.ts';
 import { MqttDeviceChannel } from '../adapters/mqtt/mqtt-device-channel.ts';
 import { ChildModelHost } from '../adapters/process/child-model-host.ts';
 import { HandingServingPort } from '../adapters/process/handing-serving-port.ts';
@@ -30,8 +31,9 @@ import { ServerClock } from '../services/server-clock.ts';
 import { ServerStanding } from '../services/server-standing.ts';
 import { Telemetry } from '../services/telemetry.ts';
 import { WorkloadRestart } from '../services/workload-restart.ts';
-import { modelServerCommand, renewInChild } from './own-programs.ts';
+import { ownProgram, renewInChild } from './own-programs.ts';
 import { readSettings, type Settings } from './settings.ts';
+import { trialMeans } from './trial-means.ts';
 
 export interface RunOptions {
   dir: string;
@@ -51,11 +53,6 @@ async function needIdentity(dir: string): Promise<StoredIdentity> {
   throw new AppError('CONFLICT', { message: `${dir} has not joined a server.`, hint: 'Run: selvedge-agent join URL --token T --dir DIR' });
 }
 
-/** Whose signatures on packages hold: also those of authorities that the server itself no longer uses. */
-function packageAuthorities({ caPem, packageCaPem }: StoredIdentity): string {
-  return packageCaPem ?? caPem;
-}
-
 function armVersion(): unknown {
   return 'arm_version' in process.config.variables ? process.config.variables.arm_version : undefined;
 }
@@ -66,6 +63,13 @@ function targetsOf({ target }: Settings): string[] {
   if (target === undefined && process.arch === 'arm' && Number(armVersion()) < 7) return [];
   const found = target ?? targetOf(process.arch, process.platform);
   return found === undefined ? [] : [found];
+}
+
+/** Asked only while a version waits that is to come over an unmetered link. */
+async function isMetered({ metered = 'auto' }: Settings): Promise<boolean> {
+  if (metered !== 'auto') return metered;
+  const { isLinkMetered } = await import('../adapters/trial/metered-link.ts');
+  return isLinkMetered();
 }
 
 /** What runs programs for the server, loaded when it is first needed: most agents never need it. */
@@ -98,10 +102,11 @@ function assemble(options: RunOptions, device: string, settings: Settings, logs:
   const sensors = new LinuxSensors(dir);
   const targets = targetsOf(settings);
   const { emulator } = settings;
+  const open = async (sha256: string, offset: number, signal: AbortSignal) => openBlob(await access(), sha256, offset, signal);
   const storeIn = (folder: string) =>
     new DiskVersionStore({
       root: join(dir, folder),
-      openBlob: async (sha256, offset, signal) => openBlob(await access(), sha256, offset, signal),
+      openBlob: open,
       caPem: async () => packageAuthorities(await needIdentity(dir)),
       log,
     });
@@ -109,7 +114,7 @@ function assemble(options: RunOptions, device: string, settings: Settings, logs:
     states,
     versions: storeIn('versions'),
     host: new ChildModelHost({
-      command: modelServerCommand(mainUrl),
+      command: ownProgram(mainUrl, 'model-server'),
       emulator,
       device,
       resources: resourceLimits(settings),
@@ -118,6 +123,8 @@ function assemble(options: RunOptions, device: string, settings: Settings, logs:
     }),
     targets,
     makePort: () => new HandingServingPort(log),
+    means: trialMeans({ dir, mainUrl, openBlob: open, temperatureC: () => sensors.temperatureC(), log }),
+    holds: { lockReason: () => readUpdateLock(dir), isMetered: () => isMetered(settings) },
     log,
     clock,
     backoff: RETRY_VERSION,

@@ -40,6 +40,8 @@ export const settingsSchema = z.strictObject({
       readRoots: z.array(rootSchema).max(64).optional(),
     })
     .optional(),
+  /** Whether the link is metered; `auto` (default) asks NetworkManager where it is there. */
+  metered: z.union([z.boolean(), z.literal('auto')]).optional(),
   /** Default info. */
   logLevel: z.enum(['debug', 'info', 'warn', 'error']).optional(),
   /** Most that each of the two files of a log may take, KiB; default 1024. */

@@ -38,7 +38,23 @@ function describeWorkload(workload: WorkloadReport, isRunning: boolean): string 
   const { name, model, state, servingVersion, desiredVersion, port, error } = workload;
   const serving = servingVersion === null || !isRunning ? 'serves nothing' : `serves ${servingVersion} on port ${port ?? '?'}`;
   const fault = error === null ? '' : `\n    ${error.code}: ${error.message}`;
-  return `  ${name}: ${model}, ${isRunning ? state : 'not running'}, ${serving}, desired ${desiredVersion}${fault}`;
+  const more = [describeTrial(workload), describeHeld(workload)].filter((line) => line !== '').map((line) => `\n    ${line}`);
+  return `  ${name}: ${model}, ${isRunning ? state : 'not running'}, ${serving}, desired ${desiredVersion}${fault}${more.join('')}`;
+}
+
+function describeTrial({ trial }: WorkloadReport): string {
+  if (trial === null || trial === undefined) return '';
+  const number = (value: number | null) => (value === null ? '-' : Number(value.toPrecision(4)));
+  const mark = (passed: boolean | null) => (passed === null ? 'not known' : passed ? 'kept' : 'broken');
+  const checks = trial.checks.map(({ gate, value, bar, passed }) => `${gate} ${number(value)} of ${number(bar)} (${mark(passed)})`);
+  const back = trial.revertedInMs === null ? '' : `, back in ${Math.round(trial.revertedInMs)} ms`;
+  const why = trial.failure === null ? '' : `: ${trial.failure.code}: ${trial.failure.message}`;
+  return `trial ${trial.id} of ${trial.version} ${trial.state}${back}${why}${checks.length === 0 ? '' : `\n      ${checks.join(', ')}`}`;
+}
+
+function describeHeld({ held }: WorkloadReport): string {
+  if (held === null || held === undefined) return '';
+  return `held: ${held.message}${held.untilAt === null ? '' : ` Until ${held.untilAt}.`}`;
 }
 
 /** The status as text for people. */

@@ -1,5 +1,7 @@
 import { type DesiredState, desiredStateSchema, fileReferenceSchema, nameSchema, nativePackageReferenceSchema } from '@selvedge/contract';
 import * as z from 'zod';
+import { trafficSchema } from './histogram.ts';
+import { trialRecordSchema } from './trial-record.ts';
 
 /**
  * One way to serve one version of a workload, as the device knows it. `key` is its folder's name. With `native` its files are
@@ -21,6 +23,12 @@ const savedWorkloadSchema = z.object({
   previous: z.string().nullable(),
   /** What lies complete on disk. */
   versions: z.array(versionRecordSchema).max(100),
+  /** The trial that is under way, or the last one. */
+  trial: trialRecordSchema.nullable().optional(),
+  /** Trials that failed, the newest last: none of them is begun again. */
+  failedTrials: z.array(z.string().max(128)).max(50).optional(),
+  /** What versions answered on this device, to compare the next ones with; by key. */
+  profiles: z.record(z.string().max(80), trafficSchema).optional(),
 });
 export type SavedWorkload = z.infer<typeof savedWorkloadSchema>;
 

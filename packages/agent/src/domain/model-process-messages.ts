@@ -20,5 +20,7 @@ export const toModelServerSchema = z.discriminatedUnion('type', [
   z.object({ type: z.literal('connection') }),
   z.object({ type: z.literal('ping') }),
   z.object({ type: z.literal('drain') }),
+  /** Ends a drain: it gets traffic again. */
+  z.object({ type: z.literal('resume') }),
 ]);
 export type ToModelServer = z.infer<typeof toModelServerSchema>;

@@ -1,17 +1,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import {
-  afterExit,
-  afterFailure,
-  afterStep,
-  EMPTY_WORKLOAD,
-  nextStep,
-  planWorkload,
-  type Step,
-  type VersionState,
-  type WorkloadState,
-  wakeAtMs,
-} from './workload-plan.ts';
+import { nextStep, planWorkload, wakeAtMs } from './workload-plan.ts';
+import { afterExit, afterFailure, afterStep, EMPTY_WORKLOAD, type Step, type VersionState, type WorkloadState } from './workload-state.ts';
 
 const KEYS = ['a', 'b', 'c'];
 const NOW = 1_000_000;
@@ -23,7 +13,7 @@ const maybeKey = fc.option(key, { nil: null });
 const state: fc.Arbitrary<WorkloadState> = fc
   .record({
     disks: fc.array(fc.constantFrom('absent', 'unverified', 'verified'), { minLength: 3, maxLength: 3 }),
-    processes: fc.array(fc.constantFrom('none', 'running', 'probed', 'drained'), { minLength: 3, maxLength: 3 }),
+    processes: fc.array(fc.constantFrom('none', 'running', 'probed', 'standby', 'drained'), { minLength: 3, maxLength: 3 }),
     routed: maybeKey,
     lastServed: maybeKey,
     previous: maybeKey,
@@ -44,6 +34,8 @@ const state: fc.Arbitrary<WorkloadState> = fc
       lastServed: isProbed ? routed : lastServed,
       previous: previous === (isProbed ? routed : lastServed) ? null : previous,
       failures,
+      trial: null,
+      mirrored: null,
     };
   });
 
@@ -56,7 +48,7 @@ function checkStep(current: WorkloadState, step: Step, desired: string | null, n
     if (desired !== null) expect(step.key, 'the version with the traffic is never ended').not.toBe(current.routed);
   }
   if (step.kind === 'start') expect(version?.disk).toBe('verified');
-  if (step.kind === 'switch') expect(version?.process).toBe('probed');
+  if (step.kind === 'switch') expect(['probed', 'standby']).toContain(version?.process);
   if (step.kind === 'collect') expect(version?.process ?? 'none').toBe('none');
   const advances = ['fetch', 'verify', 'start', 'probe', 'switch'].includes(step.kind);
   const failure = current.failures.find((known) => known.key === step.key);

@@ -9,106 +9,146 @@
  *   the workload is no longer desired;
  * - a version starts only when its files were verified since its process last ended;
  * - a version that failed is left alone until its `retryAtMs`;
- * - the version that served before the current one stays on disk.
+ * - the version that served before the current one stays on disk;
+ * - a version on trial gets traffic, or a copy or a share of it, only after its tests; when its trial has failed, the version of before
+ *   gets the traffic, and that one is not ended before.
  */
+import { afterStep, type Step, type TrialState, type VersionState, versionOf, type WorkloadState } from './workload-state.ts';
 
-type DiskState = 'absent' | 'unverified' | 'verified';
-
-/** `probed`: passed its self-test, may get traffic. `drained`: gets none any more and has finished what it had. */
-type ProcessState = 'none' | 'running' | 'probed' | 'drained';
-
-export interface VersionState {
-  readonly key: string;
-  readonly disk: DiskState;
-  readonly process: ProcessState;
+/** What may not be done now towards a version that does not serve yet. */
+export interface Hold {
+  readonly fetch: boolean;
+  /** Everything after the files are there. */
+  readonly start: boolean;
 }
 
-export interface Failure {
-  readonly key: string;
-  /** Failures in a row. */
-  readonly attempts: number;
-  readonly retryAtMs: number;
-}
-
-export interface WorkloadState {
-  readonly versions: readonly VersionState[];
-  /** The version that gets the traffic now. */
-  readonly routed: string | null;
-  /** The version that got traffic last; survives a restart of the agent, unlike `routed`. */
-  readonly lastServed: string | null;
-  /** The one before `lastServed`, kept to fall back to. */
-  readonly previous: string | null;
-  readonly failures: readonly Failure[];
-}
-
-const STEP_KINDS = ['fetch', 'verify', 'start', 'probe', 'switch', 'drain', 'stop', 'collect'] as const;
-export type StepKind = (typeof STEP_KINDS)[number];
-export interface Step {
-  readonly kind: StepKind;
-  readonly key: string;
-}
-
-export const EMPTY_WORKLOAD: WorkloadState = { versions: [], routed: null, lastServed: null, previous: null, failures: [] };
+const NO_HOLD: Hold = { fetch: false, start: false };
 
 /** A desired version that failed this often while nothing serves gives way to the previous one. */
 const FALLBACK_AFTER_ATTEMPTS = 2;
-
-function versionOf(state: WorkloadState, key: string): VersionState {
-  return state.versions.find((version) => version.key === key) ?? { key, disk: 'absent', process: 'none' };
-}
 
 function isBlocked(state: WorkloadState, key: string, nowMs: number): boolean {
   return state.failures.some((failure) => failure.key === key && failure.retryAtMs > nowMs);
 }
 
-/** The version to bring to service now: the desired one, or an older one that can serve until the desired one can. */
-function chooseGoal(desired: string, state: WorkloadState, nowMs: number): string {
-  if (state.routed !== null) return desired;
-  const target = versionOf(state, desired);
-  if (target.process === 'running' || target.process === 'probed') return desired;
+function attemptsOf(state: WorkloadState, key: string): number {
+  return state.failures.find((failure) => failure.key === key)?.attempts ?? 0;
+}
+
+/** The trial, while the version of before answers and the one on trial stands beside it. */
+function trialBeside(trial: TrialState | null): (TrialState & { stable: string }) | null {
+  if (trial === null || trial.stable === null || trial.mode === 'serve' || trial.phase === 'passed' || trial.phase === 'failed')
+    return null;
+  return { ...trial, stable: trial.stable };
+}
+
+/** The version to bring to service now: the wanted one, or an older one that can serve until the wanted one can. */
+function chooseGoal(wanted: string, trial: TrialState | null, state: WorkloadState, nowMs: number): string {
+  if (state.routed !== null) return wanted;
+  const beside = trialBeside(trial);
+  if (beside !== null) {
+    const { stable } = beside;
+    const cannot = isBlocked(state, stable, nowMs) && attemptsOf(state, stable) >= FALLBACK_AFTER_ATTEMPTS;
+    // When the version of before cannot serve, better the one on trial than none.
+    return versionOf(state, stable).disk !== 'absent' && !cannot ? stable : wanted;
+  }
+  const target = versionOf(state, wanted);
+  if (['running', 'probed', 'standby'].includes(target.process)) return wanted;
+  const refused = trial?.phase === 'failed' ? trial.key : null;
   const usable = (key: string | null): key is string =>
-    key !== null && key !== desired && versionOf(state, key).disk !== 'absent' && !isBlocked(state, key, nowMs);
+    key !== null && key !== wanted && key !== refused && versionOf(state, key).disk !== 'absent' && !isBlocked(state, key, nowMs);
   // After a restart the version that served is back first: it is on disk and known to work.
   if (usable(state.lastServed)) return state.lastServed;
-  const attempts = state.failures.find((failure) => failure.key === desired)?.attempts ?? 0;
-  const cannot = target.disk === 'absent' || (isBlocked(state, desired, nowMs) && attempts >= FALLBACK_AFTER_ATTEMPTS);
-  return cannot && usable(state.previous) ? state.previous : desired;
+  const cannot = target.disk === 'absent' || (isBlocked(state, wanted, nowMs) && attemptsOf(state, wanted) >= FALLBACK_AFTER_ATTEMPTS);
+  return cannot && usable(state.previous) ? state.previous : wanted;
 }
 
 function stepToEnd(version: VersionState): Step {
   return { kind: version.process === 'probed' ? 'drain' : 'stop', key: version.key };
 }
 
-function stepTowards(version: VersionState): Step {
+/** How a probed version of this trial gets its traffic. */
+function stepToTraffic(key: string, trial: TrialState | null, state: WorkloadState): Step {
+  if (trial?.key !== key) return { kind: 'switch', key };
+  if (trial.phase === 'preparing') return { kind: 'test', key };
+  const beside = trialBeside(trial);
+  return { kind: beside !== null && state.routed === beside.stable ? 'mirror' : 'switch', key };
+}
+
+function stepTowards(version: VersionState, trial: TrialState | null, state: WorkloadState): Step {
   const { key, disk, process } = version;
   if (process === 'drained') return { kind: 'stop', key };
-  if (process === 'probed') return { kind: 'switch', key };
+  if (process === 'probed' || process === 'standby') return stepToTraffic(key, trial, state);
   if (process === 'running') return { kind: 'probe', key };
   if (disk === 'verified') return { kind: 'start', key };
   return { kind: disk === 'unverified' ? 'verify' : 'fetch', key };
 }
 
+/** Brings the version that a failed trial goes back to where it can have its traffic at once. */
+function stepToStandby(version: VersionState, state: WorkloadState, nowMs: number): Step | undefined {
+  if (version.process === 'standby' || version.disk === 'absent' || isBlocked(state, version.key, nowMs)) return undefined;
+  if (version.process === 'probed') return { kind: 'release', key: version.key };
+  return stepTowards(version, null, state);
+}
+
+function stepToLeave(state: WorkloadState): Step | undefined {
+  const running = state.versions.find((version) => version.process !== 'none');
+  if (running !== undefined) return stepToEnd(running);
+  const onDisk = state.versions.find((version) => version.disk !== 'absent');
+  return onDisk === undefined ? undefined : { kind: 'collect', key: onDisk.key };
+}
+
+/** The version to serve in the end; null: none, as the only one there is failed its tests. */
+function wantedOf(desired: string, trial: TrialState | null, state: WorkloadState): string | null {
+  if (trial?.phase !== 'failed') return desired;
+  return trial.stable ?? (state.lastServed === desired ? desired : null);
+}
+
+/** Whether the proxy stands where it should, or not at all. */
+function isMirrorRight(trial: TrialState | null, state: WorkloadState): boolean {
+  if (state.mirrored === null || state.routed === null) return true;
+  return trialBeside(trial)?.key === state.mirrored && versionOf(state, state.mirrored).process === 'probed';
+}
+
+function isHeld(step: Step, trial: TrialState | null, state: WorkloadState, hold: Hold): boolean {
+  if (step.key === state.lastServed || trial?.phase === 'running' || trial?.phase === 'passed') return false;
+  if (step.kind === 'fetch') return hold.fetch;
+  return hold.start && ['start', 'probe', 'test', 'mirror', 'switch'].includes(step.kind);
+}
+
+/** The step that brings the goal nearer, if there is one that may be taken now. */
+function stepToGoal(goal: string, trial: TrialState | null, state: WorkloadState, nowMs: number, hold: Hold): Step | undefined {
+  if (goal === state.routed || goal === state.mirrored || isBlocked(state, goal, nowMs)) return undefined;
+  const step = stepTowards(versionOf(state, goal), trial, state);
+  return isHeld(step, trial, state, hold) ? undefined : step;
+}
+
 /**
  * The next step towards the desired version (null: the workload is to go away).
  *
+ * @param hold - what may not be done now; nothing without it.
  * @returns undefined when there is nothing to do now; {@link wakeAtMs} tells whether to ask again later.
  */
-export function nextStep(desired: string | null, state: WorkloadState, nowMs: number): Step | undefined {
-  const running = state.versions.filter((version) => version.process !== 'none');
-  if (desired === null) {
-    const [first] = running;
-    if (first !== undefined) return stepToEnd(first);
-    const onDisk = state.versions.find((version) => version.disk !== 'absent');
-    return onDisk === undefined ? undefined : { kind: 'collect', key: onDisk.key };
+export function nextStep(desired: string | null, state: WorkloadState, nowMs: number, hold: Hold = NO_HOLD): Step | undefined {
+  if (desired === null) return stepToLeave(state);
+  const trial = state.trial?.key === desired ? state.trial : null;
+  const wanted = wantedOf(desired, trial, state);
+  const goal = wanted === null ? null : chooseGoal(wanted, trial, state, nowMs);
+  if (!isMirrorRight(trial, state) && state.routed !== null) {
+    const step = stepTowards(versionOf(state, goal ?? state.routed), trial, state);
+    return goal === state.mirrored && step.kind === 'switch' ? step : { kind: 'switch', key: state.routed };
   }
-  const goal = chooseGoal(desired, state, nowMs);
-  const stray = running.find((version) => version.key !== goal && version.key !== state.routed);
+  const isServing = trial !== null && trial.phase === 'running' && state.routed === trial.key;
+  const standby = isServing && trial.isWarm ? trial.stable : null;
+  const busy = [goal, state.routed, standby, trialBeside(trial)?.key];
+  const stray = state.versions.find((version) => version.process !== 'none' && !busy.includes(version.key));
   if (stray !== undefined) return stepToEnd(stray);
-  const kept = [desired, goal, state.routed, state.lastServed, state.previous];
+  const kept = [desired, trial?.stable, goal, state.routed, state.lastServed, state.previous];
   const garbage = state.versions.find((version) => version.disk !== 'absent' && !kept.includes(version.key));
   if (garbage !== undefined) return { kind: 'collect', key: garbage.key };
-  if (goal === state.routed || isBlocked(state, goal, nowMs)) return undefined;
-  return stepTowards(versionOf(state, goal));
+  if (goal === null) return undefined;
+  if (goal === state.routed && standby !== null) return stepToStandby(versionOf(state, standby), state, nowMs);
+  return stepToGoal(goal, trial, state, nowMs, hold);
 }
 
 /** When a failed version may be tried again, in milliseconds; undefined when none waits. */
@@ -126,72 +166,4 @@ export function planWorkload(desired: string | null, state: WorkloadState, nowMs
     current = afterStep(current, step);
   }
   return steps;
-}
-
-function withVersion(state: WorkloadState, next: VersionState): WorkloadState {
-  const others = state.versions.filter((version) => version.key !== next.key);
-  const gone = next.disk === 'absent' && next.process === 'none';
-  return { ...state, versions: gone ? others : [...others, next] };
-}
-
-/** The state after a step that succeeded. */
-export function afterStep(state: WorkloadState, step: Step): WorkloadState {
-  const { key } = step;
-  const version = versionOf(state, key);
-  switch (step.kind) {
-    case 'fetch':
-      return withVersion(state, { ...version, disk: 'unverified' });
-    case 'verify':
-      return withVersion(state, { ...version, disk: 'verified' });
-    case 'start':
-      return withVersion(state, { ...version, process: 'running' });
-    case 'probe':
-      return withVersion(state, { ...version, process: 'probed' });
-    case 'switch': {
-      const previous = state.lastServed !== null && state.lastServed !== key ? state.lastServed : state.previous;
-      return { ...state, routed: key, lastServed: key, previous: previous === key ? null : previous };
-    }
-    case 'drain':
-      return { ...withVersion(state, { ...version, process: 'drained' }), routed: state.routed === key ? null : state.routed };
-    case 'stop':
-      return afterExit(state, key);
-    case 'collect':
-      return {
-        ...withVersion(state, { ...version, disk: 'absent' }),
-        lastServed: state.lastServed === key ? null : state.lastServed,
-        previous: state.previous === key ? null : state.previous,
-        failures: state.failures.filter((failure) => failure.key !== key),
-      };
-  }
-}
-
-/** The state after the process of a version ended, wanted or not. Its files count as unverified again. */
-export function afterExit(state: WorkloadState, key: string): WorkloadState {
-  const version = versionOf(state, key);
-  const disk = version.disk === 'verified' ? 'unverified' : version.disk;
-  return { ...withVersion(state, { ...version, disk, process: 'none' }), routed: state.routed === key ? null : state.routed };
-}
-
-/**
- * The state after a version failed: its process is gone and it rests until `retryAtMs`.
- *
- * @param filesLost - true when its files were bad and have been thrown away.
- */
-export function afterFailure(state: WorkloadState, failure: Failure, filesLost: boolean): WorkloadState {
-  const ended = afterExit(state, failure.key);
-  const files = filesLost ? withVersion(ended, { ...versionOf(ended, failure.key), disk: 'absent' }) : ended;
-  return { ...files, failures: [...files.failures.filter((known) => known.key !== failure.key), failure] };
-}
-
-/** Lets the versions that wait be tried at once, e.g. because the server is reachable again. */
-export function withoutWaiting(state: WorkloadState, keys: readonly string[]): WorkloadState {
-  return {
-    ...state,
-    failures: state.failures.map((failure) => (keys.includes(failure.key) ? { ...failure, retryAtMs: 0 } : failure)),
-  };
-}
-
-/** Forgets that a version failed. */
-export function withoutFailure(state: WorkloadState, key: string): WorkloadState {
-  return { ...state, failures: state.failures.filter((failure) => failure.key !== key) };
 }

@@ -42,6 +42,7 @@ function obeyAgent(served: ServedPackage, log: Logger): void {
     const { type } = message.data;
     if (type === 'connection' && handle instanceof Socket) served.server.take(handle);
     if (type === 'ping') void tell({ type: 'pong', oldestRequestMs: served.server.oldestRequestMs() });
+    if (type === 'resume') served.server.resume();
     if (type === 'drain') void served.server.drain().then(() => tell({ type: 'drained' }));
   });
 }

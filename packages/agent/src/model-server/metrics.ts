@@ -1,5 +1,7 @@
+import { CONFIDENCE_BINS, confidenceBin, LATENCY_BOUNDS_MS } from '../domain/histogram.ts';
+
 /** Upper bounds of the latency histogram, seconds. */
-const BUCKETS_S = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+const BUCKETS_S = LATENCY_BOUNDS_MS.map((bound) => bound / 1000);
 
 const escapeLabel = (text: string): string => text.replace(/\\/g, '\\\\').replace(/"/g, '\\"').replace(/\n/g, '\\n');
 
@@ -10,6 +12,8 @@ export class ModelMetrics {
   readonly #buckets = BUCKETS_S.map(() => 0);
   #count = 0;
   #sumS = 0;
+  readonly #confidences = Array.from({ length: CONFIDENCE_BINS }, () => 0);
+  #confidenceSum = 0;
 
   constructor(model: string, version: string) {
     this.#labels = `model="${escapeLabel(model)}",version="${escapeLabel(version)}"`;
@@ -27,6 +31,13 @@ export class ModelMetrics {
     }
   }
 
+  /** How sure the model was of its first result, 0..1. */
+  observeConfidence(confidence: number): void {
+    const bin = confidenceBin(confidence);
+    this.#confidences[bin] = (this.#confidences[bin] ?? 0) + 1;
+    this.#confidenceSum += confidence;
+  }
+
   text(): string {
     const lines = [
       '# HELP selvedge_model_requests_total Inference requests by HTTP status.',
@@ -40,9 +51,26 @@ export class ModelMetrics {
     lines.push(`selvedge_model_latency_seconds_bucket{${this.#labels},le="+Inf"} ${this.#count}`);
     lines.push(`selvedge_model_latency_seconds_sum{${this.#labels}} ${this.#sumS}`);
     lines.push(`selvedge_model_latency_seconds_count{${this.#labels}} ${this.#count}`);
+    lines.push(...this.#confidenceLines());
     lines.push('# HELP selvedge_model_resident_memory_bytes Resident memory of the model server.');
     lines.push('# TYPE selvedge_model_resident_memory_bytes gauge');
     lines.push(`selvedge_model_resident_memory_bytes{${this.#labels}} ${process.memoryUsage.rss()}`);
     return `${lines.join('\n')}\n`;
+  }
+
+  #confidenceLines(): string[] {
+    let below = 0;
+    const buckets = this.#confidences.map((count, bin) => {
+      below += count;
+      return `selvedge_model_confidence_bucket{${this.#labels},le="${(bin + 1) / CONFIDENCE_BINS}"} ${below}`;
+    });
+    return [
+      '# HELP selvedge_model_confidence Score of the first label or of the best box, results that have one.',
+      '# TYPE selvedge_model_confidence histogram',
+      ...buckets,
+      `selvedge_model_confidence_bucket{${this.#labels},le="+Inf"} ${below}`,
+      `selvedge_model_confidence_sum{${this.#labels}} ${this.#confidenceSum}`,
+      `selvedge_model_confidence_count{${this.#labels}} ${below}`,
+    ];
   }
 }

@@ -74,17 +74,22 @@ export class ModelHttpServer {
     return first === undefined ? 0 : performance.now() - first;
   }
 
-  /** Resolves when every request is answered and every connection closed. New connections are still answered, once each. */
+  /** Ends a drain: connections are kept again. */
+  resume(): void {
+    this.#draining = false;
+  }
+
+  /** Resolves when every request is answered and every connection closed, or when it is to go on. New connections are still answered, once each. */
   drain(): Promise<void> {
     this.#draining = true;
     for (const response of this.#begun.keys()) this.#closeAfter(response);
     return new Promise((resolve) => {
       const look = () => {
         const now = performance.now();
-        for (const [socket, connection] of this.#connections) {
+        for (const [socket, connection] of this.#draining ? this.#connections : []) {
           if (connection.requests === 0 && now - connection.idleSinceMs >= DRAIN_IDLE_MS) socket.destroy();
         }
-        if (this.#connections.size === 0) resolve();
+        if (this.#connections.size === 0 || !this.#draining) resolve();
         else setTimeout(look, DRAIN_LOOK_MS);
       };
       look();

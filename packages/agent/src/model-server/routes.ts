@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { AppError, toAppError } from '@selvedge/contract';
 import { describeError, type Logger } from '@selvedge/runtime';
+import { confidenceOf } from '../domain/compare-results.ts';
 import { type ErrorForm, readBody, sendBytes, sendError, sendJson, sendText } from './http-messages.ts';
 import type { ModelMetrics } from './metrics.ts';
 import type { Predictor } from './predictor.ts';
@@ -147,7 +148,10 @@ export class ModelRoutes {
       });
     }
     const predictor = this.#need();
-    sendJson(response, 200, await predictor.infer(await readBody(request), startedAt));
+    const answer = await predictor.infer(await readBody(request), startedAt);
+    const confidence = confidenceOf(answer.result);
+    if (confidence !== null) this.#options.metrics.observeConfidence(confidence);
+    sendJson(response, 200, answer);
   }
 
   async #inferTensors(request: IncomingMessage, response: ServerResponse): Promise<void> {

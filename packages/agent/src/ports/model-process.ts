@@ -4,6 +4,20 @@ import type { InferResult } from '@selvedge/contract';
 export interface ProcessEnd {
   code: number | null;
   signal: string | null;
+  /** Why the agent killed it; null when it did not. */
+  reason: string | null;
+}
+
+/** When a process counts as hanging, milliseconds. */
+export interface LivenessLimits {
+  /** Default 10,000. */
+  pingEveryMs: number;
+  /** A process that leaves a ping unanswered for this long is killed; default 10,000. */
+  pingTimeoutMs: number;
+  /** So is one that works on a single request for this long; default 60,000. */
+  requestTimeoutMs: number;
+  /** So is one that is not ready this long after its start; default 60,000. */
+  readyTimeoutMs: number;
 }
 
 /** A running model server of one version. */
@@ -17,8 +31,22 @@ export interface ModelProcess {
   probe(signal: AbortSignal): Promise<void>;
   /** Gives it a connection that came in on the serving port. */
   hand(connection: Socket): void;
-  /** Lets it finish the requests that it has; resolves when it has, at the latest after `timeoutMs`. */
-  drain(timeoutMs: number): Promise<void>;
+  /** Its own port on loopback; undefined when it has ended. */
+  readonly port: number | undefined;
+  /** Lets it finish the requests that it has; resolves when it has, when the signal aborts, at the latest after `timeoutMs`. */
+  drain(timeoutMs: number, signal?: AbortSignal): Promise<void>;
+  /** As `drain`, without waiting: its clients connect anew, elsewhere; it can have them back by `resume`. */
+  release(): void;
+  resume(): void;
+  /** Looks at other times whether it hangs; null: as usual again. */
+  watchClosely(limits: Partial<LivenessLimits> | null): void;
+  /**
+   * A page of its own port.
+   * @throws AppError WORKLOAD_FAILED (operational) when it does not answer in 2 s.
+   */
+  read(path: string): Promise<string>;
+  /** Resident memory; null where it cannot be had. */
+  rssBytes(): Promise<number | null>;
   /** Resolves when the process is gone: asked first, killed after `graceMs`. */
   stop(graceMs: number): Promise<void>;
   /**

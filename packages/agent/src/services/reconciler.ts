@@ -4,7 +4,9 @@ import { type AgentState, EMPTY_STATE, isNewer } from '../domain/agent-state.ts'
 import type { ModelHost, ModelProcess } from '../ports/model-process.ts';
 import type { ServingPort } from '../ports/serving-port.ts';
 import type { StateStore } from '../ports/state-store.ts';
+import type { TrialMeans } from '../ports/trial-means.ts';
 import type { VersionStore } from '../ports/version-store.ts';
+import type { HoldSources } from './update-holds.ts';
 import { WorkloadKeeper } from './workload-keeper.ts';
 
 export interface ReconcilerOptions {
@@ -14,6 +16,8 @@ export interface ReconcilerOptions {
   makePort: () => ServingPort;
   /** Targets whose native packages this device runs, the best first. */
   targets: readonly string[];
+  means: TrialMeans;
+  holds: HoldSources;
   log: Logger;
   clock: () => number;
   backoff: Backoff;
@@ -94,7 +98,7 @@ export class Reconciler {
   }
 
   #makeKeeper(name: string, saved?: AgentState['workloads'][string]): WorkloadKeeper {
-    const { versions, host, makePort, targets, log, clock, backoff, onChange } = this.#options;
+    const { versions, host, makePort, targets, means, holds, log, clock, backoff, onChange } = this.#options;
     const keeper: WorkloadKeeper = new WorkloadKeeper(
       {
         name,
@@ -102,6 +106,8 @@ export class Reconciler {
         host,
         port: makePort(),
         targets,
+        means,
+        holds,
         log,
         clock,
         backoff,

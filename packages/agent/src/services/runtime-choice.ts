@@ -24,6 +24,12 @@ export class RuntimeChoice {
     return server !== undefined && preferred.key === this.#refused?.key ? server : preferred;
   }
 
+  /** Whether the version can still be served another way when this one fails. */
+  hasOther(desired: DesiredWorkload, key: string): boolean {
+    const [preferred, server] = waysToServe(desired, this.#targets);
+    return server !== undefined && preferred.key === key;
+  }
+
   /** A version failed. From now on {@link choose} may give another one. */
   failed(desired: DesiredWorkload | null, key: string, error: AppError, attempts: number): void {
     if (desired === null) return;

@@ -1,6 +1,6 @@
 import type { AppError } from '@selvedge/contract';
 import { type Backoff, backoffDelayMs, type Logger } from '@selvedge/runtime';
-import { afterFailure, type WorkloadState, withoutFailure, withoutWaiting } from '../domain/workload-plan.ts';
+import { afterFailure, type WorkloadState, withoutFailure, withoutWaiting } from '../domain/workload-state.ts';
 import type { WorkloadFault } from './workload-report.ts';
 
 /** Failures that the next connection to the server may cure. */
@@ -22,6 +22,11 @@ export class WorkloadFaults {
   /** The newest fault that still stands. */
   get fault(): WorkloadFault | null {
     return this.#fault;
+  }
+
+  /** A version is not to serve, and does not rest either: its trial has failed. */
+  note(key: string, code: string, message: string): void {
+    this.#fault = { key, code, message, at: new Date(this.#clock()).toISOString() };
   }
 
   clear(): void {

@@ -1,16 +1,20 @@
 import { AppError, type DesiredWorkload, toAppError, type WorkloadReport } from '@selvedge/contract';
 import { type Backoff, describeError, type Logger } from '@selvedge/runtime';
 import { EMPTY_SAVED_WORKLOAD, type SavedWorkload } from '../domain/agent-state.ts';
-import { afterStep, nextStep, type Step, type WorkloadState, wakeAtMs } from '../domain/workload-plan.ts';
+import { type Hold, nextStep, wakeAtMs } from '../domain/workload-plan.ts';
+import { afterFailedTrial, afterPassedTrial, afterStep, type Step, type WorkloadState } from '../domain/workload-state.ts';
 import type { ModelHost, ModelProcess } from '../ports/model-process.ts';
 import type { ServingPort } from '../ports/serving-port.ts';
+import type { TrialMeans } from '../ports/trial-means.ts';
 import type { VersionStore } from '../ports/version-store.ts';
 import { RuntimeChoice } from './runtime-choice.ts';
+import { type HoldSources, UpdateHolds } from './update-holds.ts';
 import { WorkloadAddress } from './workload-address.ts';
 import { WorkloadFaults } from './workload-faults.ts';
 import { WorkloadRecords } from './workload-records.ts';
 import { buildReport, type StepProgress } from './workload-report.ts';
 import { WorkloadSteps } from './workload-steps.ts';
+import { WorkloadTrials } from './workload-trials.ts';
 
 export interface KeeperOptions {
   name: string;
@@ -19,6 +23,8 @@ export interface KeeperOptions {
   port: ServingPort;
   /** Targets whose native packages this device runs. */
   targets: readonly string[];
+  means: TrialMeans;
+  holds: HoldSources;
   log: Logger;
   /** Unix milliseconds. */
   clock: () => number;
@@ -36,6 +42,9 @@ export interface KeeperOptions {
 const STABLE_MS = 60_000;
 /** After an error that no version is to blame for, such as a state that could not be saved. */
 const RETRY_MS = 5000;
+/** A trial whose proxy does not start so often cannot be held. */
+const MAX_PROXY_STARTS = 3;
+
 /**
  * Keeps one workload as desired: asks the planner for a step, executes it, and again, until there is nothing to do. It
  * wakes when the desired version changes, a process ends, a rest is over or the server is back.
@@ -51,6 +60,8 @@ export class WorkloadKeeper {
   readonly #address: WorkloadAddress;
   readonly #faults: WorkloadFaults;
   readonly #choice: RuntimeChoice;
+  readonly #holds: UpdateHolds;
+  readonly #trials: WorkloadTrials;
   #state: WorkloadState;
   #current: StepProgress | null = null;
   #currentAbort: AbortController | undefined;
@@ -58,6 +69,8 @@ export class WorkloadKeeper {
   #restarts = 0;
   #loop: Promise<void> | undefined;
   #again = false;
+  /** What a verdict changed is not on disk yet. */
+  #unsaved = false;
   #timer: NodeJS.Timeout | undefined;
   #stopped = false;
   #restart = false;
@@ -78,13 +91,20 @@ export class WorkloadKeeper {
       openPort: () => this.#openPort(),
       onProgress: (step, doneBytes, totalBytes) => this.#progress(step, doneBytes, totalBytes),
       onEnd: (key, how) => this.#ended(key, how),
+      onProxyEnd: () => this.#proxyEnded(),
+      test: (key, stable, signal) => this.#trials.test(key, stable, signal),
+      startProxy: (key, stable, signal) => this.#trials.startProxy(key, stable, signal),
     });
+    this.#holds = new UpdateHolds(options.holds, log);
+    this.#trials = this.#makeTrials(saved, log);
     this.#state = {
       versions: saved.versions.map(({ key }) => ({ key, disk: 'unverified', process: 'none' })),
       routed: null,
       lastServed: saved.lastServed,
       previous: saved.previous,
       failures: [],
+      trial: null,
+      mirrored: null,
     };
   }
 
@@ -96,7 +116,7 @@ export class WorkloadKeeper {
     if (before !== key) {
       this.#faults.clear();
       // A download or a probe of a version that nobody wants any more need not be waited for.
-      if (this.#current?.step.key === before && ['fetch', 'probe'].includes(this.#current.step.kind)) this.#currentAbort?.abort();
+      if (this.#current?.step.key === before && ['fetch', 'probe', 'test'].includes(this.#current.step.kind)) this.#currentAbort?.abort();
     }
     this.wake();
     this.#options.onChange();
@@ -138,6 +158,7 @@ export class WorkloadKeeper {
     this.#stopped = true;
     clearTimeout(this.#timer);
     this.#currentAbort?.abort();
+    this.#trials.stop();
     const stopping = this.#steps.stopAll();
     await this.#address.close();
     await Promise.all([stopping, this.#loop]);
@@ -156,7 +177,7 @@ export class WorkloadKeeper {
   /** undefined while the workload is going away and was never reported with a desired version. */
   report(): WorkloadReport | undefined {
     const desiredKey = this.#desiredKey();
-    const portFault = this.#address.fault;
+    const fault = this.#faults.fault ?? this.#trials.failureOf(this.#desired?.trial?.id) ?? this.#address.fault;
     return buildReport({
       name: this.#options.name,
       desired: this.#desired,
@@ -165,10 +186,12 @@ export class WorkloadKeeper {
       state: this.#state,
       port: this.#address.open,
       current: this.#current,
-      fault: this.#faults.fault ?? (portFault === null ? null : { key: desiredKey ?? '', ...portFault }),
+      fault: fault === null ? null : { key: desiredKey ?? '', ...fault },
       restarts: this.#restarts,
       servingSinceMs: this.#servingSinceMs,
       nativeError: this.#choice.refusal(this.#desired),
+      trial: this.#trials.report(),
+      held: this.#holds.held,
     });
   }
 
@@ -183,7 +206,9 @@ export class WorkloadKeeper {
       await this.#movePort();
       for (;;) {
         nowMs = this.#options.clock();
-        const step = this.#next(nowMs);
+        if (this.#unsaved) await this.#save();
+        const key = this.#desiredKey();
+        const step = this.#next(key, nowMs, await this.#look(nowMs));
         if (step === undefined) break;
         await this.#execute(step);
       }
@@ -191,19 +216,29 @@ export class WorkloadKeeper {
     }
     if (this.#stopped) return;
     // Asked of the moment at which there was nothing to do: by a later one a rest may just be over, and nobody would wake.
-    const wakeAt = Math.min(wakeAtMs(this.#state, nowMs) ?? Number.POSITIVE_INFINITY, this.#address.retryAtMs ?? Number.POSITIVE_INFINITY);
+    const times = [wakeAtMs(this.#state, nowMs), this.#address.retryAtMs, this.#holds.lookAgainMs];
+    const wakeAt = Math.min(...times.map((time) => time ?? Number.POSITIVE_INFINITY));
     if (Number.isFinite(wakeAt)) this.#timer = setTimeout(() => this.wake(), Math.max(0, wakeAt - this.#options.clock()));
   }
 
-  #next(nowMs: number): Step | undefined {
-    if (this.#stopped) return undefined;
+  /** What may not be done now; brings the trial in line with what is desired. */
+  async #look(nowMs: number): Promise<Hold> {
     if (this.#desired !== null) this.#records.set(this.#choice.choose(this.#desired));
+    this.#state = this.#trials.follow(this.#state, this.#desired, this.#desiredKey());
+    const before = this.#holds.held?.message;
+    const hold = await this.#holds.look(this.#desired, this.#desiredKey(), this.#state, nowMs);
+    if (this.#holds.held?.message !== before) this.#options.onChange();
+    return hold;
+  }
+
+  /** Undefined as well when something else is desired than what `hold` was found for; it is looked again then. */
+  #next(key: string | null, nowMs: number, hold: Hold): Step | undefined {
     const { routed } = this.#state;
-    if (this.#restart && routed !== null) {
+    if (this.#restart && routed !== null && !this.#stopped) {
       this.#restart = false;
       return { kind: 'drain', key: routed };
     }
-    return nextStep(this.#desiredKey(), this.#state, nowMs);
+    return this.#stopped || key !== this.#desiredKey() ? undefined : nextStep(key, this.#state, nowMs, hold);
   }
 
   async #execute(step: Step): Promise<void> {
@@ -212,9 +247,12 @@ export class WorkloadKeeper {
     this.#current = { step, progress: null };
     this.#options.onChange();
     try {
-      await this.#steps.perform(step, this.#records.all.get(step.key), this.#state.routed, abort.signal);
-      if (this.#stopped) return;
+      await this.#trials.beforeTraffic(step, this.#state);
+      await this.#steps.perform(step, this.#records.all.get(step.key), this.#state, abort.signal);
+      if (this.#stopped || abort.signal.aborted) return;
       this.#state = this.#stillTrue(step) ? afterStep(this.#state, step) : this.#state;
+      this.#state = this.#trials.makeRoom(this.#state);
+      await this.#trials.attend(this.#state);
       await this.#reached(step);
     } catch (error) {
       if (!abort.signal.aborted && !this.#stopped) await this.#failed(step, toAppError(error));
@@ -227,7 +265,7 @@ export class WorkloadKeeper {
 
   /** A process may end in the very moment in which a step on it succeeds; its end counts. */
   #stillTrue(step: Step): boolean {
-    return !['start', 'probe', 'switch'].includes(step.kind) || this.#steps.process(step.key) !== undefined;
+    return !['start', 'probe', 'test', 'mirror', 'switch', 'release'].includes(step.kind) || this.#steps.process(step.key) !== undefined;
   }
 
   #progress(step: Step, doneBytes: number, totalBytes: number): void {
@@ -246,18 +284,26 @@ export class WorkloadKeeper {
     const known = this.#state.versions.find((version) => version.key === key);
     const asked = this.#current?.step.key === key && ['stop', 'drain'].includes(this.#current.step.kind);
     // A start or a probe notices the end itself, with the reason that the process gave.
-    const noticed = this.#current?.step.key === key && ['start', 'probe'].includes(this.#current.step.kind);
+    const noticed = this.#current?.step.key === key && ['start', 'probe', 'test'].includes(this.#current.step.kind);
     if (asked || noticed || known === undefined || known.process === 'none' || known.process === 'drained') return;
     const wasRouted = this.#state.routed === key;
     if (wasRouted) this.#options.port.route(null);
     this.#restarts += 1;
     const servedMs = wasRouted && this.#servingSinceMs !== null ? this.#options.clock() - this.#servingSinceMs : 0;
-    this.#rest(key, new AppError('WORKLOAD_FAILED', { message: `The model server ended with ${how}.` }), servedMs >= STABLE_MS);
+    this.#rest(key, new AppError('WORKLOAD_FAILED', { message: `The model server ended with ${how}.` }), servedMs >= STABLE_MS, true);
     this.wake();
   }
 
-  #rest(key: string, error: AppError, startAnew: boolean): void {
+  /** @param isCrash - its process is at fault, not its files or its tests. */
+  #rest(key: string, error: AppError, startAnew: boolean, isCrash: boolean): void {
     this.#state = this.#faults.rest(this.#state, key, error, startAnew);
+    const hasOther = this.#desired !== null && this.#choice.hasOther(this.#desired, key) && this.#state.trial?.phase !== 'running';
+    if (!hasOther && this.#trials.faulted(this.#state, key, error, isCrash)) {
+      this.#state = afterFailedTrial(this.#state);
+      this.#noteFailure(key);
+    }
+    // What only stands ready to go back to is no fault of what serves.
+    if (key !== this.#desiredKey() && this.#state.routed !== null && this.#state.routed === this.#desiredKey()) this.#faults.clear();
     const attempts = this.#state.failures.find((failure) => failure.key === key)?.attempts ?? 0;
     this.#choice.failed(this.#desired, key, error, attempts);
     if (this.#state.routed === null) this.#servingSinceMs = null;
@@ -272,7 +318,9 @@ export class WorkloadKeeper {
       return;
     }
     await this.#steps.drop(step.key);
-    this.#rest(step.key, error, false);
+    const isRepeated = (this.#state.failures.find((failure) => failure.key === step.key)?.attempts ?? 0) >= MAX_PROXY_STARTS;
+    if (step.kind === 'mirror' && !isRepeated) this.#state = this.#faults.rest(this.#state, step.key, error, false);
+    else this.#rest(step.key, error, false, ['start', 'probe'].includes(step.kind));
     if (error.code !== 'DIGEST_MISMATCH') return;
     await this.#options.store.collect(this.#options.name, step.key);
     await this.#save();
@@ -292,7 +340,7 @@ export class WorkloadKeeper {
         [key, this.#desiredKey(), this.#state.previous, ...this.#steps.running()].filter((kept) => kept !== null),
       );
     }
-    if (['fetch', 'switch', 'collect'].includes(step.kind)) await this.#save();
+    if (['fetch', 'test', 'mirror', 'switch', 'collect'].includes(step.kind)) await this.#save();
   }
 
   /** Follows a change of the desired serving port. */
@@ -310,6 +358,53 @@ export class WorkloadKeeper {
   }
 
   #save(): Promise<void> {
-    return this.#records.save(this.#state, this.#address.open, this.#desiredKey());
+    this.#unsaved = false;
+    return this.#records.save(this.#state, this.#address.open, this.#desiredKey(), this.#trials.saved());
+  }
+
+  #makeTrials(saved: SavedWorkload, log: Logger): WorkloadTrials {
+    const { name, means, clock, onChange } = this.#options;
+    const onKeep = () => {
+      this.#unsaved = true;
+      this.wake();
+    };
+    return new WorkloadTrials(
+      {
+        name,
+        means,
+        process: (key) => this.#steps.process(key),
+        source: () => this.#steps.trafficSource(this.#state),
+        versionOf: (key) => this.#records.all.get(key)?.version,
+        clock,
+        log,
+        onVerdict: (outcome) => this.#judged(outcome),
+        onChange,
+        onKeep,
+      },
+      saved,
+    );
+  }
+
+  #judged(outcome: 'passed' | 'failed'): void {
+    if (this.#stopped || this.#state.trial === null) return;
+    const { key } = this.#state.trial;
+    this.#state = outcome === 'failed' ? afterFailedTrial(this.#state) : afterPassedTrial(this.#state);
+    this.#noteFailure(key);
+    // Nothing that can wait may stand before the way back.
+    if (['drain', 'fetch'].includes(this.#current?.step.kind ?? '')) this.#currentAbort?.abort();
+    this.wake();
+  }
+
+  #noteFailure(key: string): void {
+    const failure = this.#trials.failureOf(this.#desired?.trial?.id);
+    if (failure !== null) this.#faults.note(key, failure.code, failure.message);
+    this.#unsaved = true;
+  }
+
+  #proxyEnded(): void {
+    if (this.#stopped || this.#state.mirrored === null) return;
+    this.#options.log.error('the trial proxy has ended; the version of before is reached directly', { workload: this.#options.name });
+    this.#state = { ...this.#state, mirrored: null };
+    this.wake();
   }
 }

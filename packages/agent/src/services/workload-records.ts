@@ -1,6 +1,6 @@
 import { describeError, type Logger } from '@selvedge/runtime';
 import type { SavedWorkload, VersionRecord } from '../domain/agent-state.ts';
-import type { WorkloadState } from '../domain/workload-plan.ts';
+import type { WorkloadState } from '../domain/workload-state.ts';
 
 /** What is known of the versions of one workload, and what of it is on disk for the next start of the agent. */
 export class WorkloadRecords {
@@ -33,11 +33,12 @@ export class WorkloadRecords {
    * Forgets the versions that are neither on disk nor desired, and saves the rest where it differs from what is saved.
    *
    * @param port - the serving port that is open; null: the one of before stays saved.
+   * @param trials - what is to be kept of trials.
    */
-  async save(state: WorkloadState, port: number | null, desiredKey: string | null): Promise<void> {
+  async save(state: WorkloadState, port: number | null, desiredKey: string | null, trials: Partial<SavedWorkload>): Promise<void> {
     const onDisk = state.versions.filter((version) => version.disk !== 'absent').map((version) => version.key);
     const versions = [...this.#records.values()].filter((record) => onDisk.includes(record.key));
-    const next = { port: port ?? this.#saved.port, lastServed: state.lastServed, previous: state.previous, versions };
+    const next = { port: port ?? this.#saved.port, lastServed: state.lastServed, previous: state.previous, versions, ...trials };
     for (const key of this.#records.keys()) if (!onDisk.includes(key) && key !== desiredKey) this.#records.delete(key);
     const before = this.#saved;
     if (JSON.stringify(next) === JSON.stringify(before)) return;

@@ -1,6 +1,6 @@
-import type { DesiredWorkload, WorkloadReport } from '@selvedge/contract';
+import type { DesiredWorkload, Held, TrialReport, WorkloadReport } from '@selvedge/contract';
 import type { VersionRecord } from '../domain/agent-state.ts';
-import type { Step, StepKind, WorkloadState } from '../domain/workload-plan.ts';
+import type { Step, StepKind, WorkloadState } from '../domain/workload-state.ts';
 
 export interface StepProgress {
   step: Step;
@@ -27,6 +27,8 @@ export interface ReportInput {
   restarts: number;
   servingSinceMs: number | null;
   nativeError: WorkloadReport['nativeError'];
+  trial: TrialReport | null;
+  held: Held | null;
 }
 
 const STATE_OF_STEP: Partial<Record<StepKind, WorkloadReport['state']>> = {
@@ -34,6 +36,8 @@ const STATE_OF_STEP: Partial<Record<StepKind, WorkloadReport['state']>> = {
   verify: 'verifying',
   start: 'starting',
   probe: 'probing',
+  test: 'probing',
+  mirror: 'probing',
   switch: 'probing',
 };
 
@@ -50,7 +54,7 @@ function stateOf(input: ReportInput): WorkloadReport['state'] {
 
 /** What the server is told about one workload; undefined when it goes away and nothing is known of it. */
 export function buildReport(input: ReportInput): WorkloadReport | undefined {
-  const { name, desired, records, state, port, current, fault, restarts, servingSinceMs, nativeError } = input;
+  const { name, desired, records, state, port, current, fault, restarts, servingSinceMs, nativeError, trial, held } = input;
   const routed = state.routed === null ? undefined : records.get(state.routed);
   const previous = state.previous === null ? undefined : records.get(state.previous);
   const known = desired ?? routed ?? [...records.values()][0];
@@ -69,5 +73,7 @@ export function buildReport(input: ReportInput): WorkloadReport | undefined {
     servingSince: routed === undefined || servingSinceMs === null ? null : new Date(servingSinceMs).toISOString(),
     ...(routed === undefined ? {} : { runtime: routed.native?.package ?? 'model-server' }),
     nativeError,
+    ...(trial === null ? {} : { trial }),
+    ...(held === null ? {} : { held }),
   };
 }

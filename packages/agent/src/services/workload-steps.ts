@@ -1,9 +1,10 @@
 import { AppError } from '@selvedge/contract';
 import type { VersionRecord } from '../domain/agent-state.ts';
-import type { Step } from '../domain/workload-plan.ts';
+import type { Step, WorkloadState } from '../domain/workload-state.ts';
 import type { ModelHost, ModelProcess } from '../ports/model-process.ts';
 import type { ServingPort } from '../ports/serving-port.ts';
 import type { VersionStore } from '../ports/version-store.ts';
+import type { TrafficSource } from './trial-watch.ts';
 
 export interface WorkloadStepsOptions {
   /** The workload's name. */
@@ -16,15 +17,30 @@ export interface WorkloadStepsOptions {
   onProgress: (step: Step, doneBytes: number, totalBytes: number) => void;
   /** A process has ended, wanted or not. */
   onEnd: (key: string, how: string) => void;
+  /** The trial proxy has ended, and the version of before has its connections. */
+  onProxyEnd: () => void;
+  /** Runs the tests of a version on trial. */
+  test: (key: string, stable: string | null, signal: AbortSignal) => Promise<void>;
+  startProxy: (key: string, stable: string | null, signal: AbortSignal) => Promise<ModelProcess>;
 }
 
 const DRAIN_MS = 10_000;
 const STOP_GRACE_MS = 2500;
+/** A version that failed its trial is given less: its clients are to be with the other one soon. */
+const FAILED_DRAIN_MS = 1500;
+const FAILED_GRACE_MS = 1000;
+
+function hasFailed({ trial }: WorkloadState, key: string): boolean {
+  return trial?.phase === 'failed' && trial.key === key;
+}
 
 /** Executes the steps of a plan, and holds the model servers that they start. */
 export class WorkloadSteps {
   readonly #options: WorkloadStepsOptions;
   readonly #processes = new Map<string, ModelProcess>();
+  readonly #released = new Set<ModelProcess>();
+  readonly #endingProxies = new Set<ModelProcess>();
+  #proxy: ModelProcess | undefined;
 
   constructor(options: WorkloadStepsOptions) {
     this.#options = options;
@@ -35,6 +51,13 @@ export class WorkloadSteps {
     return this.#processes.get(key);
   }
 
+  /** What counts the answers of the version on trial; undefined while it gets no traffic. */
+  trafficSource({ mirrored, routed, trial }: WorkloadState): TrafficSource | undefined {
+    if (mirrored !== null) return this.#proxy === undefined ? undefined : { process: this.#proxy, isProxy: true };
+    const process = trial !== null && routed === trial.key ? this.#processes.get(routed) : undefined;
+    return process === undefined ? undefined : { process, isProxy: false };
+  }
+
   /** The versions that have a process. */
   running(): string[] {
     return [...this.#processes.keys()];
@@ -42,11 +65,11 @@ export class WorkloadSteps {
 
   /**
    * @param record - of the step's version; undefined when it is not known.
-   * @param routed - the version that gets the traffic now.
+   * @param state - as it is before the step.
    * @throws AppError as the ports do; WORKLOAD_FAILED (operational) when the process that the step is about has ended.
    */
-  async perform(step: Step, record: VersionRecord | undefined, routed: string | null, signal: AbortSignal): Promise<void> {
-    const { name, store, port, onProgress } = this.#options;
+  async perform(step: Step, record: VersionRecord | undefined, state: WorkloadState, signal: AbortSignal): Promise<void> {
+    const { name, store, port, onProgress, test } = this.#options;
     const { key } = step;
     switch (step.kind) {
       case 'fetch':
@@ -59,13 +82,22 @@ export class WorkloadSteps {
         return this.#start(key, record?.native !== undefined, signal);
       case 'probe':
         return this.#need(key).probe(signal);
+      case 'test':
+        return test(key, state.trial?.stable ?? null, signal);
+      case 'mirror':
+        return this.#mirror(key, state, signal);
       case 'switch':
-        return port.route(this.#need(key));
+        return this.#switch(this.#need(key));
+      case 'release':
+        return this.#release(key);
       case 'drain':
-        if (routed === key) port.route(null);
-        return this.#processes.get(key)?.drain(DRAIN_MS);
+        if (state.routed === key) {
+          port.route(null);
+          this.#endProxy();
+        }
+        return this.#processes.get(key)?.drain(hasFailed(state, key) ? FAILED_DRAIN_MS : DRAIN_MS, signal);
       case 'stop':
-        return this.#processes.get(key)?.stop(STOP_GRACE_MS);
+        return this.#processes.get(key)?.stop(hasFailed(state, key) ? FAILED_GRACE_MS : STOP_GRACE_MS);
       case 'collect':
         return store.collect(name, key);
     }
@@ -79,7 +111,50 @@ export class WorkloadSteps {
   }
 
   async stopAll(): Promise<void> {
-    await Promise.all([...this.#processes.values()].map((process) => process.stop(STOP_GRACE_MS)));
+    this.#endProxy();
+    await Promise.all([...this.#processes.values(), ...this.#endingProxies].map((process) => process.stop(STOP_GRACE_MS)));
+  }
+
+  /** The connections go straight to this process. */
+  #switch(target: ModelProcess): void {
+    this.#options.port.route(target);
+    if (this.#released.delete(target)) target.resume();
+    this.#endProxy();
+  }
+
+  #release(key: string): void {
+    const released = this.#need(key);
+    this.#released.add(released);
+    released.release();
+  }
+
+  async #mirror(key: string, state: WorkloadState, signal: AbortSignal): Promise<void> {
+    const proxy = await this.#options.startProxy(key, state.trial?.stable ?? null, signal);
+    this.#endProxy();
+    this.#proxy = proxy;
+    this.#options.port.route(proxy);
+    // Its clients are to come anew, through the proxy.
+    if (state.routed !== null && this.#processes.has(state.routed)) this.#release(state.routed);
+    const { routed } = state;
+    void proxy.exited.then(() => {
+      if (this.#proxy !== proxy) return;
+      this.#proxy = undefined;
+      const target = routed === null ? undefined : this.#processes.get(routed);
+      if (target !== undefined) this.#switch(target);
+      this.#options.onProxyEnd();
+    });
+  }
+
+  /** Lets the proxy finish what it has; nothing happens when there is none. */
+  #endProxy(): void {
+    const proxy = this.#proxy;
+    this.#proxy = undefined;
+    if (proxy === undefined) return;
+    this.#endingProxies.add(proxy);
+    void proxy
+      .drain(DRAIN_MS)
+      .then(() => proxy.stop(STOP_GRACE_MS))
+      .finally(() => this.#endingProxies.delete(proxy));
   }
 
   #need(key: string): ModelProcess {
@@ -95,7 +170,9 @@ export class WorkloadSteps {
     this.#processes.set(key, started);
     void started.exited.then((end) => {
       if (this.#processes.get(key) === started) this.#processes.delete(key);
-      onEnd(key, end.signal ?? `exit code ${end.code ?? 'unknown'}`);
+      this.#released.delete(started);
+      const how = end.signal ?? `exit code ${end.code ?? 'unknown'}`;
+      onEnd(key, end.reason === null ? how : `${how}: ${end.reason}`);
     });
   }
 }

@@ -75,6 +75,11 @@ export async function writeIdentity(folder: string, stored: StoredIdentity): Pro
   await writeJsonAtomic(join(folder, FILE), { formatVersion: 2, ...identity, ...rest }, { mode: 0o600 });
 }
 
+/** Whose signatures on packages and golden sets hold: also those of authorities that the server itself no longer uses. */
+export function packageAuthorities({ caPem, packageCaPem }: StoredIdentity): string {
+  return packageCaPem ?? caPem;
+}
+
 export function accessOf(stored: StoredIdentity): ServerAccess {
   return { ...parseServerUrl(stored.identity.serverUrl), caPem: stored.caPem, key: stored.keyPem, cert: stored.certPem };
 }

@@ -1,6 +1,6 @@
 import { EXIT_WITH_PARENT_ENV, type Logger } from '@selvedge/runtime';
-import type { ModelHost, ModelProcess } from '../../ports/model-process.ts';
-import { ChildModelProcess, DEFAULT_LIVENESS, type LivenessLimits } from './child-model-process.ts';
+import type { LivenessLimits, ModelHost, ModelProcess } from '../../ports/model-process.ts';
+import { ChildModelProcess, DEFAULT_LIVENESS } from './child-model-process.ts';
 import { emulatorEnv } from './emulator-env.ts';
 import type { ResourceLimits } from './resource-limits.ts';
 import { splitLines } from './split-lines.ts';
@@ -54,7 +54,7 @@ export class ChildModelHost implements ModelHost {
     for (const stream of [child.stdout, child.stderr]) if (stream !== null) splitLines(stream, (line) => onLine(workload, line));
     child.on('spawn', () => onLine(workload, `== ${what.name}: process ${child.pid} started`));
     child.on('exit', (code, how) => onLine(workload, `== ${what.name}: process ${child.pid} ended: ${how ?? `exit code ${code}`}`));
-    const started = new ChildModelProcess(child, what.name, { ...DEFAULT_LIVENESS, ...limits }, log);
+    const started = new ChildModelProcess(child, what.name, { ...DEFAULT_LIVENESS, ...limits }, log, !what.isNative);
     const failed = (error: unknown) =>
       log.warn('a control group could not be used', { workload: what.name, error: error instanceof Error ? error.message : String(error) });
     if (group !== undefined) {

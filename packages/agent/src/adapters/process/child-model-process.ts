@@ -3,19 +3,8 @@ import type { Socket } from 'node:net';
 import { AppError, fromProblem, type InferResult, inferResultSchema, isErrorCode, problemSchema } from '@selvedge/contract';
 import type { Logger } from '@selvedge/runtime';
 import { fromModelServerSchema, type ToModelServer } from '../../domain/model-process-messages.ts';
-import type { ModelProcess, ProcessEnd } from '../../ports/model-process.ts';
+import type { LivenessLimits, ModelProcess, ProcessEnd } from '../../ports/model-process.ts';
 import { askLocal } from './local-http.ts';
-
-export interface LivenessLimits {
-  /** Default 10,000. */
-  pingEveryMs: number;
-  /** A process that leaves a ping unanswered for this long is killed; default 10,000. */
-  pingTimeoutMs: number;
-  /** So is one that works on a single request for this long; default 60,000. */
-  requestTimeoutMs: number;
-  /** So is one that is not ready this long after its start; default 60,000. */
-  readyTimeoutMs: number;
-}
 
 export const DEFAULT_LIVENESS: LivenessLimits = {
   pingEveryMs: 10_000,
@@ -25,6 +14,7 @@ export const DEFAULT_LIVENESS: LivenessLimits = {
 };
 
 const INFER_TIMEOUT_MS = 30_000;
+const READ_TIMEOUT_MS = 2000;
 
 function parseAnswer(text: string): unknown {
   try {
@@ -42,22 +32,28 @@ function describeEnd(end: ProcessEnd): string {
 export class ChildModelProcess implements ModelProcess {
   readonly #child: ChildProcess;
   readonly #name: string;
-  readonly #limits: LivenessLimits;
+  readonly #usual: LivenessLimits;
+  #limits: LivenessLimits;
   readonly #log: Logger;
   readonly exited: Promise<ProcessEnd>;
   #port: number | undefined;
   #ready = false;
   #drained = false;
   #failure: AppError | undefined;
+  #killedFor: string | undefined;
   #ended: ProcessEnd | undefined;
   #pingTimer: NodeJS.Timeout | undefined;
   #pongTimer: NodeJS.Timeout | undefined;
   /** Called at every message and at the end; each looks whether what it waits for is there. */
   readonly #watchers = new Set<() => void>();
 
-  constructor(child: ChildProcess, name: string, limits: LivenessLimits, log: Logger) {
+  readonly #canResume: boolean;
+
+  constructor(child: ChildProcess, name: string, limits: LivenessLimits, log: Logger, canResume = true) {
+    this.#canResume = canResume;
     this.#child = child;
     this.#name = name;
+    this.#usual = limits;
     this.#limits = limits;
     this.#log = log;
     child.stdin?.on('error', () => undefined); // it closed its end first; its exit tells
@@ -65,7 +61,7 @@ export class ChildModelProcess implements ModelProcess {
     this.exited = new Promise((resolve) => {
       const onEnd = (code: number | null, signal: string | null) => {
         if (this.#ended !== undefined) return;
-        this.#ended = { code, signal };
+        this.#ended = { code, signal, reason: this.#killedFor ?? null };
         clearTimeout(this.#pingTimer);
         clearTimeout(this.#pongTimer);
         this.#notify();
@@ -96,12 +92,50 @@ export class ChildModelProcess implements ModelProcess {
     this.#tell({ type: 'connection' }, connection);
   }
 
-  async drain(timeoutMs: number): Promise<void> {
+  get port(): number | undefined {
+    return this.#ended === undefined ? this.#port : undefined;
+  }
+
+  release(): void {
+    this.#tell({ type: 'drain' });
+  }
+
+  resume(): void {
+    this.#drained = false;
+    // A native package does not know it: it goes on to close each connection after one request.
+    if (this.#canResume) this.#tell({ type: 'resume' });
+  }
+
+  watchClosely(limits: Partial<LivenessLimits> | null): void {
+    this.#limits = { ...this.#usual, ...limits };
+    if (this.#port === undefined || this.#ended !== undefined) return;
+    clearTimeout(this.#pingTimer);
+    clearTimeout(this.#pongTimer);
+    this.#schedulePing();
+  }
+
+  async read(path: string): Promise<string> {
+    const { status, text } = await this.#ask({ method: 'GET', path, timeoutMs: READ_TIMEOUT_MS });
+    if (status === 200) return text;
+    throw new AppError('WORKLOAD_FAILED', { message: `The model server answered HTTP ${status} for ${path}.` });
+  }
+
+  async rssBytes(): Promise<number | null> {
+    if (this.#ended !== undefined || this.#child.pid === undefined) return null;
+    const { readFile } = await import('node:fs/promises');
+    const text = await readFile(`/proc/${this.#child.pid}/status`, 'utf8').catch(() => ''); // not Linux, or just ended
+    const kib = Number(/^VmRSS:\s+(\d+) kB/m.exec(text)?.[1] ?? Number.NaN);
+    return Number.isFinite(kib) ? kib * 1024 : null;
+  }
+
+  async drain(timeoutMs: number, signal?: AbortSignal): Promise<void> {
+    this.#drained = false;
     this.#tell({ type: 'drain' });
     const timeout = AbortSignal.timeout(timeoutMs);
     try {
-      await this.#until(() => this.#drained, timeout);
+      await this.#until(() => this.#drained, signal === undefined ? timeout : AbortSignal.any([timeout, signal]));
     } catch (error) {
+      if (signal?.aborted === true) return;
       if (this.#ended === undefined)
         this.#log.warn('a model server did not finish its requests in time', { workload: this.#name, error: String(error) });
     }
@@ -173,7 +207,9 @@ export class ChildModelProcess implements ModelProcess {
 
   #schedulePing(): void {
     if (this.#ended !== undefined) return;
+    clearTimeout(this.#pingTimer);
     this.#pingTimer = setTimeout(() => {
+      clearTimeout(this.#pongTimer);
       this.#pongTimer = setTimeout(() => this.#kill('it does not answer'), this.#limits.pingTimeoutMs);
       this.#tell({ type: 'ping' });
     }, this.#limits.pingEveryMs);
@@ -181,6 +217,7 @@ export class ChildModelProcess implements ModelProcess {
 
   #kill(reason: string): void {
     this.#log.error('a model server hangs and is killed', { workload: this.#name, reason });
+    this.#killedFor = reason;
     this.#failure = new AppError('WORKLOAD_FAILED', { message: `The model server was killed: ${reason}.` });
     this.#child.kill('SIGKILL');
   }

@@ -61,7 +61,7 @@ export class LinuxSensors implements Sensors {
       readOptional('/proc/meminfo'),
       readOptional('/proc/net/dev'),
       this.#disk(),
-      this.#temperature(),
+      this.temperatureC(),
     ]);
     const memory = meminfo === undefined ? undefined : parseMemory(meminfo);
     const network = dev === undefined ? undefined : parseNetwork(dev);
@@ -77,6 +77,18 @@ export class LinuxSensors implements Sensors {
       networkTxBytes: network?.txBytes ?? null,
       agentRssBytes: process.memoryUsage.rss(),
     };
+  }
+
+  /** The hottest thermal zone; null on machines without any, e.g. in a virtual machine. */
+  async temperatureC(): Promise<number | null> {
+    const root = '/sys/class/thermal';
+    this.#zones ??= await readdir(root).then(
+      (names) => names.filter((name) => name.startsWith('thermal_zone')),
+      () => [],
+    );
+    const texts = await Promise.all(this.#zones.map((zone) => readOptional(`${root}/${zone}/temp`)));
+    const degrees = texts.map((text) => Number(text ?? Number.NaN) / 1000).filter((value) => value > -100 && value < 250);
+    return degrees.length === 0 ? null : Math.round(Math.max(...degrees) * 10) / 10;
   }
 
   describe(agentVersion: string): DeviceInfo {
@@ -110,17 +122,5 @@ export class LinuxSensors implements Sensors {
     } catch {
       return undefined; // reported as null
     }
-  }
-
-  /** The hottest thermal zone; null on machines without any, e.g. in a virtual machine. */
-  async #temperature(): Promise<number | null> {
-    const root = '/sys/class/thermal';
-    this.#zones ??= await readdir(root).then(
-      (names) => names.filter((name) => name.startsWith('thermal_zone')),
-      () => [],
-    );
-    const texts = await Promise.all(this.#zones.map((zone) => readOptional(`${root}/${zone}/temp`)));
-    const degrees = texts.map((text) => Number(text ?? Number.NaN) / 1000).filter((value) => value > -100 && value < 250);
-    return degrees.length === 0 ? null : Math.round(Math.max(...degrees) * 10) / 10;
   }
 }
