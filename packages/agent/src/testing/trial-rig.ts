@@ -48,6 +48,8 @@ export class Load {
           else resolve(JSON.parse(text).version);
         });
       });
+      // As clients do: one whose connection went to a process that hangs is not to wait for ever.
+      call.setTimeout(10_000, () => call.destroy(new Error('no answer in 10 s')));
       call.on('error', reject);
       call.end(body);
     });
