@@ -4,7 +4,7 @@ import { ageOf, formatBytes, orDash } from './format.ts';
 import { renderFields, renderTable } from './table.ts';
 
 /** What was asked, in a few words. */
-export function taskText(task: OperationTask): string {
+function taskText(task: OperationTask): string {
   switch (task.type) {
     case 'push':
       return `${task.check === true ? 'compare' : 'push'} ${task.file.name} to ${task.path}`;

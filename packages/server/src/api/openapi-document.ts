@@ -12,6 +12,7 @@ const TAGS: Record<string, string> = {
   modules: 'The tools and how they are.',
   resources: 'Resources of every kind.',
   devices: 'What only devices have.',
+  operations: 'What is asked of devices: files, commands, restarts.',
   datasets: 'Data in.',
   runs: 'Executions of pipelines.',
   mlflow: 'What MLflow clients log here.',

@@ -1,6 +1,6 @@
 import { AppError, type Operation, type OperationDevice, type OperationTask } from '@selvedge/contract';
 
-export type TaskOf<T extends OperationTask['type']> = Extract<OperationTask, { type: T }>;
+type TaskOf<T extends OperationTask['type']> = Extract<OperationTask, { type: T }>;
 
 /** One operation on one device. */
 export interface DeviceWork<T extends OperationTask['type']> {
