@@ -13,7 +13,7 @@ import { openSession, type Session } from '../session.ts';
 const LEAVE = 0x1d;
 const END_OF_INPUT = Buffer.from([4]);
 const MAX_INPUT_BYTES = 32 * 1024;
-const RETRY_MS = 1000;
+const RETRY_MS = 200;
 
 /** Sends what is typed, in order and each once, as fast as the device takes it. */
 class Typist {
@@ -68,8 +68,8 @@ class Typist {
           await client.writeOperationInput({ params: { name: this.#operation.metadata.name }, body, signal });
           sent = true;
         } catch (error) {
-          // The end of the shell shows by its output; all else is tried again.
-          if (signal.aborted || !(error instanceof AppError) || !error.retryable) return;
+          // Also one that says there is no such shell: it may not have begun yet. That it has ended shows by its output, and aborts this.
+          if (signal.aborted || !(error instanceof AppError)) return;
           await sleep(RETRY_MS, signal).catch(() => undefined);
         }
       }
