@@ -6,6 +6,7 @@ import { registerBench } from './commands/bench.ts';
 import { registerBuild } from './commands/build.ts';
 import { registerDataset } from './commands/dataset.ts';
 import { registerDelete } from './commands/delete.ts';
+import { registerDeploy } from './commands/deploy.ts';
 import { registerDevice } from './commands/device.ts';
 import { registerGet } from './commands/get.ts';
 import { registerInfer } from './commands/infer.ts';
@@ -16,6 +17,8 @@ import { registerModule } from './commands/module.ts';
 import { registerOpen } from './commands/open.ts';
 import { registerPackage } from './commands/package.ts';
 import { registerPipeline } from './commands/pipeline.ts';
+import { registerRecall } from './commands/recall.ts';
+import { registerRollout } from './commands/rollout.ts';
 import { registerRun } from './commands/run.ts';
 import { registerStatus } from './commands/status.ts';
 import { registerTarget } from './commands/target.ts';
@@ -43,6 +46,9 @@ const REGISTER: Readonly<Record<string, Register>> = {
   model: registerModel,
   build: registerBuild,
   package: registerPackage,
+  deploy: registerDeploy,
+  rollout: registerRollout,
+  recall: registerRecall,
   device: registerDevice,
   agent: registerAgent,
   bench: registerBench,

@@ -24,6 +24,7 @@ export * from './rest/client.ts';
 export * from './rest/dataset-routes.ts';
 export * from './rest/mlflow-routes.ts';
 export * from './rest/registry-routes.ts';
+export * from './rest/rollout-routes.ts';
 export * from './rest/routes.ts';
 export * from './rest/run-engine-routes.ts';
 export * from './rest/schemas.ts';

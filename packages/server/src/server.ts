@@ -34,6 +34,7 @@ import { ModuleSupervisor } from './services/module-supervisor.ts';
 import { PackageController } from './services/package-controller.ts';
 import { PackageLog } from './services/package-log.ts';
 import { ResourceService } from './services/resource-service.ts';
+import { RolloutService } from './services/rollout-service.ts';
 import { RunCoordinator } from './services/run-coordinator.ts';
 import { runEnvironment } from './services/run-environment.ts';
 import { RunLog } from './services/run-log.ts';
@@ -217,6 +218,7 @@ function createHttp(base: Base, registry: ModelRegistry, runs: RunService): Http
     }),
     datasets,
     runs,
+    rollouts: new RolloutService({ store, registry, clock }),
     triggers: new TriggerService({ store, runs, clock }),
     datasetCatalog: new DatasetCatalog({ store, blobs, tools, datasets }),
     datasetGarbage: garbage,

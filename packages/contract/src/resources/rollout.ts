@@ -50,6 +50,8 @@ export const rolloutDeviceSchema = z.object({
   arms: z.array(trialArmSchema),
   message: z.string(),
   revertedInMs: z.number().nullable(),
+  /** It went away while it took the version up: a wave of which only such devices are left does not pass. */
+  lost: z.boolean().optional(),
   /** What it fetched for this version, and what the whole would have been; null where it did not say. */
   transfer: z.object({ fetchedBytes: z.int().min(0), wholeBytes: z.int().min(0) }).nullable(),
 });

@@ -4,6 +4,7 @@ import { anyResourceSchema, runSchema, taskSchema } from '../resources/index.ts'
 import { DATASET_ROUTES } from './dataset-routes.ts';
 import { mlflowExperimentsRoute, mlflowRunsRoute } from './mlflow-routes.ts';
 import { REGISTRY_ROUTES } from './registry-routes.ts';
+import { ROLLOUT_ROUTES } from './rollout-routes.ts';
 import { type Route, route } from './route.ts';
 import { RUN_ENGINE_ROUTES } from './run-engine-routes.ts';
 import * as s from './schemas.ts';
@@ -283,6 +284,7 @@ export const ROUTES = {
   }),
   ...RUN_ENGINE_ROUTES,
   ...REGISTRY_ROUTES,
+  ...ROLLOUT_ROUTES,
   listMlflowExperiments: mlflowExperimentsRoute,
   listMlflowRuns: mlflowRunsRoute,
 } as const satisfies Record<string, Route>;

@@ -93,5 +93,6 @@ function retry(rollout: Rollout, nowIso: string): RolloutStatus {
 }
 
 function anew(device: RolloutDevice): RolloutDevice {
-  return { ...device, state: 'waiting', releasedAt: null, finishedAt: null, checks: [], arms: [], message: '', revertedInMs: null };
+  const { lost: _lost, ...rest } = device;
+  return { ...rest, state: 'waiting', releasedAt: null, finishedAt: null, checks: [], arms: [], message: '', revertedInMs: null };
 }

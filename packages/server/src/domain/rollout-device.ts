@@ -5,7 +5,8 @@ import { fromSide, isOn, type Side, toSide } from './rollout-release.ts';
 /** What is known of a device now. */
 export interface DeviceFacts {
   name: string;
-  online: boolean;
+  /** `unsure`: it has not been gone for long, or the server has not been there for long. */
+  presence: 'online' | 'unsure' | 'away';
   /** What it says about the workload of the InferenceModel. */
   report: WorkloadReport | undefined;
 }
@@ -39,8 +40,8 @@ function look(device: RolloutDevice, facts: DeviceFacts, context: DeviceContext)
   }
 }
 
-function lookForReturn(device: RolloutDevice, { online, report }: DeviceFacts, { rollout, nowIso }: DeviceContext): RolloutDevice {
-  if (!online || !hasReturned(report, fromSide(rollout, device.fromVersion))) return device;
+function lookForReturn(device: RolloutDevice, { presence, report }: DeviceFacts, { rollout, nowIso }: DeviceContext): RolloutDevice {
+  if (presence !== 'online' || !hasReturned(report, fromSide(rollout, device.fromVersion))) return device;
   return { ...device, state: 'reverted', finishedAt: device.finishedAt ?? nowIso, message: returnText(device) };
 }
 
@@ -77,9 +78,10 @@ function lookAtReleased(device: RolloutDevice, facts: DeviceFacts, context: Devi
   const { policy, toVersion } = rollout.spec;
   const verdict = verdictOf(device, facts, context);
   if (verdict !== undefined) return verdict;
-  if (!facts.online) return lookAtOffline(device, context);
+  if (facts.presence === 'unsure') return device;
+  if (facts.presence === 'away') return lookAtOffline(device, context);
   const { report } = facts;
-  const back: RolloutDevice = device.state === 'catching-up' ? { ...device, state: 'updating', releasedAt: nowIso } : device;
+  const back: RolloutDevice = device.state === 'catching-up' ? { ...device, state: 'updating', releasedAt: nowIso, message: '' } : device;
   const trial = ownTrial(report, context);
   const held = report?.desiredVersion === toVersion ? report.held : undefined;
   const waitedMs = Date.parse(nowIso) - Date.parse(back.releasedAt ?? nowIso);
@@ -104,7 +106,10 @@ function lookAtReleased(device: RolloutDevice, facts: DeviceFacts, context: Devi
 /** With a bound on how many change at one time, an absent one may not take a place for ever: then it is told again when it is back. */
 function lookAtOffline(device: RolloutDevice, { rollout, nowIso }: DeviceContext): RolloutDevice {
   const { policy } = rollout.spec;
-  const away: RolloutDevice = { ...device, state: 'catching-up', message: 'Offline; it catches up when it is back.' };
+  const wasChanging = device.state !== 'catching-up';
+  const away: RolloutDevice = wasChanging
+    ? { ...device, state: 'catching-up', message: 'Lost while it took the version up.', lost: true }
+    : device;
   const isLost = Date.parse(nowIso) - Date.parse(device.releasedAt ?? nowIso) > deviceTimeoutMs(policy) + trialDurationMs(policy);
   return policy.maxUnavailable !== undefined && isLost ? { ...away, releasedAt: null } : away;
 }

@@ -27,7 +27,12 @@ export interface RolloutDraft {
 
 /** Whether what an InferenceModel asks for is what its newest rollout is about. */
 export function isAbout({ spec }: Rollout, model: InferenceModel, version: string): boolean {
+  if (isEmergency(model) && hasTrial(spec.policy)) return false; // a recall does not wait for waves that are under way
   return spec.generation === model.metadata.generation && spec.model === model.spec.modelName && spec.toVersion === version;
+}
+
+function isEmergency({ metadata }: InferenceModel): boolean {
+  return metadata.annotations[EMERGENCY_ANNOTATION] === String(metadata.generation);
 }
 
 /** A rollout that has not begun. */
@@ -35,8 +40,7 @@ export function draftRollout(input: DraftInput): RolloutDraft {
   const { model, version, devices, latest, nowIso } = input;
   const before = new Map(devices.map((device) => [device.metadata.name, versionBefore(device.metadata.name, input)]));
   const fromVersion = mostCommon([...before.values()]) ?? (latest === undefined ? '' : standing(latest));
-  const isEmergency = model.metadata.annotations[EMERGENCY_ANNOTATION] === String(model.metadata.generation);
-  const policy = settlePolicy(isEmergency ? undefined : model.spec.rollout);
+  const policy = settlePolicy(isEmergency(model) ? undefined : model.spec.rollout);
   const servingPort = model.spec.servingPort ?? 0;
   const from = configBefore(input);
   const spec: Rollout['spec'] = {
@@ -48,7 +52,7 @@ export function draftRollout(input: DraftInput): RolloutDraft {
     servingPort,
     ...(from.model === model.spec.modelName && from.servingPort === servingPort ? {} : { from }),
     policy,
-    cause: causeOf(input, isEmergency),
+    cause: causeOf(input),
   };
   const ordered = orderDevices(devices, policy.order);
   const sizes = waveSizes(policy, ordered.length);
@@ -111,9 +115,9 @@ function configBefore({ model, latest, current }: DraftInput): { model: string; 
   return { model: model.spec.modelName, servingPort: model.spec.servingPort ?? 0 };
 }
 
-function causeOf({ model, version, latest }: DraftInput, isEmergency: boolean): string {
+function causeOf({ model, version, latest }: DraftInput): string {
   const { generation } = model.metadata;
-  if (isEmergency) return `recall (generation ${generation})`;
+  if (isEmergency(model)) return `recall (generation ${generation})`;
   if (latest === undefined)
     return generation === 1 ? 'the InferenceModel was made' : `the InferenceModel as it was found (generation ${generation})`;
   if (latest.spec.generation === generation) return `"${model.spec.targetVersion ?? 'latest'}" came to be version ${version}`;

@@ -50,7 +50,11 @@ class World {
   }
 
   facts(): DeviceFacts[] {
-    return [...this.fleet].map(([name, device]) => ({ name, online: device.online, report: this.#report(name, device) }));
+    return [...this.fleet].map(([name, device]) => ({
+      name,
+      presence: device.presence ?? (device.online ? 'online' : 'away'),
+      report: this.#report(name, device),
+    }));
   }
 
   /** One look; checks what must always hold. */
@@ -175,6 +179,7 @@ class World {
 
 interface SimulatedDevice {
   online: boolean;
+  presence?: DeviceFacts['presence'];
   serving: string | null;
   before?: string | null;
   trial: { id: string; state: 'running' | 'passed' | 'failed' } | null;
@@ -246,6 +251,25 @@ describe('planRollout', () => {
     if (away !== undefined) away.online = true;
     world.settle(5);
     expect(world.states()).toMatchObject({ d000: 'passed' });
+  });
+
+  it('does not pass a wave whose devices were lost while they took the version up', () => {
+    const world = new World(2, waves);
+    world.look();
+    const first = world.fleet.get('d000');
+    if (first === undefined) return;
+    first.presence = 'unsure';
+    world.look();
+    expect(world.states()).toEqual({ d000: 'updating', d001: 'waiting' });
+    first.presence = 'away';
+    first.online = false;
+    world.settle(20);
+    expect(world.rollout.status).toMatchObject({ phase: 'running', wave: 0 });
+    expect(world.rollout.status.message).toContain('d000 was lost');
+    first.presence = 'online';
+    first.online = true;
+    world.settle();
+    expect(world.rollout.status.phase).toBe('succeeded');
   });
 
   it('soaks, waits for a promotion, and goes on after it', () => {

@@ -46,7 +46,8 @@ export function planRollout(input: RolloutInput): RolloutStep {
     devices: observed(input),
     waves: [...status.waves],
     released: [],
-    away: awayOf(input),
+    away: absent(input, 'away'),
+    unsure: absent(input, 'unsure'),
   };
   if (!isFinished(status) && status.phase !== 'reverting') advance(work);
   if (work.status.phase === 'reverting') revert(work);
@@ -61,14 +62,15 @@ interface Work {
   devices: RolloutDevice[];
   waves: RolloutWave[];
   released: string[];
-  /** Devices that are offline. */
+  /** Devices that are offline, and those that may be back at any moment. */
   readonly away: ReadonlySet<string>;
+  readonly unsure: ReadonlySet<string>;
 }
 
 const AWAY = 'Offline; it catches up when it is back.';
 
-function awayOf({ devices }: RolloutInput): Set<string> {
-  return new Set(devices.flatMap(({ name, online }) => (online ? [] : [name])));
+function absent({ devices }: RolloutInput, as: DeviceFacts['presence']): Set<string> {
+  return new Set(devices.flatMap(({ name, presence }) => (presence === as ? [name] : [])));
 }
 
 /** What each device has come to. Those that are selected no more are left out, new ones join. */
@@ -165,6 +167,7 @@ function passWave(work: Work): boolean {
   if (wave === undefined) return succeed(work);
   if (wave.state === 'running') {
     if (members.some(isPending)) return false;
+    if (isDeserted(work, members)) return false;
     if (index === work.waves.length - 1) {
       setWave(work, index, { state: 'passed', finishedAt: work.nowIso });
       return succeed(work);
@@ -180,6 +183,15 @@ function passWave(work: Work): boolean {
     }
   }
   work.status = { ...work.status, wave: index + 1, message: '' };
+  return true;
+}
+
+/** Devices that have tried the version, and of which nothing was heard since, may be those that it has killed. */
+function isDeserted(work: Work, members: readonly RolloutDevice[]): boolean {
+  const lost = members.filter((device) => device.state === 'catching-up' && device.lost === true);
+  if (!hasTrial(work.spec.policy) || lost.length === 0 || members.some(({ state }) => state === 'passed')) return false;
+  const message = `Wave ${work.status.wave + 1} waits: ${lost[0]?.device} was lost while it took the version up, and no device of it has passed.`;
+  work.status = { ...work.status, message };
   return true;
 }
 
@@ -211,7 +223,7 @@ function release(work: Work): void {
   if (maxUnavailable !== undefined) room = countOf(maxUnavailable, Math.max(size, 1)) - work.devices.filter(isUnderWay).length;
   work.devices = work.devices.map((device) => {
     const isNext = device.wave <= current && (device.state === 'waiting' || (device.state === 'catching-up' && device.releasedAt === null));
-    if (!isNext) return device;
+    if (!isNext || (hasTrial(work.spec.policy) && work.unsure.has(device.device))) return device;
     const isAway = work.away.has(device.device);
     if (isAway && maxUnavailable !== undefined) return { ...device, state: 'catching-up', message: AWAY };
     if (room <= 0) return device;

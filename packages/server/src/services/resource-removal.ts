@@ -52,6 +52,11 @@ export class ResourceRemoval {
       case 'Task':
         await this.#refuseTaskWithPipelines(name);
         break;
+      case 'Rollout':
+        throw new AppError('CONFLICT', {
+          message: `Rollout "${name}" goes with its InferenceModel, or when twenty newer ones are there.`,
+          hint: `"selvedge rollout abort ${name}" ends one that is under way.`,
+        });
       case 'InferenceModel':
         break;
     }

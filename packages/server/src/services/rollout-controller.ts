@@ -28,6 +28,8 @@ type Current = ReadonlyMap<string, readonly DesiredWorkload[]>;
 /** Least time between two writes that only show progress; a large fleet's records are written more rarely still. */
 const PROGRESS_MS = 1000;
 const PROGRESS_MS_PER_DEVICE = 2;
+/** So long a device may be gone before a rollout goes on without it: a server that has just started knows nobody. */
+const AWAY_AFTER_MS = 120_000;
 
 /**
  * Makes a Rollout of every change of an InferenceModel, and moves the newest one of each on. A part of the deployment controller's round:
@@ -40,6 +42,8 @@ export class RolloutController {
   #latest = new Map<string, Latest>();
   /** When the record of each rollout was written last, by the monotonic clock. */
   readonly #writtenAt = new Map<string, number>();
+  /** Since when devices are known to be offline, in ms since the epoch. */
+  #offlineSinceMs = new Map<string, number>();
 
   constructor(options: RolloutControllerOptions) {
     this.#options = options;
@@ -64,6 +68,7 @@ export class RolloutController {
    */
   async advance(targets: ReadonlyMap<string, Target>, current: Current): Promise<number | null> {
     const { view } = this.#options;
+    this.#watchPresence();
     const byModel = grouped(view.rollouts.values());
     const latest = new Map<string, Latest>();
     let nextAtMs: number | null = null;
@@ -76,11 +81,34 @@ export class RolloutController {
       const { rollout, atMs } = await this.#move(newest, target);
       latest.set(name, { rollout, devices: new Map(rollout.status.devices.map((device) => [device.device, device])) });
       await this.#tidy(own.filter((one) => one.metadata.name !== rollout.metadata.name));
-      if (atMs !== null && (nextAtMs === null || atMs < nextAtMs)) nextAtMs = atMs;
+      nextAtMs = earlier(nextAtMs, atMs);
     }
     for (const [name, orphans] of byModel) if (!view.inferenceModels.has(name)) await this.#remove(orphans);
     this.#latest = latest;
     return nextAtMs;
+  }
+
+  #watchPresence(): void {
+    const nowMs = this.#options.clock().getTime();
+    const since = new Map<string, number>();
+    for (const [name, { status }] of this.#options.view.devices)
+      if (!status.online) since.set(name, this.#offlineSinceMs.get(name) ?? nowMs);
+    this.#offlineSinceMs = since;
+  }
+
+  #factsOf(inferenceModel: string, { devices }: Target): DeviceFacts[] {
+    const nowMs = this.#options.clock().getTime();
+    return devices.map(({ metadata, status }) => {
+      const sinceMs = this.#offlineSinceMs.get(metadata.name);
+      const presence = sinceMs === undefined ? 'online' : nowMs - sinceMs > AWAY_AFTER_MS ? 'away' : 'unsure';
+      return { name: metadata.name, presence, report: status.workloads.find((workload) => workload.name === inferenceModel) };
+    });
+  }
+
+  /** When it will be known of the first device whether it is away. */
+  #surenessMs(facts: readonly DeviceFacts[]): number | null {
+    const unsure = facts.filter(({ presence }) => presence === 'unsure');
+    return unsure.reduce<number | null>((next, { name }) => earlier(next, (this.#offlineSinceMs.get(name) ?? 0) + AWAY_AFTER_MS + 1), null);
   }
 
   /** Sorted, oldest first; those of an InferenceModel that had the name before are removed. */
@@ -100,7 +128,12 @@ export class RolloutController {
     const name = rolloutName(model.metadata.name, (latest === undefined ? 0 : rolloutNumber(latest)) + 1);
     const draft = draftRollout({ model, version, devices, latest, current, nowIso: clock().toISOString() });
     // the first step is taken with the record itself; nothing was tried yet, so that no report can answer it
-    const { status } = planRollout({ ...draft, devices: factsOf(model.metadata.name, target), trialId: '', nowIso: clock().toISOString() });
+    const { status } = planRollout({
+      ...draft,
+      devices: this.#factsOf(model.metadata.name, target),
+      trialId: '',
+      nowIso: clock().toISOString(),
+    });
     const created = await store.create('Rollout', { name, labels: {}, annotations: {}, spec: draft.spec, status });
     view.rollouts.set(name, created);
     this.#writtenAt.set(name, performance.now());
@@ -119,13 +152,14 @@ export class RolloutController {
     const { spec, status, metadata } = rollout;
     if (spec.policy.golden !== undefined && spec.policy.trial !== undefined && status.golden === null && !isFinished(status))
       prepareGolden?.(rollout);
-    const facts = factsOf(spec.inferenceModel, target);
+    const facts = this.#factsOf(spec.inferenceModel, target);
     const step = planRollout({ spec, status, devices: facts, trialId: trialIdOf(rollout), nowIso: clock().toISOString() });
-    if (step.status === status) return { rollout, atMs: step.nextAtMs };
+    const atMs = earlier(step.nextAtMs, isFinished(status) ? null : this.#surenessMs(facts));
+    if (step.status === status) return { rollout, atMs };
     const gapMs = PROGRESS_MS + PROGRESS_MS_PER_DEVICE * status.devices.length;
     const dueInMs = (this.#writtenAt.get(metadata.name) ?? Number.NEGATIVE_INFINITY) + gapMs - performance.now();
     if (!step.urgent && dueInMs > 0) return { rollout, atMs: clock().getTime() + dueInMs };
-    return { rollout: await this.#write(rollout, step), atMs: step.nextAtMs };
+    return { rollout: await this.#write(rollout, step), atMs };
   }
 
   /** An action that came in between wins; the round that its own event starts goes on from there. */
@@ -180,10 +214,6 @@ function grouped(rollouts: Iterable<Rollout>): Map<string, Rollout[]> {
   return groups;
 }
 
-function factsOf(inferenceModel: string, { devices }: Target): DeviceFacts[] {
-  return devices.map(({ metadata, status }) => ({
-    name: metadata.name,
-    online: status.online,
-    report: status.workloads.find((workload) => workload.name === inferenceModel),
-  }));
+function earlier(a: number | null, b: number | null): number | null {
+  return a === null ? b : b === null ? a : Math.min(a, b);
 }
