@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { sha256Schema, timestampSchema } from '../common.ts';
+import { dsseEnvelopeSchema } from '../native-package.ts';
 import { trialArmSchema, trialCheckSchema, trialGatesSchema } from '../trial-gates.ts';
 
 const fileReference = z.object({ sha256: sha256Schema, sizeBytes: z.int().min(0) });
@@ -41,6 +42,8 @@ export const trialSchema = z.object({
 export type Trial = z.infer<typeof trialSchema>;
 
 export const GOLDEN_SET_PAYLOAD_TYPE = 'application/vnd.selvedge.golden-set+json';
+/** The file of a golden set: its document, signed by the server's key for packages. */
+export const goldenEnvelopeSchema = dsseEnvelopeSchema.extend({ payloadType: z.literal(GOLDEN_SET_PAYLOAD_TYPE) });
 /** Largest golden set, in bytes of its envelope. */
 export const MAX_GOLDEN_SET_BYTES = 8 * 1024 * 1024;
 

@@ -14,7 +14,7 @@ import { compressSmall } from './compress.ts';
 import { sealFrame } from './seal.ts';
 import { type PackageSigner, signEnvelope, signSeal } from './signature.ts';
 
-export type { PackageSigner } from './signature.ts';
+export { type PackageSigner, signEnvelope } from './signature.ts';
 
 /** The bytes of manifest.json: keys in schema order, two spaces of indent, a newline at the end. */
 export function canonicalManifest(manifest: NativeManifest): Buffer {

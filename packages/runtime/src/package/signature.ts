@@ -13,6 +13,9 @@ export interface PackageSigner {
   certificatePem: string;
 }
 
+/** An envelope whose payload is of this type. */
+export type SignedEnvelope<T extends string> = Omit<DsseEnvelope, 'payloadType'> & { payloadType: T };
+
 export function signatureInvalid(message: string, cause?: unknown): AppError {
   const hint = 'Build the package again, or take it from the server anew; do not run this one.';
   return new AppError('SIGNATURE_INVALID', { message, hint }, { cause });
@@ -27,8 +30,13 @@ function preAuthEncoding(type: string, payload: Uint8Array): Buffer {
 }
 
 /** The same payload and key give the same envelope: Ed25519 has no randomness. */
-export function signEnvelope(payload: Uint8Array, signer: PackageSigner): DsseEnvelope {
-  const payloadType = 'application/vnd.in-toto+json';
+export function signEnvelope(payload: Uint8Array, signer: PackageSigner): DsseEnvelope;
+export function signEnvelope<T extends string>(payload: Uint8Array, signer: PackageSigner, payloadType: T): SignedEnvelope<T>;
+export function signEnvelope(
+  payload: Uint8Array,
+  signer: PackageSigner,
+  payloadType = 'application/vnd.in-toto+json',
+): SignedEnvelope<string> {
   const sig = sign(null, preAuthEncoding(payloadType, payload), signer.privateKey).toString('base64');
   const keyid = new X509Certificate(signer.certificatePem).fingerprint256.replaceAll(':', '').toLowerCase();
   return {
@@ -85,7 +93,7 @@ export function trustedSigner(encoded: string | Buffer, ca: string): X509Certifi
  * @returns the payload's bytes and the certificate of the first signer.
  * @throws AppError SIGNATURE_INVALID (user); INPUT_INVALID (user) when `ca` is not a certificate.
  */
-export function verifyEnvelope(envelope: DsseEnvelope, ca: string): { payload: Buffer; signer: X509Certificate } {
+export function verifyEnvelope(envelope: SignedEnvelope<string>, ca: string): { payload: Buffer; signer: X509Certificate } {
   const payload = Buffer.from(envelope.payload, 'base64');
   const signed = preAuthEncoding(envelope.payloadType, payload);
   const signers = envelope.signatures.map(({ sig, certificate }) => {
