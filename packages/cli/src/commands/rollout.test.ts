@@ -123,7 +123,7 @@ describe('deploy', () => {
     await bench.serve(withRollout(rollout()));
     const outcome = await bench.call(['deploy', 'digits:2', '--gate', 'agreement<=0.9']);
     expect(outcome.code).toBe(2);
-    expect(outcome.stderr).toContain('agreement is written agreement>=NUMBER');
+    expect(outcome.stderr).toContain('it is written agreement>=NUMBER');
   });
 });
 

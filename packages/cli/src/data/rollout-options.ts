@@ -1,4 +1,13 @@
-import { AppError, type DeviceCount, type RolloutPolicy, rolloutPolicySchema, TRIAL_GATE_NAMES, type TrialGates } from '@selvedge/contract';
+import {
+  AppError,
+  AT_LEAST_GATES,
+  type DeviceCount,
+  parseTrialGate,
+  type RolloutPolicy,
+  rolloutPolicySchema,
+  TRIAL_GATE_NAMES,
+  type TrialGates,
+} from '@selvedge/contract';
 
 /** The options of a command that say how a change reaches devices. */
 export interface RolloutOptions {
@@ -16,9 +25,6 @@ export interface RolloutOptions {
   golden?: string;
   goldenSamples?: number;
 }
-
-/** Gates that want at least their bar; all others want at most theirs. */
-const AT_LEAST: ReadonlySet<string> = new Set(['agreement', 'goldenAccuracy']);
 
 /** The policy that options ask for; undefined when they ask for none. @throws AppError USAGE */
 export function policyOf(options: RolloutOptions): RolloutPolicy | undefined {
@@ -69,15 +75,16 @@ function goldenOf({ golden, goldenSamples }: RolloutOptions) {
 function gatesOf(texts: readonly string[]): TrialGates {
   const gates: TrialGates = {};
   for (const text of texts) {
-    const [, name = '', sign = '', value = ''] = /^([A-Za-z0-9]+)(<=|>=)(\d+(?:\.\d+)?)$/.exec(text.replaceAll(' ', '')) ?? [];
-    const gate = TRIAL_GATE_NAMES.find((one) => one === name);
-    const wanted = gate !== undefined && AT_LEAST.has(gate) ? '>=' : '<=';
-    if (gate === undefined || sign !== wanted)
-      throw new AppError('USAGE', {
-        message: `"${text}" is not a gate${gate === undefined ? '' : `; ${gate} is written ${gate}${wanted}NUMBER`}.`,
-        hint: `Gates: ${TRIAL_GATE_NAMES.map((one) => `${one}${AT_LEAST.has(one) ? '>=' : '<='}NUMBER`).join(', ')}.`,
-      });
-    gates[gate] = Number(value);
+    const parsed = parseTrialGate(text);
+    if (parsed === undefined) throw noGate(text);
+    gates[parsed.gate] = parsed.bar;
   }
   return gates;
+}
+
+function noGate(text: string): AppError {
+  const forms = TRIAL_GATE_NAMES.map((gate) => `${gate}${AT_LEAST_GATES.has(gate) ? '>=' : '<='}NUMBER`);
+  const meant = forms.find((form) => text.startsWith(form.slice(0, form.search(/[<>]/))));
+  const message = meant === undefined ? `"${text}" is not a gate.` : `"${text}" is not a gate; it is written ${meant}.`;
+  return new AppError('USAGE', { message, hint: `Gates: ${forms.join(', ')}.` });
 }

@@ -1,4 +1,4 @@
-import type { RolloutDevice, TrialCheck, TrialGates } from '@selvedge/contract';
+import { AT_LEAST_GATES, type RolloutDevice, type TrialCheck, type TrialGates } from '@selvedge/contract';
 
 /**
  * How a gate is looked at over a wave. `total`: all devices together, against the bar times their number. `pooled`: weighted by how
@@ -19,8 +19,6 @@ const AGGREGATES: Readonly<Record<keyof TrialGates, Aggregate>> = {
   goldenAccuracy: 'pooled',
   goldenAccuracyDrop: 'pooled',
 };
-/** Gates that want at least their bar. */
-const AT_LEAST: ReadonlySet<string> = new Set(['agreement', 'goldenAccuracy']);
 
 /** The gates over all devices of a wave that have measured them, in the order in which they were first seen. */
 export function waveChecks(devices: readonly RolloutDevice[]): TrialCheck[] {
@@ -40,7 +38,7 @@ function together(gate: string, checks: readonly TrialCheck[]): TrialCheck {
   const samples = checks.reduce((sum, check) => sum + check.samples, 0);
   const value = aggregated(aggregate, measured);
   const baselines = checks.flatMap(({ baseline }) => (baseline === null ? [] : [baseline]));
-  const passed = value === null ? null : AT_LEAST.has(gate) ? value >= bar : value <= bar;
+  const passed = value === null ? null : AT_LEAST_GATES.has(gate) ? value >= bar : value <= bar;
   return { gate, value, baseline: median(baselines), bar, passed, samples };
 }
 

@@ -2,6 +2,7 @@ import { type AnyResource, anyResourceSchema, type MetricPoint, type Module, mod
 import { metricPoints } from './fixture-curves.ts';
 import { GATES, packages } from './fixture-packages.ts';
 import * as make from './fixture-resources.ts';
+import { rollouts } from './fixture-rollouts.ts';
 import { taskComparison } from './fixture-tools.ts';
 import { TRAINING_RESOURCES } from './fixture-training.ts';
 
@@ -19,7 +20,15 @@ const EPOCHS_SO_FAR = 9;
 /** A small shop floor with some of everything, checked against the contract. */
 export function fullWorld(nowMs: number): FixtureWorld {
   const clock = new make.FixtureClock(nowMs);
-  const resources = [...data(clock), ...runs(clock), ...registry(clock), ...packages(clock), ...fleet(clock), ...deployments(clock)];
+  const resources = [
+    ...data(clock),
+    ...runs(clock),
+    ...registry(clock),
+    ...packages(clock),
+    ...fleet(clock),
+    ...deployments(clock),
+    ...rollouts(clock),
+  ];
   const metrics = new Map([
     [RUNNING_RUN, metricPoints(EPOCHS_SO_FAR, nowMs - 30_000)],
     ['digits-2b8xq', metricPoints(12, nowMs - 3_600_000)],
