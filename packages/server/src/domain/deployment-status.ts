@@ -75,7 +75,8 @@ function deviceServing(
   const base = { device: name, servingVersion: report?.servingVersion ?? null, url, ...(runtime === undefined ? {} : { runtime }) };
   if (rejection !== undefined) return { ...base, state: 'failed', message: rejection.message };
   if (outcome.withheld.has(name)) return { ...base, state: report?.state ?? 'pending', message: `${WITHHELD} ${away}`.trim() };
-  if (report?.held != null) return { ...base, state: 'pending', message: `Held (${report.held.reason}): ${report.held.message}` };
+  if (report?.held != null && report.servingVersion !== outcome.resolvedVersion)
+    return { ...base, state: 'pending', message: `Held (${report.held.reason}): ${report.held.message}` };
   if (report === undefined) return { ...base, state: 'pending', message: away === '' ? 'The device has not taken it up yet.' : away };
   const stale = outcome.resolvedVersion !== '' && report.desiredVersion !== outcome.resolvedVersion;
   if (stale)

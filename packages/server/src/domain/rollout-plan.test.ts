@@ -388,7 +388,7 @@ describe('a rollout whatever happens', () => {
         if (status.phase === 'failed' || status.phase === 'aborted') for (const one of world.fleet.values()) expect(one.serving).toBe('1');
         if (status.phase === 'succeeded') for (const [name, one] of world.fleet) expect(one.serving).toBe(world.bad.has(name) ? '1' : '2');
       }),
-      { numRuns: 100 },
+      { numRuns: 60 },
     );
   });
 });

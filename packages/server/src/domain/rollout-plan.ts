@@ -281,13 +281,16 @@ function counted(work: Work): RolloutWave[] {
 function nextLookMs(work: Work): number | null {
   const nowMs = Date.parse(work.nowIso);
   const { policy } = work.spec;
-  const times = work.devices.flatMap((device) => {
-    if (!isUnderWay(device)) return [];
+  const [timeoutMs, trialMs] = [deviceTimeoutMs(policy), trialDurationMs(policy)];
+  let next = Number.POSITIVE_INFINITY;
+  const consider = (atMs: number) => {
+    if (atMs > nowMs && atMs < next) next = atMs;
+  };
+  for (const device of work.devices) {
+    if (!isUnderWay(device)) continue;
     const sinceMs = Date.parse(device.releasedAt ?? work.nowIso);
-    const limitMs = sinceMs + deviceTimeoutMs(policy);
-    return [sinceMs + trialDurationMs(policy), limitMs, limitMs + trialDurationMs(policy)].map((at) => at + 1);
-  });
-  if (work.waves[work.status.wave]?.state === 'soaking') times.push(soakEndMs(work, work.status.wave));
-  const [next] = times.filter((at) => at > nowMs).sort((a, b) => a - b);
-  return next ?? null;
+    for (const spanMs of [trialMs, timeoutMs, timeoutMs + trialMs]) consider(sinceMs + spanMs + 1);
+  }
+  if (work.waves[work.status.wave]?.state === 'soaking') consider(soakEndMs(work, work.status.wave));
+  return Number.isFinite(next) ? next : null;
 }

@@ -56,14 +56,16 @@ export function RolloutFields({ form, read, hasPolicy, onChange }: RolloutFields
             onChange={(event) => onChange({ ...form, trialS: event.target.value })}
             error={errorOf('trialS')}
           />
-          <TextField
-            label="Gates"
-            className="font-mono"
-            value={form.gates}
-            onChange={(event) => onChange({ ...form, gates: event.target.value })}
-            hint="what the version must keep"
-            error={errorOf('gates')}
-          />
+          <div className="sm:col-span-2">
+            <TextField
+              label="Gates"
+              className="font-mono"
+              value={form.gates}
+              onChange={(event) => onChange({ ...form, gates: event.target.value })}
+              hint="what the version must keep"
+              error={errorOf('gates')}
+            />
+          </div>
           <label className="flex items-center gap-2 pb-2 text-sm sm:col-span-2">
             <input type="checkbox" checked={form.manual} onChange={(event) => onChange({ ...form, manual: event.target.checked })} />
             Wait for me after each wave

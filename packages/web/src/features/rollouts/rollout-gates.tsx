@@ -68,7 +68,14 @@ interface ArmRow {
 /** How both versions did on the same traffic, with shadow and split. */
 export function RolloutArms({ rollout }: { rollout: Rollout }): ReactNode {
   const rows: ArmRow[] = rollout.status.devices.flatMap(({ device, arms }) => arms.map((arm) => ({ device, arm })));
-  return <Table caption="Requests and latency of each version" columns={ARMS} rows={rows} keyOf={({ device, arm }) => `${device} ${arm.version}`} />;
+  return (
+    <Table
+      caption="Requests and latency of each version"
+      columns={ARMS}
+      rows={rows}
+      keyOf={({ device, arm }) => `${device} ${arm.version}`}
+    />
+  );
 }
 
 const ARMS: readonly Column<ArmRow>[] = [
