@@ -27,7 +27,7 @@ export default defineConfig({
           testTimeout: 240_000,
           hookTimeout: 900_000,
           fileParallelism: false,
-          globalSetup: ['tests/e2e/global-setup.ts'],
+          globalSetup: ['tests/native/global-setup.ts', 'tests/e2e/global-setup.ts'],
         },
       },
     ],
