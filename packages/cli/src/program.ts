@@ -108,6 +108,24 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./commands/mlflow.ts')).registerMlflow,
   },
   {
+    name: 'deploy',
+    group: FLEET,
+    summary: 'let devices serve a version, all at once or in waves',
+    load: async () => (await import('./commands/deploy.ts')).registerDeploy,
+  },
+  {
+    name: 'rollout',
+    group: FLEET,
+    summary: 'look at, follow and steer rollouts',
+    load: async () => (await import('./commands/rollout.ts')).registerRollout,
+  },
+  {
+    name: 'recall',
+    group: FLEET,
+    summary: 'find what something went into, and take it from devices',
+    load: async () => (await import('./commands/recall.ts')).registerRecall,
+  },
+  {
     name: 'device',
     group: FLEET,
     summary: 'let devices join; look at, place and remove them; files, commands and logs',

@@ -7,6 +7,7 @@ import { registerBuild } from './commands/build.ts';
 import { registerCa } from './commands/ca.ts';
 import { registerDataset } from './commands/dataset.ts';
 import { registerDelete } from './commands/delete.ts';
+import { registerDeploy } from './commands/deploy.ts';
 import { registerDevice } from './commands/device.ts';
 import { registerGet } from './commands/get.ts';
 import { registerGroup } from './commands/group.ts';
@@ -20,6 +21,8 @@ import { registerOperation } from './commands/operation.ts';
 import { registerPackage } from './commands/package.ts';
 import { registerPipeline } from './commands/pipeline.ts';
 import { registerPlay } from './commands/play.ts';
+import { registerRecall } from './commands/recall.ts';
+import { registerRollout } from './commands/rollout.ts';
 import { registerRun } from './commands/run.ts';
 import { registerSimulate } from './commands/simulate.ts';
 import { registerStatus } from './commands/status.ts';
@@ -49,6 +52,9 @@ const REGISTER: Readonly<Record<string, Register>> = {
   model: registerModel,
   build: registerBuild,
   package: registerPackage,
+  deploy: registerDeploy,
+  rollout: registerRollout,
+  recall: registerRecall,
   device: registerDevice,
   group: registerGroup,
   ca: registerCa,

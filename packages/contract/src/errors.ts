@@ -76,6 +76,7 @@ export const ERRORS = {
   SIGNATURE_INVALID: entry('user', 422, EXIT.denied, false, 'The signature is missing or does not belong to the content'),
   GATE_NOT_PASSED: entry('user', 422, EXIT.failed, false, 'The version does not keep the constraints of its task'),
   // running work
+  ROLLOUT_FAILED: entry('operational', 500, EXIT.failed, false, 'The rollout failed'),
   RUN_FAILED: entry('operational', 500, EXIT.failed, false, 'The run failed'),
   STEP_FAILED: entry('operational', 500, EXIT.failed, false, 'A step of the run failed'),
   CANCELLED: entry('user', 409, EXIT.failed, false, 'The work was cancelled'),

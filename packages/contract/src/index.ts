@@ -30,6 +30,7 @@ export * from './rest/mlflow-routes.ts';
 export * from './rest/operation-routes.ts';
 export * from './rest/registry-routes.ts';
 export * from './rest/remote-routes.ts';
+export * from './rest/rollout-routes.ts';
 export * from './rest/routes.ts';
 export * from './rest/run-engine-routes.ts';
 export * from './rest/schemas.ts';

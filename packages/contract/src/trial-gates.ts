@@ -70,3 +70,18 @@ export const trialArmSchema = z.object({
   meanConfidence: z.number().min(0).max(1).nullable(),
 });
 export type TrialArm = z.infer<typeof trialArmSchema>;
+
+/** Gates that want at least their bar; all others want at most theirs. */
+export const AT_LEAST_GATES: ReadonlySet<string> = new Set<keyof TrialGates>(['agreement', 'goldenAccuracy']);
+
+/** Reads `p95Ratio<=1.3` or `agreement>=0.95`; undefined when it is no gate, or the sign is the wrong one for it. */
+export function parseTrialGate(text: string): { gate: keyof TrialGates; bar: number } | undefined {
+  const [, name = '', sign = '', value = ''] = /^([A-Za-z0-9]+)(<=|>=)(\d+(?:\.\d+)?)$/.exec(text.replaceAll(' ', '')) ?? [];
+  const gate = TRIAL_GATE_NAMES.find((one) => one === name);
+  return gate === undefined || sign !== (AT_LEAST_GATES.has(gate) ? '>=' : '<=') ? undefined : { gate, bar: Number(value) };
+}
+
+/** The other way round. */
+export function trialGateText(gate: string, bar: number): string {
+  return `${gate}${AT_LEAST_GATES.has(gate) ? '>=' : '<='}${bar}`;
+}

@@ -1,5 +1,12 @@
 import { join } from 'node:path';
-import { AppError, type benchResponseSchema, type CaStatus, type inferResponseSchema, type operationInputSchema } from '@selvedge/contract';
+import {
+  AppError,
+  type benchResponseSchema,
+  type CaStatus,
+  type inferResponseSchema,
+  type operationInputSchema,
+  type Rollout,
+} from '@selvedge/contract';
 import { describeError, type Logger } from '@selvedge/runtime';
 import type * as z from 'zod';
 import { DeviceListener, type TlsCredentials } from './adapters/device-port/device-listener.ts';
@@ -38,6 +45,8 @@ export interface DevicePlaneOptions {
   hub: EventHub;
   log: Logger;
   clock: () => Date;
+  /** Begins to make the golden set of a rollout; asked for again until the rollout has it. */
+  prepareGolden?: (rollout: Rollout) => void;
 }
 
 /** Everything between the server and its devices: the device port, their identities, what they serve, and how to reach them. */
@@ -117,7 +126,7 @@ class Plane implements DevicePlane {
   #housekeeping: Promise<void> = Promise.resolve();
 
   constructor(options: DevicePlaneOptions) {
-    const { config, store, blobs, hub, log, clock } = options;
+    const { config, store, blobs, hub, log, clock, prepareGolden } = options;
     this.#options = options;
     this.#authority = new CertificateAuthority({ folder: join(config.dataDir, 'authority'), clock });
     this.#enrolment = new DeviceEnrolment({ store, signer: this.#authority, log, clock });
@@ -130,7 +139,7 @@ class Plane implements DevicePlane {
       clock,
     });
     const publish: PublishToDevice = (device, topic, payload, how) => this.#listener.mqtt.publish(device, topic, payload, how);
-    this.#controller = new DeploymentController({ store, hub, publish, log, clock });
+    this.#controller = new DeploymentController({ store, hub, publish, log, clock, prepareGolden });
     const commands = new DeviceCommands({ publish, clock });
     const { view } = this.#controller;
     const isOnline = (device: string) => this.#devices.isOnline(device);

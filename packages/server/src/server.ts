@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { ServerReady } from '@selvedge/contract';
+import type { Rollout, ServerReady } from '@selvedge/contract';
 import type { Logger } from '@selvedge/runtime';
 import { readJsonFile, SerialRunner, writeJsonAtomic } from '@selvedge/runtime';
 import * as z from 'zod';
@@ -26,6 +26,7 @@ import { DatasetGarbage } from './services/dataset-garbage.ts';
 import { DatasetImporter } from './services/dataset-importer.ts';
 import { DatasetService } from './services/dataset-service.ts';
 import { EventHub } from './services/event-hub.ts';
+import { GoldenSets } from './services/golden-sets.ts';
 import { MlflowArtifacts } from './services/mlflow-artifacts.ts';
 import { MlflowService } from './services/mlflow-service.ts';
 import { ModelCatalog } from './services/model-catalog.ts';
@@ -34,6 +35,7 @@ import { ModuleSupervisor } from './services/module-supervisor.ts';
 import { PackageController } from './services/package-controller.ts';
 import { PackageLog } from './services/package-log.ts';
 import { ResourceService } from './services/resource-service.ts';
+import { RolloutService } from './services/rollout-service.ts';
 import { RunCoordinator } from './services/run-coordinator.ts';
 import { runEnvironment } from './services/run-environment.ts';
 import { RunLog } from './services/run-log.ts';
@@ -104,7 +106,9 @@ async function start(config: ServerConfig, log: Logger, ending: Endings): Promis
   ending.push(() => store.close());
   const blobs = new FsBlobStore(dataDir);
   await blobs.start();
-  const devices = createDevicePlane({ config, store, blobs, hub, log: log.child({ part: 'devices' }), clock });
+  let golden: GoldenSets | undefined; // needs the tools, which start after the device port
+  const prepareGolden = (rollout: Rollout) => golden?.prepare(rollout);
+  const devices = createDevicePlane({ config, store, blobs, hub, log: log.child({ part: 'devices' }), clock, prepareGolden });
   const { port: devicePort } = await devices.start();
   ending.push(() => devices.stop());
 
@@ -131,6 +135,8 @@ async function start(config: ServerConfig, log: Logger, ending: Endings): Promis
   const serial = new SerialRunner();
   const garbage = new DatasetGarbage({ store, blobs, tools, serial, clock, log: log.child({ part: 'datasets' }) });
   const datasets = new DatasetService({ store, blobs, tools, serial, maxUploadBytes: config.maxUploadBytes });
+  golden = new GoldenSets({ store, blobs, tools, datasets, trust: devices.trust, clock, log: log.child({ part: 'rollouts' }) });
+  ending.push(() => golden?.stop());
   const base: Base = {
     datasets,
     garbage,
@@ -217,6 +223,7 @@ function createHttp(base: Base, registry: ModelRegistry, runs: RunService): Http
     }),
     datasets,
     runs,
+    rollouts: new RolloutService({ store, registry, clock }),
     triggers: new TriggerService({ store, runs, clock }),
     datasetCatalog: new DatasetCatalog({ store, blobs, tools, datasets }),
     datasetGarbage: garbage,

@@ -6,8 +6,8 @@ export function paint(text: string, tint: Tint, isOn: boolean): string {
   return isOn ? `\u001b[${CODES[tint]}m${text}\u001b[0m` : text;
 }
 
-const GOOD = ['ok', 'online', 'serving', 'healthy', 'completed', 'Succeeded', 'Ready', 'created'];
-const BAD = ['offline', 'failed', 'unhealthy', 'Failed', 'stopped', 'degraded', 'conflict'];
+const GOOD = ['ok', 'online', 'serving', 'healthy', 'completed', 'Succeeded', 'Ready', 'created', 'succeeded', 'passed'];
+const BAD = ['offline', 'failed', 'unhealthy', 'Failed', 'stopped', 'degraded', 'conflict', 'aborted', 'reverting'];
 
 /** The tint of a state's name; undefined for states in between. */
 export function tintOf(state: string): Tint | undefined {

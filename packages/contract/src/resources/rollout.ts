@@ -13,6 +13,11 @@ const rolloutSpecSchema = z.strictObject({
   /** Version that devices serve before; empty when there is none. */
   fromVersion: z.string().max(63),
   toVersion: z.string().min(1).max(63),
+  /** Port that devices are told with `toVersion`; 0 or absent: they pick one. */
+  servingPort: z.int().min(0).max(65_535).optional(),
+  /** What devices are told with `fromVersion`, where an edit changed that too. */
+  from: z.strictObject({ model: nameSchema, servingPort: z.int().min(0).max(65_535) }).optional(),
+  /** As it held when the rollout began, defaults filled in; without `trial`, devices do not try the version but just take it. */
   policy: rolloutPolicySchema,
   /** Who or what began it. */
   cause: z.string().max(1024),
@@ -45,6 +50,8 @@ export const rolloutDeviceSchema = z.object({
   arms: z.array(trialArmSchema),
   message: z.string(),
   revertedInMs: z.number().nullable(),
+  /** It went away while it took the version up: a wave of which only such devices are left does not pass. */
+  lost: z.boolean().optional(),
   /** What it fetched for this version, and what the whole would have been; null where it did not say. */
   transfer: z.object({ fetchedBytes: z.int().min(0), wholeBytes: z.int().min(0) }).nullable(),
 });
@@ -59,10 +66,15 @@ export const rolloutWaveSchema = z.object({
   /** The gates over all devices of the wave, with their numbers, and how many failed. */
   checks: z.array(trialCheckSchema),
   message: z.string(),
+  /** Somebody resumed the rollout although this wave had failed. */
+  accepted: z.boolean().optional(),
 });
+export type RolloutWave = z.infer<typeof rolloutWaveSchema>;
 
 export const rolloutStatusSchema = z.object({
   phase: rolloutPhaseSchema,
+  /** Phase that follows when every device that can be reached has reverted. */
+  ending: z.enum(['failed', 'aborted']).optional(),
   /** Grows with every retry; part of the trial's id. */
   attempt: z.int().min(1),
   /** Index of the wave under way. */

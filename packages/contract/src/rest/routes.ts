@@ -7,6 +7,7 @@ import { mlflowExperimentsRoute, mlflowRunsRoute } from './mlflow-routes.ts';
 import { OPERATION_ROUTES } from './operation-routes.ts';
 import { REGISTRY_ROUTES } from './registry-routes.ts';
 import { REMOTE_ROUTES } from './remote-routes.ts';
+import { ROLLOUT_ROUTES } from './rollout-routes.ts';
 import { type Route, route } from './route.ts';
 import { RUN_ENGINE_ROUTES } from './run-engine-routes.ts';
 import * as s from './schemas.ts';
@@ -279,6 +280,7 @@ export const ROUTES = {
   ...REGISTRY_ROUTES,
   ...OPERATION_ROUTES,
   ...REMOTE_ROUTES,
+  ...ROLLOUT_ROUTES,
   listMlflowExperiments: mlflowExperimentsRoute,
   listMlflowRuns: mlflowRunsRoute,
 } as const satisfies Record<string, Route>;

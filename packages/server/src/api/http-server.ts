@@ -21,6 +21,7 @@ import { packageRoutes } from './routes/package-routes.ts';
 import { registryRoutes } from './routes/registry-routes.ts';
 import { remoteRoutes } from './routes/remote-routes.ts';
 import { resourceRoutes } from './routes/resource-routes.ts';
+import { rolloutRoutes } from './routes/rollout-routes.ts';
 import { runRoutes } from './routes/run-routes.ts';
 import { serverRoutes } from './routes/server-routes.ts';
 import { triggerRoutes } from './routes/trigger-routes.ts';
@@ -101,6 +102,7 @@ export class HttpServer {
       ...triggerRoutes(services),
       ...mlflowRoutes(services),
       ...registryRoutes(services),
+      ...rolloutRoutes(services),
     };
     await implementAll(app, handlers);
     addPipelineContainer(app, pipelineHandlers(services));

@@ -23,6 +23,7 @@ import type { PackageTrust } from '../services/package-builder.ts';
 import type { PackageLog } from '../services/package-log.ts';
 import type { RemoteOutput } from '../services/remote-output.ts';
 import type { ResourceService } from '../services/resource-service.ts';
+import type { RolloutService } from '../services/rollout-service.ts';
 import type { RunLog } from '../services/run-log.ts';
 import type { RunReports } from '../services/run-report.ts';
 import type { RunService } from '../services/run-service.ts';
@@ -63,6 +64,7 @@ export interface ApiServices {
   readonly datasetCatalog: DatasetCatalog;
   readonly datasetGarbage: DatasetGarbage;
   readonly runs: RunService;
+  readonly rollouts: RolloutService;
   readonly triggers: TriggerService;
   readonly runLog: RunLog;
   readonly reports: RunReports;

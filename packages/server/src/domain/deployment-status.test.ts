@@ -57,7 +57,15 @@ const model = (servingPort = 0, replicas?: number): InferenceModel => ({
 
 function statusOf(devices: Device[], outcome: Partial<PlacementOutcome> = {}, of = model(), nowIso = T0) {
   const selected = devices.map((entry) => entry.metadata.name);
-  const full = { refusal: null, resolvedVersion: '2', selected, rejected: new Map(), gates: undefined, ...outcome };
+  const full = {
+    refusal: null,
+    resolvedVersion: '2',
+    selected,
+    rejected: new Map(),
+    gates: undefined,
+    withheld: new Set<string>(),
+    ...outcome,
+  };
   const status = inferenceModelStatus(of, full, (name) => devices.find((entry) => entry.metadata.name === name), nowIso);
   const reasons = Object.fromEntries(status.conditions.map((condition) => [condition.type, `${condition.status} ${condition.reason}`]));
   return { status, reasons };

@@ -1,4 +1,4 @@
-import type { Condition, Device, DeviceServing, InferenceModel, InferenceModelStatus, WorkloadReport } from '@selvedge/contract';
+import type { Condition, Device, DeviceServing, InferenceModel, InferenceModelStatus, Rollout, WorkloadReport } from '@selvedge/contract';
 import { gateText } from './gates.ts';
 import type { PlacementOutcome } from './placement.ts';
 
@@ -18,6 +18,7 @@ export function inferenceModelStatus(
   outcome: PlacementOutcome,
   findDevice: (name: string) => Device | undefined,
   nowIso: string,
+  rollout?: Rollout,
 ): InferenceModelStatus {
   const selected = outcome.selected.map((name) => {
     const device = findDevice(name);
@@ -34,6 +35,7 @@ export function inferenceModelStatus(
     progressingFacts(
       outcome,
       devices.filter((_, index) => selected[index]?.current !== true),
+      rollout,
     ),
     ...gateFactsOf(outcome),
   ];
@@ -46,6 +48,9 @@ export function inferenceModelStatus(
     conditions: facts.map((condition) => withTransitionTime(condition, model.status.conditions, nowIso)),
   };
 }
+
+/** Said of a device that its rollout keeps on what it had. */
+const WITHHELD = 'The rollout does not let it have the new version now.';
 
 function isCurrent({ spec }: InferenceModel, outcome: PlacementOutcome, report: WorkloadReport | undefined): boolean {
   const port = spec.servingPort ?? 0;
@@ -69,6 +74,9 @@ function deviceServing(
   const runtime = report?.servingVersion == null ? undefined : report.runtime;
   const base = { device: name, servingVersion: report?.servingVersion ?? null, url, ...(runtime === undefined ? {} : { runtime }) };
   if (rejection !== undefined) return { ...base, state: 'failed', message: rejection.message };
+  if (outcome.withheld.has(name)) return { ...base, state: report?.state ?? 'pending', message: `${WITHHELD} ${away}`.trim() };
+  if (report?.held != null && report.servingVersion !== outcome.resolvedVersion)
+    return { ...base, state: 'pending', message: `Held (${report.held.reason}): ${report.held.message}` };
   if (report === undefined) return { ...base, state: 'pending', message: away === '' ? 'The device has not taken it up yet.' : away };
   const stale = outcome.resolvedVersion !== '' && report.desiredVersion !== outcome.resolvedVersion;
   if (stale)
@@ -94,11 +102,17 @@ function availableFacts(model: InferenceModel, outcome: PlacementOutcome, device
 }
 
 /** @param behind - those that do not serve the wanted version yet. */
-function progressingFacts(outcome: PlacementOutcome, behind: readonly DeviceServing[]): Facts {
+function progressingFacts(outcome: PlacementOutcome, behind: readonly DeviceServing[], rollout: Rollout | undefined): Facts {
   const facts = (status: Condition['status'], reason: string, message: string): Facts => ({ type: 'Progressing', status, reason, message });
   if (outcome.refusal !== null) return facts('False', outcome.refusal.reason, outcome.refusal.message);
   if (outcome.selected.length === 0) return facts('False', 'NoMatchingDevice', 'There is no device to serve it.');
   if (behind.length === 0) return facts('False', 'Complete', `Version ${outcome.resolvedVersion} is served everywhere.`);
+  if (rollout !== undefined && outcome.withheld.size > 0) {
+    const { phase, message } = rollout.status;
+    const told = `Rollout ${rollout.metadata.name} is ${phase}. ${message}`.trim();
+    if (phase === 'failed' || phase === 'aborted') return facts('False', phase === 'failed' ? 'RolloutFailed' : 'RolloutAborted', told);
+    if (phase === 'paused') return facts('True', 'RolloutPaused', told);
+  }
   const [failed] = behind.filter((device) => device.state === 'failed');
   if (failed !== undefined && behind.every((device) => device.state === 'failed')) {
     const reason = outcome.rejected.get(failed.device)?.reason ?? 'WorkloadFailed';

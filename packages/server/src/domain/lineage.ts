@@ -1,11 +1,14 @@
 import {
   type DatasetImpact,
+  type Device,
   type InferenceModel,
   type Model,
   type ModelLineage,
   type ModelVersion,
   NOTE_ANNOTATION,
   type Package,
+  type RecallSource,
+  type RecallView,
   type Run,
 } from '@selvedge/contract';
 
@@ -113,4 +116,47 @@ export function datasetImpact(
       })),
     ),
   };
+}
+
+/** Versions, InferenceModels and devices that a dataset, a run or a version went into, also by way of other versions. */
+export function recallView(
+  source: RecallSource,
+  facts: { versions: readonly ModelVersion[]; inferenceModels: readonly InferenceModel[]; devices: readonly Device[] },
+): RecallView {
+  const affected = madeFrom(source, facts.versions);
+  const online = new Map(facts.devices.map(({ metadata, status }) => [metadata.name, status.online]));
+  const devices = affected.flatMap(({ spec }) =>
+    servingOf(facts.inferenceModels, spec).map(({ deployment, device, state }) => ({
+      device,
+      online: online.get(device) ?? false,
+      deployment,
+      state,
+      model: spec.model,
+      version: spec.version,
+    })),
+  );
+  const isWanted = ({ spec, status }: InferenceModel) =>
+    affected.some((one) => one.spec.model === spec.modelName && one.spec.version === status.resolvedVersion);
+  const deployments = facts.inferenceModels
+    .filter((one) => isWanted(one) || devices.some(({ deployment }) => deployment === one.metadata.name))
+    .map(({ metadata, spec, status }) => ({ name: metadata.name, model: spec.modelName, wanted: status.resolvedVersion }));
+  return { versions: affected.map(({ spec }) => ({ model: spec.model, version: spec.version })), deployments, devices };
+}
+
+function madeFrom({ dataset, datasetVersion, model, modelVersion, run }: RecallSource, versions: readonly ModelVersion[]): ModelVersion[] {
+  const isDirect = ({ spec }: ModelVersion) => {
+    const { lineage } = spec;
+    if (model !== undefined) return spec.model === model && spec.version === modelVersion;
+    if (run !== undefined) return lineage?.run === run;
+    return lineage?.dataset.name === dataset && (datasetVersion === undefined || lineage?.dataset.version === datasetVersion);
+  };
+  const found = new Map(versions.filter(isDirect).map((one) => [`${one.spec.model}:${one.spec.version}`, one]));
+  for (let before = -1; before !== found.size; ) {
+    before = found.size;
+    for (const one of versions) {
+      const parents = Object.keys(one.spec.lineage?.models ?? {});
+      if (parents.some((parent) => found.has(parent))) found.set(`${one.spec.model}:${one.spec.version}`, one);
+    }
+  }
+  return [...found.values()];
 }

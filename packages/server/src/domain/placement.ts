@@ -1,6 +1,7 @@
 import type { DesiredWorkload, Device, GateResult, InferenceModel, Model, ModelVersion, Package } from '@selvedge/contract';
 import { gateRefusal } from './gates.ts';
 import { nativeReference } from './native-choice.ts';
+import type { Release } from './rollout-release.ts';
 
 /** Why something that is wanted is not done; `reason` is CamelCase, for conditions. */
 interface Refusal {
@@ -19,6 +20,11 @@ export interface PlacementInput {
   gatesOf(version: ModelVersion, devices: readonly Device[]): GateReport | undefined;
   /** What each device is told now; used where a version cannot be resolved, so that a slip of the pen stops nothing. */
   current: ReadonlyMap<string, readonly DesiredWorkload[]>;
+  /**
+   * What the InferenceModel's rollout lets a device have: null for nothing. Undefined where there is no rollout, and the version that
+   * is wanted goes everywhere.
+   */
+  releaseOf?(inferenceModel: string, device: string): Release | null | undefined;
 }
 
 /** How a version does by the constraints of its task. */
@@ -39,6 +45,17 @@ export interface PlacementOutcome {
   rejected: Map<string, Refusal>;
   /** Of the version that is wanted; undefined when its task has none. */
   gates: GateReport | undefined;
+  /** Selected devices that may not have the wanted version now. */
+  withheld: Set<string>;
+}
+
+/** What an InferenceModel asks for, before anything is placed. */
+export interface Target {
+  devices: Device[];
+  resolved: ModelVersion | Refusal;
+  gates: GateReport | undefined;
+  /** It cannot be served by devices at all, and what was there is taken away. */
+  isUnsupported: boolean;
 }
 
 export interface Placement {
@@ -54,49 +71,85 @@ const MAX_WORKLOADS = 100;
 
 const byName = (a: { name: string }, b: { name: string }): number => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0);
 
+/** What every InferenceModel asks for, by name. */
+export function resolveTargets(input: PlacementInput): Map<string, Target> {
+  return new Map(input.inferenceModels.map((model) => [model.metadata.name, resolveTarget(model, input)]));
+}
+
+function resolveTarget(model: InferenceModel, input: PlacementInput): Target {
+  const unsupported = findUnsupported(model);
+  if (unsupported !== null) return { devices: [], resolved: unsupported, gates: undefined, isUnsupported: true };
+  const devices = selectDevices(model, input.devices);
+  const found = resolveVersion(model, input);
+  const gates = 'reason' in found ? undefined : input.gatesOf(found, devices);
+  const resolved = 'reason' in found ? found : (refusalOf(found, gates, devices) ?? found);
+  return { devices, resolved, gates, isUnsupported: false };
+}
+
 /**
  * Decides what every device is to run. Who came first keeps a contested port: InferenceModels are taken in the order of
  * their creation, then by name.
  */
-export function planPlacement(input: PlacementInput): Placement {
+export function planPlacement(input: PlacementInput, targets: ReadonlyMap<string, Target> = resolveTargets(input)): Placement {
   const workloads = new Map<string, DesiredWorkload[]>(input.devices.map((device) => [device.metadata.name, []]));
   const outcomes = new Map<string, PlacementOutcome>();
   const ordered = [...input.inferenceModels].sort(
     (a, b) => Date.parse(a.metadata.createdAt) - Date.parse(b.metadata.createdAt) || byName(a.metadata, b.metadata),
   );
   for (const inferenceModel of ordered) {
-    const outcome = placeOne(inferenceModel, input, workloads);
-    outcomes.set(inferenceModel.metadata.name, outcome);
+    const { name } = inferenceModel.metadata;
+    const target = targets.get(name) ?? resolveTarget(inferenceModel, input);
+    outcomes.set(name, placeOne(inferenceModel, target, input, workloads));
   }
   for (const list of workloads.values()) list.sort(byName);
   return { workloads, outcomes };
 }
 
-function placeOne(model: InferenceModel, input: PlacementInput, workloads: Map<string, DesiredWorkload[]>): PlacementOutcome {
-  const { name } = model.metadata;
-  const unsupported = findUnsupported(model);
-  const none = { selected: [], rejected: new Map<string, Refusal>(), gates: undefined };
-  if (unsupported !== null) return { refusal: unsupported, resolvedVersion: '', ...none };
-  const devices = selectDevices(model, input.devices);
-  const selected = devices.map((device) => device.metadata.name);
-  const found = resolveVersion(model, input);
-  const gates = 'reason' in found ? undefined : input.gatesOf(found, devices);
-  const resolved = 'reason' in found ? found : (refusalOf(found, gates, devices) ?? found);
+function placeOne(
+  model: InferenceModel,
+  target: Target,
+  input: PlacementInput,
+  workloads: Map<string, DesiredWorkload[]>,
+): PlacementOutcome {
+  const { devices, resolved, gates } = target;
   const rejected = new Map<string, Refusal>();
+  const withheld = new Set<string>();
   for (const device of devices) {
     const deviceName = device.metadata.name;
     const placed = workloads.get(deviceName) ?? [];
-    const wanted =
-      'reason' in resolved
-        ? input.current.get(deviceName)?.find((workload) => workload.name === name && workload.model === model.spec.modelName)
-        : desiredWorkload(model, resolved, device, input);
+    const release = input.releaseOf?.(model.metadata.name, deviceName);
+    if (release === null || release?.isNew === false) withheld.add(deviceName);
+    const wanted = wantedWorkload(model, resolved, device, release, input);
     if (wanted === undefined) continue;
     const obstacle = findObstacle(wanted, placed, deviceName);
     if (obstacle === null) placed.push(wanted);
     else rejected.set(deviceName, obstacle);
   }
-  if ('reason' in resolved) return { refusal: resolved, resolvedVersion: '', selected, rejected, gates };
-  return { refusal: null, resolvedVersion: resolved.spec.version, selected, rejected, gates };
+  const selected = devices.map((device) => device.metadata.name);
+  const isRefused = 'reason' in resolved;
+  const resolvedVersion = isRefused ? '' : resolved.spec.version;
+  return { refusal: isRefused ? resolved : null, resolvedVersion, selected, rejected, gates, withheld };
+}
+
+function wantedWorkload(
+  model: InferenceModel,
+  resolved: ModelVersion | Refusal,
+  device: Device,
+  release: Release | null | undefined,
+  input: PlacementInput,
+): DesiredWorkload | undefined {
+  const { name } = model.metadata;
+  const told = input.current.get(device.metadata.name)?.find((workload) => workload.name === name);
+  if (release === null) return undefined;
+  if (release === undefined || (release.isNew && 'reason' in resolved)) {
+    if ('reason' in resolved) return told?.model === model.spec.modelName ? told : undefined;
+    const { modelName, servingPort = 0 } = model.spec;
+    return desiredWorkload(model, resolved, device, { model: modelName, version: resolved.spec.version, servingPort, isNew: true }, input);
+  }
+  const version = input.findVersion(release.model, release.version);
+  // a version that has left the registry stays where it is
+  if (version === undefined) return told?.model === release.model && told.version === release.version ? told : undefined;
+  return desiredWorkload(model, version, device, release, input);
 }
 
 /** Without a device there is nothing to refuse, and that there is none is what must be told. */
@@ -151,17 +204,26 @@ function resolveVersion({ spec }: InferenceModel, input: PlacementInput): ModelV
   };
 }
 
-function desiredWorkload(model: InferenceModel, version: ModelVersion, device: Device, input: PlacementInput): DesiredWorkload {
-  const { metadata, spec } = model;
-  const native = nativeReference(model, input.packagesOf(spec.modelName, version.spec.version), device);
+function desiredWorkload(
+  inferenceModel: InferenceModel,
+  { spec }: ModelVersion,
+  device: Device,
+  release: Release,
+  input: PlacementInput,
+): DesiredWorkload {
+  const { model, version, servingPort, trial, windows, deferOnMetered } = release;
+  const native = nativeReference(inferenceModel, input.packagesOf(model, version), device);
   return {
-    name: metadata.name,
+    name: inferenceModel.metadata.name,
     kind: 'model-server',
-    model: spec.modelName,
-    version: version.spec.version,
-    manifest: { sha256: version.spec.bundle.sha256, sizeBytes: version.spec.bundle.sizeBytes },
+    model,
+    version,
+    manifest: { sha256: spec.bundle.sha256, sizeBytes: spec.bundle.sizeBytes },
     ...(native === undefined ? {} : { native }),
-    servingPort: spec.servingPort ?? 0,
+    servingPort,
+    ...(trial === undefined ? {} : { trial }),
+    ...(windows === undefined ? {} : { windows }),
+    ...(deferOnMetered === undefined ? {} : { deferOnMetered }),
   };
 }
 

@@ -49,6 +49,7 @@ export async function blobsNeededBeside(store: Store, version: ResourceOf<'Datas
   }
   for await (const { spec } of all(store, 'ModelVersion')) needed.add(spec.file.sha256).add(spec.bundle.sha256);
   for await (const { status } of all(store, 'Package')) if (status.archive !== null) needed.add(status.archive.sha256);
+  for await (const { status } of all(store, 'Rollout')) if (status.golden !== null) needed.add(status.golden.sha256);
   return needed;
 }
 

@@ -1,11 +1,12 @@
-import type { DesiredState, DesiredWorkload, DeviceTopic, ModelVersion, Package } from '@selvedge/contract';
+import type { DesiredState, DesiredWorkload, DeviceTopic, ModelVersion, Package, Rollout } from '@selvedge/contract';
 import { describeError, type Logger } from '@selvedge/runtime';
 import { countServing, inferenceModelStatus } from '../domain/deployment-status.ts';
-import { type Placement, planPlacement } from '../domain/placement.ts';
+import { type Placement, type PlacementInput, planPlacement, resolveTargets } from '../domain/placement.ts';
 import { gateReport } from '../domain/version-gates.ts';
 import type { Store } from '../ports/store.ts';
 import type { EventHub } from './event-hub.ts';
 import { FleetView } from './fleet-view.ts';
+import { RolloutController } from './rollout-controller.ts';
 
 /** Sends a message to a device; a retained one waits for it, an empty retained one removes the one that waits. */
 export type PublishToDevice = (device: string, topic: DeviceTopic, payload: string, options: { retain: boolean }) => Promise<void>;
@@ -16,6 +17,8 @@ export interface DeploymentControllerOptions {
   publish: PublishToDevice;
   log: Logger;
   clock: () => Date;
+  /** Begins to make the golden set of a rollout, which then shows in its status; asked for again until it does. */
+  prepareGolden?: ((rollout: Rollout) => void) | undefined;
 }
 
 /** Changes that come together are taken together. */
@@ -42,12 +45,17 @@ export class DeploymentController {
   #unsubscribe: (() => void) | undefined;
   #timer: NodeJS.Timeout | undefined;
   #resync: NodeJS.Timeout | undefined;
+  /** For what time alone brings about. */
+  #alarm: NodeJS.Timeout | undefined;
   #round: Promise<void> = Promise.resolve();
   #lastRoundAt = 0;
   #running = false;
+  readonly #rollouts: RolloutController;
 
   constructor(options: DeploymentControllerOptions) {
     this.#options = options;
+    const { store, clock, log, prepareGolden } = options;
+    this.#rollouts = new RolloutController({ store, view: this.view, clock, log, prepareGolden });
   }
 
   /** Loads everything, and returns after the first round: what devices find when they connect is up to date. */
@@ -70,6 +78,7 @@ export class DeploymentController {
     this.#unsubscribe?.();
     clearTimeout(this.#timer);
     clearInterval(this.#resync);
+    clearTimeout(this.#alarm);
     this.#timer = undefined;
     await this.#round;
   }
@@ -95,7 +104,7 @@ export class DeploymentController {
     this.#lastRoundAt = performance.now();
     const { view } = this;
     const packagesOf = remembered((model, version) => view.packagesOf(model, version));
-    const placement = planPlacement({
+    const input: PlacementInput = {
       inferenceModels: [...view.inferenceModels.values()],
       devices: [...view.devices.values()],
       findModel: (name) => view.models.get(name),
@@ -104,10 +113,23 @@ export class DeploymentController {
       gatesOf: (version, devices) =>
         gateReport(version, view.taskOf(version), packagesOf(version.spec.model, version.spec.version), devices),
       current: new Map([...this.#desired].map(([device, state]) => [device, state.workloads])),
-    });
+      releaseOf: (inferenceModel, device) => this.#rollouts.releaseOf(inferenceModel, device),
+    };
+    const targets = resolveTargets(input);
+    // what a rollout lets go is on disk before a device is told
+    const againAtMs = await this.#rollouts.advance(targets, input.current);
+    this.#wakeAt(againAtMs);
+    const placement = planPlacement(input, targets);
     await this.#tellDevices(placement);
     await this.#writeStatuses(placement);
     this.#lastRoundAt = performance.now();
+  }
+
+  #wakeAt(atMs: number | null): void {
+    clearTimeout(this.#alarm);
+    if (atMs === null) return;
+    const waitMs = Math.min(Math.max(atMs - this.#options.clock().getTime(), DEBOUNCE_MS), RESYNC_MS);
+    this.#alarm = setTimeout(() => this.#soon(), waitMs);
   }
 
   async #tellDevices({ workloads }: Placement): Promise<void> {
@@ -159,7 +181,7 @@ export class DeploymentController {
     for (const [name, outcome] of outcomes) {
       const model = this.view.inferenceModels.get(name);
       if (model === undefined) continue;
-      const status = inferenceModelStatus(model, outcome, (device) => this.view.devices.get(device), nowIso);
+      const status = inferenceModelStatus(model, outcome, (device) => this.view.devices.get(device), nowIso, this.#rollouts.latestOf(name));
       if (JSON.stringify(status) === JSON.stringify(model.status)) continue;
       await store.update('InferenceModel', name, (current) => {
         // an edit that came in between is left to the round that its own event starts

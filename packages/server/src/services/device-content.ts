@@ -7,8 +7,8 @@ const MAX_MANIFEST_BYTES = 8 * 1024 * 1024;
 const MAX_CACHED_MANIFESTS = 500;
 
 /**
- * Which blobs a device may fetch: the package manifests and native packages that its desired state names, the files in the
- * former, and the packages that it is asked to measure.
+ * Which blobs a device may fetch: the package manifests, native packages and golden sets that its desired state names, the
+ * files in the first, and the packages that it is asked to measure.
  */
 export class DeviceContent {
   readonly #store: DeviceRecordStore;
@@ -27,7 +27,8 @@ export class DeviceContent {
   async mayFetch(device: string, sha256: string): Promise<boolean> {
     if (this.#isGranted(device, sha256)) return true;
     const desired = await this.#store.readDesiredState(device);
-    if (desired?.workloads.some((workload) => workload.native?.archive.sha256 === sha256) === true) return true;
+    const isNamed = desired?.workloads.some(({ native, trial }) => native?.archive.sha256 === sha256 || trial?.golden?.sha256 === sha256);
+    if (isNamed === true) return true;
     const manifests = desired?.workloads.map((workload) => workload.manifest.sha256) ?? [];
     if (manifests.includes(sha256)) return true;
     for (const manifest of manifests) if ((await this.#filesOf(manifest)).has(sha256)) return true;

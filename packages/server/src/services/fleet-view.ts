@@ -1,4 +1,15 @@
-import type { AnyResource, Device, InferenceModel, Model, ModelVersion, Package, Pipeline, ServerEvent, Task } from '@selvedge/contract';
+import type {
+  AnyResource,
+  Device,
+  InferenceModel,
+  Model,
+  ModelVersion,
+  Package,
+  Pipeline,
+  Rollout,
+  ServerEvent,
+  Task,
+} from '@selvedge/contract';
 import { isBuiltOf } from '../domain/native-choice.ts';
 import type { ResourceStore } from '../ports/store.ts';
 import { readAll } from './read-all.ts';
@@ -16,6 +27,7 @@ export class FleetView {
   packages = new Map<string, Package>();
   pipelines = new Map<string, Pipeline>();
   tasks = new Map<string, Task>();
+  rollouts = new Map<string, Rollout>();
   #heldBack: ServerEvent[] | undefined;
 
   async load(store: ResourceStore): Promise<void> {
@@ -28,6 +40,7 @@ export class FleetView {
       const packages = await readAll(store, 'Package');
       const pipelines = await readAll(store, 'Pipeline');
       const tasks = await readAll(store, 'Task');
+      const rollouts = await readAll(store, 'Rollout');
       this.devices = byName(devices);
       this.inferenceModels = byName(inferenceModels);
       this.models = byName(models);
@@ -35,6 +48,7 @@ export class FleetView {
       this.packages = byName(packages);
       this.pipelines = byName(pipelines);
       this.tasks = byName(tasks);
+      this.rollouts = byName(rollouts);
     } finally {
       const events = this.#heldBack;
       this.#heldBack = undefined;
@@ -62,6 +76,8 @@ export class FleetView {
         return keep(this.pipelines, resource.metadata.name, resource, action, sameTaskOf);
       case 'Task':
         return keep(this.tasks, resource.metadata.name, resource, action, sameVersion);
+      case 'Rollout':
+        return keep(this.rollouts, resource.metadata.name, resource, action, sameVersion);
       default:
         return false;
     }

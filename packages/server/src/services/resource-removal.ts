@@ -56,6 +56,11 @@ export class ResourceRemoval {
       case 'Operation':
         await this.#refuseUnfinishedOperation(name);
         break;
+      case 'Rollout':
+        throw new AppError('CONFLICT', {
+          message: `Rollout "${name}" goes with its InferenceModel, or when twenty newer ones are there.`,
+          hint: `"selvedge rollout abort ${name}" ends one that is under way.`,
+        });
       case 'InferenceModel':
         break;
     }

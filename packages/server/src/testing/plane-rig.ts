@@ -2,7 +2,14 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join as joinPath } from 'node:path';
 import { Readable } from 'node:stream';
-import { type Device, type InferenceModel, type InferenceModelSpec, type PackageManifest, packageManifestSchema } from '@selvedge/contract';
+import {
+  type Device,
+  type InferenceModel,
+  type InferenceModelSpec,
+  type PackageManifest,
+  packageManifestSchema,
+  type Rollout,
+} from '@selvedge/contract';
 import { createLogger, waitUntil } from '@selvedge/runtime';
 import { FsBlobStore } from '../adapters/fs/fs-blob-store.ts';
 import { openStore } from '../adapters/sql/open-store.ts';
@@ -20,6 +27,8 @@ export class PlaneRig {
   readonly hub: EventHub;
   /** Added to the real time that the plane sees. */
   skewMs = 0;
+  /** What the plane asks for golden sets. */
+  prepareGolden: (rollout: Rollout) => void = () => undefined;
   plane: DevicePlane;
   port = 0;
   readonly #config: ServerConfig;
@@ -147,6 +156,15 @@ export class PlaneRig {
   #create(): DevicePlane {
     const { store, blobs, hub } = this;
     const log = createLogger({ name: 'test', level: 'error' });
-    return createDevicePlane({ config: this.#config, store, blobs, hub, log, clock: () => new Date(Date.now() + this.skewMs) });
+    const clock = () => new Date(Date.now() + this.skewMs);
+    return createDevicePlane({
+      config: this.#config,
+      store,
+      blobs,
+      hub,
+      log,
+      clock,
+      prepareGolden: (rollout) => this.prepareGolden(rollout),
+    });
   }
 }

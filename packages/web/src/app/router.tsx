@@ -109,6 +109,16 @@ const routeTree = rootRoute.addChildren([
     }),
     createRoute({
       getParentRoute: inShell,
+      path: '/rollouts',
+      component: lazyRouteComponent(() => import('../features/rollouts/rollouts-page.tsx'), 'RolloutsPage'),
+    }),
+    createRoute({
+      getParentRoute: inShell,
+      path: '/rollouts/$name',
+      component: lazyRouteComponent(() => import('../features/rollouts/rollout-page.tsx'), 'RolloutPage'),
+    }),
+    createRoute({
+      getParentRoute: inShell,
       path: '/models',
       component: lazyRouteComponent(() => import('../features/models/models-page.tsx'), 'ModelsPage'),
     }),

@@ -17,6 +17,7 @@ const PLACES = [
   { to: '/pipelines', text: 'Pipelines', icon: 'pipeline' },
   { to: '/runs', text: 'Runs', icon: 'run' },
   { to: '/models', text: 'Models', icon: 'model' },
+  { to: '/rollouts', text: 'Rollouts', icon: 'deployment' },
   { to: '/tools', text: 'Tools', icon: 'tool' },
 ] as const satisfies readonly { to: string; text: string; icon: IconName }[];
 

@@ -1,4 +1,4 @@
-import { type AnyDocument, API_VERSION, type Device, type InferenceModel } from '@selvedge/contract';
+import { type AnyDocument, API_VERSION, type Device, type InferenceModel, type RolloutPolicy } from '@selvedge/contract';
 import { matchesLabels } from './labels.ts';
 
 export interface DeploymentChoice {
@@ -7,19 +7,30 @@ export interface DeploymentChoice {
   /** A version or an alias. */
   readonly version: string;
   readonly selector: Record<string, string>;
+  /** How it reaches devices: null for all at once without a trial, undefined for what holds already. */
+  readonly rollout?: RolloutPolicy | null | undefined;
 }
 
 type InferenceModelDocument = Extract<AnyDocument, { kind: 'InferenceModel' }>;
 
+const FRESH: InferenceModel['spec'] = { modelName: '', deployToLayer: 'edge', frameworkType: 'onnx' };
+
 /** The document that says "serve this there". A deployment that exists keeps what the dialog does not ask about. */
 export function deploymentDocument(choice: DeploymentChoice, existing?: InferenceModel): InferenceModelDocument {
-  const { nodeName: _replacedBySelector, ...kept } = existing?.spec ?? { deployToLayer: 'edge' as const, frameworkType: 'onnx' };
+  const { nodeName: _replacedBySelector, rollout: before, ...kept } = existing?.spec ?? FRESH;
+  const rollout = choice.rollout === undefined ? before : (choice.rollout ?? undefined);
   const { labels, annotations } = existing?.metadata ?? {};
   return {
     apiVersion: API_VERSION,
     kind: 'InferenceModel',
     metadata: { name: choice.name, ...(labels === undefined ? {} : { labels }), ...(annotations === undefined ? {} : { annotations }) },
-    spec: { ...kept, modelName: choice.model, targetVersion: choice.version, nodeSelector: choice.selector },
+    spec: {
+      ...kept,
+      modelName: choice.model,
+      targetVersion: choice.version,
+      nodeSelector: choice.selector,
+      ...(rollout === undefined ? {} : { rollout }),
+    },
   };
 }
 

@@ -5,8 +5,12 @@ import type {
   InferenceModel,
   Module,
   Package,
+  RolloutDevice,
+  RolloutPhase,
+  RolloutWave,
   RunPhase,
   RunStep,
+  TrialCheck,
   WorkloadState,
 } from '@selvedge/contract';
 
@@ -74,6 +78,44 @@ export function deploymentStatus(model: InferenceModel): Status {
   const done = devices.filter((d) => d.state === 'serving' && d.servingVersion === resolvedVersion).length;
   if (done === devices.length) return { tone: 'ok', text: 'Serving' };
   return { tone: 'busy', text: `${done} of ${devices.length}` };
+}
+
+export function rolloutStatus(phase: RolloutPhase): Status {
+  const tones = {
+    running: 'busy',
+    paused: 'warn',
+    waiting: 'warn',
+    reverting: 'bad',
+    succeeded: 'ok',
+    failed: 'bad',
+    aborted: 'idle',
+    superseded: 'idle',
+  } as const;
+  return { tone: tones[phase], text: phase === 'waiting' ? 'Waits for you' : capital(phase) };
+}
+
+export function rolloutWaveStatus(state: RolloutWave['state']): Status {
+  const tones = { waiting: 'idle', running: 'busy', soaking: 'busy', passed: 'ok', failed: 'bad' } as const;
+  return { tone: tones[state], text: capital(state) };
+}
+
+export function rolloutDeviceStatus(state: RolloutDevice['state']): Status {
+  const tones = {
+    waiting: 'idle',
+    updating: 'busy',
+    'on-trial': 'busy',
+    passed: 'ok',
+    failed: 'bad',
+    reverting: 'warn',
+    reverted: 'warn',
+    'catching-up': 'idle',
+  } as const;
+  return { tone: tones[state], text: capital(state.replace('-', ' ')) };
+}
+
+export function checkStatus({ passed }: TrialCheck): Status {
+  if (passed === null) return { tone: 'idle', text: 'Not measured' };
+  return passed ? { tone: 'ok', text: 'Passed' } : { tone: 'bad', text: 'Failed' };
 }
 
 function capital(text: string): string {

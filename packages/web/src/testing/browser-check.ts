@@ -139,6 +139,24 @@ const VISITS: Visit[] = [
   { name: 'models', path: '/models', phone: true },
   { name: 'model', path: '/models/digits', phone: true },
   { name: 'model-deploy', path: '/models/digits', act: press('Deploy') },
+  {
+    name: 'model-deploy-waves',
+    path: '/models/digits',
+    act: async (page) => {
+      await press('Deploy')(page);
+      await page.getByLabel('Reaches devices').selectOption('waves');
+    },
+    phone: true,
+  },
+  { name: 'rollouts', path: '/rollouts', phone: true },
+  {
+    name: 'rollout',
+    path: '/rollouts/digits-2',
+    act: (page) => page.getByText('Versions beside each other').first().waitFor(),
+    phone: true,
+  },
+  { name: 'rollout-failed', path: '/rollouts/digits-gate-1' },
+  { name: 'rollout-abort-remove', path: '/rollouts/digits-2', act: press('Abort'), phone: true },
   { name: 'model-build', path: '/models/digits', act: press('Build'), phone: true },
   { name: 'model-log', path: '/models/digits', act: press(/^Log of/) },
   { name: 'model-package-remove', path: '/models/digits', act: press(/^Remove package/) },

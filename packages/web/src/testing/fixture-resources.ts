@@ -31,7 +31,7 @@ export class FixtureClock {
   }
 }
 
-function metadata(name: string, createdAt: string, labels: Record<string, string> = {}): Metadata {
+export function metadata(name: string, createdAt: string, labels: Record<string, string> = {}): Metadata {
   return {
     name,
     labels,

@@ -2,6 +2,7 @@ import { type AnyResource, anyResourceSchema, type MetricPoint, type Module, mod
 import { metricPoints } from './fixture-curves.ts';
 import { GATES, packages } from './fixture-packages.ts';
 import * as make from './fixture-resources.ts';
+import { rollouts } from './fixture-rollouts.ts';
 import { taskComparison } from './fixture-tools.ts';
 import { TRAINING_RESOURCES } from './fixture-training.ts';
 
@@ -28,6 +29,7 @@ export function fullWorld(nowMs: number): FixtureWorld {
     ...fleet(clock),
     ...deployments(clock),
     make.operation(OPERATION, clock.ago(2), ['edge-1', 'edge-2', 'edge-3']),
+    ...rollouts(clock),
   ];
   const metrics = new Map([
     [RUNNING_RUN, metricPoints(EPOCHS_SO_FAR, nowMs - 30_000)],

@@ -5,12 +5,14 @@ import { deploymentDocument, selectedDevices } from '../../lib/deployment.ts';
 import { plural } from '../../lib/format.ts';
 import { formatSelector, parseSelector } from '../../lib/labels.ts';
 import { useBackend, useList } from '../../lib/queries.ts';
+import { type RolloutForm, readPolicy, rolloutForm } from '../../lib/rollout.ts';
 import { Button } from '../../ui/button.tsx';
 import { CodeBlock } from '../../ui/code-block.tsx';
 import { Dialog } from '../../ui/dialog.tsx';
 import { ErrorState } from '../../ui/error-state.tsx';
 import { SelectField, TextField } from '../../ui/field.tsx';
 import { useToasts } from '../../ui/toast.tsx';
+import { RolloutFields } from './rollout-fields.tsx';
 
 export interface DeployDialogProps {
   model: string;
@@ -34,7 +36,11 @@ export function DeployDialog({ model, versions, version: firstVersion, existing,
   const selection = parseSelector(selectorText);
   const nameOk = nameSchema.safeParse(name).success;
   const selector = selection.ok ? selection.labels : {};
-  const document = deploymentDocument({ name, model, version, selector }, replaced);
+  const before = replaced?.spec.rollout;
+  const [edited, setEdited] = useState<RolloutForm>();
+  const form = edited ?? rolloutForm(before);
+  const read = readPolicy(form, before);
+  const document = deploymentDocument({ name, model, version, selector, rollout: read.ok ? read.policy : undefined }, replaced);
   const apply = useMutation({
     mutationFn: () => client.apply({ body: { documents: [document] } }),
     onSuccess: ({ results }) => {
@@ -61,7 +67,7 @@ export function DeployDialog({ model, versions, version: firstVersion, existing,
             variant="primary"
             icon="deployment"
             busy={apply.isPending}
-            disabled={!selection.ok || !nameOk}
+            disabled={!selection.ok || !nameOk || !read.ok}
             onClick={() => apply.mutate()}
           >
             {existing === undefined ? 'Deploy' : 'Apply'}
@@ -109,6 +115,7 @@ export function DeployDialog({ model, versions, version: firstVersion, existing,
             }
           />
         </div>
+        <RolloutFields form={form} read={read} hasPolicy={before !== undefined} onChange={setEdited} />
         <details className="sm:col-span-2">
           <summary className="w-fit rounded text-xs font-medium text-ink-2 hover:text-ink">
             The document that is applied: save it and run “selvedge apply -f FILE”

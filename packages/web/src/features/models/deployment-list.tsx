@@ -2,8 +2,9 @@ import type { InferenceModel } from '@selvedge/contract';
 import { useMutation } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import { type ReactNode, useState } from 'react';
-import { useBackend } from '../../lib/queries.ts';
-import { deploymentStatus, workloadStatus } from '../../lib/status.ts';
+import { useBackend, useList } from '../../lib/queries.ts';
+import { newestRollout } from '../../lib/rollout.ts';
+import { deploymentStatus, rolloutStatus, workloadStatus } from '../../lib/status.ts';
 import { Button, IconButton } from '../../ui/button.tsx';
 import { CodeBlock } from '../../ui/code-block.tsx';
 import { Dialog } from '../../ui/dialog.tsx';
@@ -29,6 +30,7 @@ export function DeploymentList({ deployments, onChange }: DeploymentListProps): 
         {deployments.map((item) => (
           <li key={item.metadata.uid} className="px-4 py-3">
             <Head item={item} onChange={() => onChange(item)} onRemove={() => setRemoving(item.metadata.name)} />
+            <RolloutLine name={item.metadata.name} />
             <HeldBack item={item} />
             <Devices item={item} />
           </li>
@@ -71,6 +73,24 @@ function Head({ item, onChange, onRemove }: { item: InferenceModel; onChange: ()
         <IconButton icon="trash" label={`Remove deployment ${name}`} onClick={onRemove} />
       </div>
     </div>
+  );
+}
+
+/** The newest change of it, and where that stands. */
+function RolloutLine({ name }: { name: string }): ReactNode {
+  const rollouts = useList('Rollout');
+  const newest = newestRollout(rollouts.data ?? [], name);
+  if (newest === undefined) return null;
+  const { text } = rolloutStatus(newest.status.phase);
+  return (
+    <p className="mt-1 text-xs text-ink-2">
+      Rollout{' '}
+      <Link to="/rollouts/$name" params={{ name: newest.metadata.name }} className="text-ink underline underline-offset-2">
+        {newest.metadata.name}
+      </Link>
+      : {text.toLowerCase()}
+      {newest.status.message !== '' && `. ${newest.status.message}`}
+    </p>
   );
 }
 
