@@ -15,3 +15,4 @@ export * from './read-bounded.ts';
 export * from './serial-runner.ts';
 export * from './supervise.ts';
 export * from './system-error.ts';
+export * from './timeout-signal.ts';

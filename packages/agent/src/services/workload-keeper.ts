@@ -1,42 +1,18 @@
 import { AppError, type DesiredWorkload, toAppError, type WorkloadReport } from '@selvedge/contract';
-import { type Backoff, describeError, type Logger } from '@selvedge/runtime';
+import { describeError, type Logger } from '@selvedge/runtime';
 import { EMPTY_SAVED_WORKLOAD, type SavedWorkload } from '../domain/agent-state.ts';
 import { type Hold, nextStep, wakeAtMs } from '../domain/workload-plan.ts';
 import { afterFailedTrial, afterPassedTrial, afterStep, type Step, type WorkloadState } from '../domain/workload-state.ts';
-import type { ModelHost, ModelProcess } from '../ports/model-process.ts';
-import type { ServingPort } from '../ports/serving-port.ts';
-import type { TrialMeans } from '../ports/trial-means.ts';
-import type { VersionStore } from '../ports/version-store.ts';
+import type { ModelProcess } from '../ports/model-process.ts';
 import { RuntimeChoice } from './runtime-choice.ts';
-import { type HoldSources, UpdateHolds } from './update-holds.ts';
+import { UpdateHolds } from './update-holds.ts';
 import { WorkloadAddress } from './workload-address.ts';
 import { WorkloadFaults } from './workload-faults.ts';
+import type { KeeperOptions } from './workload-keeper-options.ts';
 import { WorkloadRecords } from './workload-records.ts';
 import { buildReport, type StepProgress } from './workload-report.ts';
 import { WorkloadSteps } from './workload-steps.ts';
 import { WorkloadTrials } from './workload-trials.ts';
-
-export interface KeeperOptions {
-  name: string;
-  store: VersionStore;
-  host: ModelHost;
-  port: ServingPort;
-  /** Targets whose native packages this device runs. */
-  targets: readonly string[];
-  means: TrialMeans;
-  holds: HoldSources;
-  log: Logger;
-  /** Unix milliseconds. */
-  clock: () => number;
-  /** Delays after failures of a version. */
-  backoff: Backoff;
-  /** The report has changed. */
-  onChange: () => void;
-  /** What `saved()` returns has changed; resolves when it is on disk. */
-  onSave: () => Promise<void>;
-  /** The workload is gone: stopped, collected, port closed. */
-  onGone: () => void;
-}
 
 /** A version that served this long before it ended was not broken: its count of failures starts anew. */
 const STABLE_MS = 60_000;

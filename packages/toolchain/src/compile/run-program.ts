@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { timeoutSignal } from '@selvedge/runtime';
 
 const MAX_OUTPUT_BYTES = 256 * 1024;
 
@@ -24,8 +25,7 @@ export interface ProgramOptions {
  * @throws the signal's reason when aborted; a system error when it cannot be started.
  */
 export async function runProgram(command: string, args: readonly string[], options: ProgramOptions = {}): Promise<ProgramResult> {
-  const timeout = AbortSignal.timeout(options.timeoutMs ?? 600_000);
-  const signal = options.signal === undefined ? timeout : AbortSignal.any([options.signal, timeout]);
+  const signal = timeoutSignal(options.timeoutMs ?? 600_000, options.signal);
   signal.throwIfAborted();
   const child = spawn(command, args, {
     stdio: ['ignore', 'pipe', 'pipe'],

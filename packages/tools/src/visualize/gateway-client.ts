@@ -1,4 +1,5 @@
 import { type ArtifactSummary, artifactSummarySchema, healthSchema, type MetricPoint, metricPointSchema } from '@selvedge/contract';
+import { timeoutSignal } from '@selvedge/runtime';
 import * as z from 'zod';
 
 const TIMEOUT_MS = 30_000;
@@ -68,7 +69,7 @@ export class GatewayClient {
   #request(path: string): Promise<Response> {
     return fetch(`${this.#origin}${path}`, {
       headers: { authorization: `Bearer ${this.#token}` },
-      signal: AbortSignal.any([this.#signal, AbortSignal.timeout(TIMEOUT_MS)]),
+      signal: timeoutSignal(TIMEOUT_MS, this.#signal),
     });
   }
 }

@@ -1,7 +1,7 @@
 import type { ChildProcess } from 'node:child_process';
 import type { Socket } from 'node:net';
 import { AppError, fromProblem, type InferResult, inferResultSchema, isErrorCode, problemSchema } from '@selvedge/contract';
-import type { Logger } from '@selvedge/runtime';
+import { type Logger, timeoutSignal } from '@selvedge/runtime';
 import { fromModelServerSchema, type ToModelServer } from '../../domain/model-process-messages.ts';
 import type { LivenessLimits, ModelProcess, ProcessEnd } from '../../ports/model-process.ts';
 import { askLocal } from './local-http.ts';
@@ -44,6 +44,8 @@ export class ChildModelProcess implements ModelProcess {
   #ended: ProcessEnd | undefined;
   #pingTimer: NodeJS.Timeout | undefined;
   #pongTimer: NodeJS.Timeout | undefined;
+  /** Connections that it has not been given yet. */
+  readonly #handing = new Set<Socket>();
   /** Called at every message and at the end; each looks whether what it waits for is there. */
   readonly #watchers = new Set<() => void>();
 
@@ -64,6 +66,9 @@ export class ChildModelProcess implements ModelProcess {
         this.#ended = { code, signal, reason: this.#killedFor ?? null };
         clearTimeout(this.#pingTimer);
         clearTimeout(this.#pongTimer);
+        // Node hands over one after the other: what a process that hung had not taken would stay open for ever.
+        for (const connection of this.#handing) connection.destroy();
+        this.#handing.clear();
         this.#notify();
         resolve(this.#ended);
       };
@@ -131,9 +136,8 @@ export class ChildModelProcess implements ModelProcess {
   async drain(timeoutMs: number, signal?: AbortSignal): Promise<void> {
     this.#drained = false;
     this.#tell({ type: 'drain' });
-    const timeout = AbortSignal.timeout(timeoutMs);
     try {
-      await this.#until(() => this.#drained, signal === undefined ? timeout : AbortSignal.any([timeout, signal]));
+      await this.#until(() => this.#drained, timeoutSignal(timeoutMs, signal));
     } catch (error) {
       if (signal?.aborted === true) return;
       if (this.#ended === undefined)
@@ -178,9 +182,12 @@ export class ChildModelProcess implements ModelProcess {
       connection?.destroy();
       return;
     }
+    if (connection !== undefined) this.#handing.add(connection);
     // The callback takes the error; a process that is gone shows by its exit.
     this.#child.send(message, connection, {}, (error) => {
-      if (error !== null) connection?.destroy();
+      if (connection === undefined) return;
+      this.#handing.delete(connection);
+      if (error !== null) connection.destroy();
     });
   }
 
