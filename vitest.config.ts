@@ -32,7 +32,8 @@ export default defineConfig({
           include: ['tests/e2e/**/*.test.ts'],
           testTimeout: 240_000,
           hookTimeout: 900_000,
-          fileParallelism: false,
+          // each file has servers and agents of its own, on free ports
+          maxWorkers: availableParallelism(),
           sequence: { groupOrder: 2 },
           globalSetup: ['tests/e2e/global-setup.ts'],
         },
