@@ -2,12 +2,12 @@ import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import sharp from 'sharp';
 import { readIdentity, type StoredIdentity } from '../adapters/disk/identity-folder.ts';
+import { agentCommand } from './agent-command.ts';
 import { TestServer } from './test-server.ts';
 
-const MAIN = fileURLToPath(new URL('../main.ts', import.meta.url));
+const [PROGRAM = '', ...PROGRAM_ARGS] = agentCommand();
 
 export function exited(child: ChildProcess): Promise<void> {
   return new Promise((resolve) => (child.exitCode !== null || child.signalCode !== null ? resolve() : child.on('exit', () => resolve())));
@@ -101,7 +101,7 @@ export class AgentRig {
   }
 
   #spawn(args: string[], env: Record<string, string> = {}): ChildProcess {
-    const child = spawn(process.execPath, ['--import', 'tsx', MAIN, ...args], {
+    const child = spawn(PROGRAM, [...PROGRAM_ARGS, ...args], {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...process.env, ...env },
     });
