@@ -125,7 +125,7 @@ describe('under a Node agent', () => {
     current = second;
     await first.drain(10_000);
     await first.stop(5000);
-    expect(await first.exited).toEqual({ code: 0, signal: null });
+    expect(await first.exited).toEqual({ code: 0, signal: null, reason: null });
     const before = answered;
     await until('the second answers', () => answered > before + 50);
     isDone = true;
