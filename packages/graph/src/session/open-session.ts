@@ -47,6 +47,14 @@ async function loadOrt(): Promise<Ort> {
 
 const textOf = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause));
 
+/**
+ * x86 without VNNI adds pairs of int8 products in 16 bits, which overflow: with this ONNX Runtime takes a kernel that keeps the result right.
+ * It fails on models in which nodes share a quantised weight, and says so; those are loaded without it, as they were before it was known.
+ * On other processors it changes nothing.
+ */
+const PRECISE_INT8 = { session: { x64quantprecision: '1' } };
+const FATAL_ONLY = 4;
+
 async function create(ort: Ort, model: Uint8Array | string, threads: number): Promise<OrtSession> {
   const options: import('onnxruntime-node').InferenceSession.SessionOptions = {
     intraOpNumThreads: threads,
@@ -55,13 +63,13 @@ async function create(ort: Ort, model: Uint8Array | string, threads: number): Pr
     graphOptimizationLevel: 'all',
     // Warnings about optimisations that do not apply would end up on the tool's log.
     logSeverityLevel: 3,
-    // x86 without VNNI adds pairs of int8 products in 16 bits, which overflow: another kernel keeps the result right there.
-    extra: { session: { x64quantprecision: '1' } },
   };
+  const load = (more: typeof options) =>
+    typeof model === 'string'
+      ? ort.InferenceSession.create(model, { ...options, ...more })
+      : ort.InferenceSession.create(model, { ...options, ...more });
   try {
-    return typeof model === 'string'
-      ? await ort.InferenceSession.create(model, options)
-      : await ort.InferenceSession.create(model, options);
+    return await load({ logSeverityLevel: FATAL_ONLY, extra: PRECISE_INT8 }).catch(() => load({}));
   } catch (cause) {
     const what = typeof model === 'string' ? `"${model}"` : 'the model';
     throw new AppError('MODEL_INVALID', { message: `ONNX Runtime cannot load ${what}: ${textOf(cause)}` }, { cause });
