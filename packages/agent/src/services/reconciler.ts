@@ -1,27 +1,16 @@
 import type { DesiredState, WorkloadReport } from '@selvedge/contract';
-import type { Backoff, Logger } from '@selvedge/runtime';
 import { type AgentState, EMPTY_STATE, isNewer } from '../domain/agent-state.ts';
-import type { ModelHost, ModelProcess } from '../ports/model-process.ts';
+import type { ModelProcess } from '../ports/model-process.ts';
 import type { ServingPort } from '../ports/serving-port.ts';
 import type { StateStore } from '../ports/state-store.ts';
-import type { TrialMeans } from '../ports/trial-means.ts';
 import type { VersionStore } from '../ports/version-store.ts';
-import type { HoldSources } from './update-holds.ts';
 import { WorkloadKeeper } from './workload-keeper.ts';
+import type { KeeperContext } from './workload-keeper-options.ts';
 
-export interface ReconcilerOptions {
+export interface ReconcilerOptions extends KeeperContext {
   states: StateStore;
   versions: VersionStore;
-  host: ModelHost;
   makePort: () => ServingPort;
-  /** Targets whose native packages this device runs, the best first. */
-  targets: readonly string[];
-  means: TrialMeans;
-  holds: HoldSources;
-  log: Logger;
-  clock: () => number;
-  backoff: Backoff;
-  onChange: () => void;
 }
 
 /** Keeps every workload of the desired state, each on its own, so that a slow download holds up nothing else. */
@@ -98,20 +87,13 @@ export class Reconciler {
   }
 
   #makeKeeper(name: string, saved?: AgentState['workloads'][string]): WorkloadKeeper {
-    const { versions, host, makePort, targets, means, holds, log, clock, backoff, onChange } = this.#options;
+    const { versions, makePort, ...context } = this.#options;
     const keeper: WorkloadKeeper = new WorkloadKeeper(
       {
+        ...context,
         name,
         store: versions,
-        host,
         port: makePort(),
-        targets,
-        means,
-        holds,
-        log,
-        clock,
-        backoff,
-        onChange,
         onSave: () => this.#save(),
         onGone: () => void this.#forget(name, keeper),
       },

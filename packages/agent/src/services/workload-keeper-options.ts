@@ -5,12 +5,10 @@ import type { TrialMeans } from '../ports/trial-means.ts';
 import type { VersionStore } from '../ports/version-store.ts';
 import type { HoldSources } from './update-holds.ts';
 
-export interface KeeperOptions {
-  name: string;
-  store: VersionStore;
+/** What every workload of a device is kept with. */
+export interface KeeperContext {
   host: ModelHost;
-  port: ServingPort;
-  /** Targets whose native packages this device runs. */
+  /** Targets whose native packages this device runs, the best first. */
   targets: readonly string[];
   means: TrialMeans;
   holds: HoldSources;
@@ -19,8 +17,14 @@ export interface KeeperOptions {
   clock: () => number;
   /** Delays after failures of a version. */
   backoff: Backoff;
-  /** The report has changed. */
+  /** A report has changed. */
   onChange: () => void;
+}
+
+export interface KeeperOptions extends KeeperContext {
+  name: string;
+  store: VersionStore;
+  port: ServingPort;
   /** What `saved()` returns has changed; resolves when it is on disk. */
   onSave: () => Promise<void>;
   /** The workload is gone: stopped, collected, port closed. */

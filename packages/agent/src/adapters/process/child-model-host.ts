@@ -61,12 +61,7 @@ export class ChildModelHost implements ModelHost {
       if (child.pid !== undefined) await group.add(child.pid).catch(failed);
       void started.exited.then(() => group.remove()).catch(failed);
     }
-    try {
-      await started.listening(signal);
-    } catch (error) {
-      await started.stop(0);
-      throw error;
-    }
+    await started.listening(signal);
     return started;
   }
 

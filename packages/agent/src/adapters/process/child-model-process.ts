@@ -80,9 +80,14 @@ export class ChildModelProcess implements ModelProcess {
     });
   }
 
-  /** Resolves when the private port answers. */
+  /** Resolves when the private port answers; a process of which it does not is ended. */
   async listening(signal: AbortSignal): Promise<void> {
-    await this.#until(() => this.#port !== undefined, signal);
+    try {
+      await this.#until(() => this.#port !== undefined, signal);
+    } catch (error) {
+      await this.stop(0);
+      throw error;
+    }
     this.#schedulePing();
   }
 

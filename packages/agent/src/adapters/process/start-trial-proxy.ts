@@ -27,11 +27,6 @@ export async function startTrialProxy(
     stdio: ['pipe', 'ignore', 'inherit', 'ipc'],
   });
   const started = new ChildModelProcess(child, `${workload} trial proxy`, LIMITS, log);
-  try {
-    await started.listening(signal);
-  } catch (error) {
-    await started.stop(0);
-    throw error;
-  }
+  await started.listening(signal);
   return started;
 }

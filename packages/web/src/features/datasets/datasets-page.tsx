@@ -1,5 +1,4 @@
 import type { Dataset, DatasetVersion } from '@selvedge/contract';
-import { Link } from '@tanstack/react-router';
 import type { ReactNode } from 'react';
 import { formatBytes } from '../../lib/format.ts';
 import { useList } from '../../lib/queries.ts';
@@ -7,6 +6,7 @@ import { datasetStatus } from '../../lib/status.ts';
 import { Card } from '../../ui/card.tsx';
 import { CliHint } from '../../ui/cli-hint.tsx';
 import { EmptyState } from '../../ui/empty-state.tsx';
+import { NameLink } from '../../ui/name-link.tsx';
 import { Page } from '../../ui/page.tsx';
 import { QueryView } from '../../ui/query-view.tsx';
 import { RelativeTime } from '../../ui/relative-time.tsx';
@@ -64,16 +64,7 @@ const COLUMNS: readonly Column<Row>[] = [
     head: 'Dataset',
     sort: (row) => row.dataset.metadata.name,
     className: 'max-w-44 sm:max-w-64',
-    cell: ({ dataset }) => (
-      <Link
-        to="/datasets/$name"
-        params={{ name: dataset.metadata.name }}
-        title={dataset.metadata.name}
-        className="block truncate font-medium underline-offset-2 hover:underline"
-      >
-        {dataset.metadata.name}
-      </Link>
-    ),
+    cell: ({ dataset }) => <NameLink to="/datasets/$name" name={dataset.metadata.name} />,
   },
   {
     id: 'state',

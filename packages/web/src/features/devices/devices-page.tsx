@@ -11,6 +11,7 @@ import { EmptyState } from '../../ui/empty-state.tsx';
 import { SearchInput } from '../../ui/field.tsx';
 import { Icon } from '../../ui/icon.tsx';
 import { LabelList } from '../../ui/label-list.tsx';
+import { NameLink } from '../../ui/name-link.tsx';
 import { Page } from '../../ui/page.tsx';
 import { Meter } from '../../ui/progress.tsx';
 import { QueryView } from '../../ui/query-view.tsx';
@@ -140,16 +141,7 @@ const COLUMNS: readonly Column<Device>[] = [
     head: 'Name',
     sort: (device) => device.metadata.name,
     className: 'max-w-44 sm:max-w-48',
-    cell: (device) => (
-      <Link
-        to="/devices/$name"
-        params={{ name: device.metadata.name }}
-        title={device.metadata.name}
-        className="block truncate font-medium underline-offset-2 hover:underline"
-      >
-        {device.metadata.name}
-      </Link>
-    ),
+    cell: (device) => <NameLink to="/devices/$name" name={device.metadata.name} />,
   },
   {
     id: 'state',

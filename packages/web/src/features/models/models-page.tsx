@@ -1,5 +1,4 @@
 import type { Model, ModelVersion } from '@selvedge/contract';
-import { Link } from '@tanstack/react-router';
 import type { ReactNode } from 'react';
 import { formatMetric, plural } from '../../lib/format.ts';
 import { newest } from '../../lib/loop.ts';
@@ -8,6 +7,7 @@ import { useList } from '../../lib/queries.ts';
 import { Card } from '../../ui/card.tsx';
 import { CliHint } from '../../ui/cli-hint.tsx';
 import { EmptyState } from '../../ui/empty-state.tsx';
+import { NameLink } from '../../ui/name-link.tsx';
 import { Page } from '../../ui/page.tsx';
 import { QueryView } from '../../ui/query-view.tsx';
 import { RelativeTime } from '../../ui/relative-time.tsx';
@@ -70,16 +70,7 @@ const COLUMNS: readonly Column<Row>[] = [
     head: 'Model',
     sort: (row) => row.model.metadata.name,
     className: 'max-w-44 sm:max-w-64',
-    cell: ({ model }) => (
-      <Link
-        to="/models/$name"
-        params={{ name: model.metadata.name }}
-        title={model.metadata.name}
-        className="block truncate font-medium underline-offset-2 hover:underline"
-      >
-        {model.metadata.name}
-      </Link>
-    ),
+    cell: ({ model }) => <NameLink to="/models/$name" name={model.metadata.name} />,
   },
   { id: 'latest', head: 'Latest', cell: ({ model }) => <span className="font-mono text-xs">{model.status.aliases.latest ?? '–'}</span> },
   {

@@ -1,6 +1,5 @@
 import type { Run } from '@selvedge/contract';
 import { useMutation } from '@tanstack/react-query';
-import { Link } from '@tanstack/react-router';
 import { type ReactNode, useState } from 'react';
 import { formatMetric } from '../../lib/format.ts';
 import { mainMetric } from '../../lib/metrics.ts';
@@ -11,6 +10,7 @@ import { CodeBlock } from '../../ui/code-block.tsx';
 import { Dialog } from '../../ui/dialog.tsx';
 import { EmptyState } from '../../ui/empty-state.tsx';
 import { ErrorState } from '../../ui/error-state.tsx';
+import { NameLink } from '../../ui/name-link.tsx';
 import { QueryView } from '../../ui/query-view.tsx';
 import { RelativeTime } from '../../ui/relative-time.tsx';
 import { StatusBadge } from '../../ui/status-badge.tsx';
@@ -57,16 +57,7 @@ const COLUMNS: readonly Column<Run>[] = [
     head: 'Run',
     className: 'max-w-36 sm:max-w-56',
     sort: ({ metadata }) => metadata.name,
-    cell: ({ metadata }) => (
-      <Link
-        to="/runs/$name"
-        params={{ name: metadata.name }}
-        title={metadata.name}
-        className="block truncate font-medium underline-offset-2 hover:underline"
-      >
-        {metadata.name}
-      </Link>
-    ),
+    cell: ({ metadata }) => <NameLink to="/runs/$name" name={metadata.name} />,
   },
   {
     id: 'state',

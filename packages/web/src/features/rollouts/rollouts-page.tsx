@@ -1,11 +1,11 @@
 import type { Rollout } from '@selvedge/contract';
-import { Link } from '@tanstack/react-router';
 import type { ReactNode } from 'react';
 import { useList } from '../../lib/queries.ts';
 import { rolloutStatus } from '../../lib/status.ts';
 import { Card } from '../../ui/card.tsx';
 import { CliHint } from '../../ui/cli-hint.tsx';
 import { EmptyState } from '../../ui/empty-state.tsx';
+import { NameLink } from '../../ui/name-link.tsx';
 import { Page } from '../../ui/page.tsx';
 import { QueryView } from '../../ui/query-view.tsx';
 import { RelativeTime } from '../../ui/relative-time.tsx';
@@ -51,16 +51,7 @@ const COLUMNS: readonly Column<Rollout>[] = [
     head: 'Rollout',
     sort: ({ metadata }) => metadata.name,
     className: 'max-w-40 sm:max-w-64',
-    cell: ({ metadata }) => (
-      <Link
-        to="/rollouts/$name"
-        params={{ name: metadata.name }}
-        title={metadata.name}
-        className="block truncate font-medium underline-offset-2 hover:underline"
-      >
-        {metadata.name}
-      </Link>
-    ),
+    cell: ({ metadata }) => <NameLink to="/rollouts/$name" name={metadata.name} />,
   },
   {
     id: 'state',

@@ -1,5 +1,4 @@
 import type { Run } from '@selvedge/contract';
-import { Link } from '@tanstack/react-router';
 import { type ReactNode, useState } from 'react';
 import { useNow } from '../../lib/clock.ts';
 import { formatDuration, formatMetric } from '../../lib/format.ts';
@@ -11,6 +10,7 @@ import { Button } from '../../ui/button.tsx';
 import { Card } from '../../ui/card.tsx';
 import { CliHint } from '../../ui/cli-hint.tsx';
 import { EmptyState } from '../../ui/empty-state.tsx';
+import { NameLink } from '../../ui/name-link.tsx';
 import { Page } from '../../ui/page.tsx';
 import { QueryView } from '../../ui/query-view.tsx';
 import { RelativeTime } from '../../ui/relative-time.tsx';
@@ -68,16 +68,7 @@ const COLUMNS: readonly Column<Run>[] = [
     head: 'Run',
     sort: (run) => run.metadata.name,
     className: 'max-w-56',
-    cell: (run) => (
-      <Link
-        to="/runs/$name"
-        params={{ name: run.metadata.name }}
-        title={run.metadata.name}
-        className="block truncate font-medium underline-offset-2 hover:underline"
-      >
-        {run.metadata.name}
-      </Link>
-    ),
+    cell: (run) => <NameLink to="/runs/$name" name={run.metadata.name} />,
   },
   { id: 'state', head: 'State', sort: (run) => run.status.phase, cell: (run) => <StatusBadge status={runStatus(run.status.phase)} /> },
   { id: 'steps', head: 'Steps', from: 'sm', cell: (run) => <Steps run={run} /> },

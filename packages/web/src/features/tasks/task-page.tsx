@@ -8,6 +8,7 @@ import { Card } from '../../ui/card.tsx';
 import { CliHint } from '../../ui/cli-hint.tsx';
 import { EmptyState } from '../../ui/empty-state.tsx';
 import { KeyValue } from '../../ui/key-value.tsx';
+import { NameLink } from '../../ui/name-link.tsx';
 import { Page } from '../../ui/page.tsx';
 import { QueryView } from '../../ui/query-view.tsx';
 import { StatusBadge } from '../../ui/status-badge.tsx';
@@ -104,16 +105,7 @@ function columnsOf(criteria: readonly string[]): Column<ComparedPipeline>[] {
       head: 'Pipeline',
       sort: ({ pipeline }) => pipeline,
       className: 'max-w-40 sm:max-w-64',
-      cell: ({ pipeline }) => (
-        <Link
-          to="/pipelines/$name"
-          params={{ name: pipeline }}
-          title={pipeline}
-          className="block truncate font-medium underline-offset-2 hover:underline"
-        >
-          {pipeline}
-        </Link>
-      ),
+      cell: ({ pipeline }) => <NameLink to="/pipelines/$name" name={pipeline} />,
     },
     { id: 'runs', head: 'Runs', align: 'right', from: 'md', sort: ({ runs }) => runs, cell: ({ runs }) => runs },
     {

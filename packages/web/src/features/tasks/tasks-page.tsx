@@ -1,11 +1,11 @@
 import type { Task } from '@selvedge/contract';
-import { Link } from '@tanstack/react-router';
 import type { ReactNode } from 'react';
 import { plural } from '../../lib/format.ts';
 import { useList } from '../../lib/queries.ts';
 import { Card } from '../../ui/card.tsx';
 import { CliHint } from '../../ui/cli-hint.tsx';
 import { EmptyState } from '../../ui/empty-state.tsx';
+import { NameLink } from '../../ui/name-link.tsx';
 import { Page } from '../../ui/page.tsx';
 import { QueryView } from '../../ui/query-view.tsx';
 import { RelativeTime } from '../../ui/relative-time.tsx';
@@ -54,16 +54,7 @@ const COLUMNS: readonly Column<Row>[] = [
     head: 'Task',
     sort: ({ task }) => task.metadata.name,
     className: 'max-w-48 sm:max-w-64',
-    cell: ({ task }) => (
-      <Link
-        to="/tasks/$name"
-        params={{ name: task.metadata.name }}
-        title={task.metadata.name}
-        className="block truncate font-medium underline-offset-2 hover:underline"
-      >
-        {task.metadata.name}
-      </Link>
-    ),
+    cell: ({ task }) => <NameLink to="/tasks/$name" name={task.metadata.name} />,
   },
   {
     id: 'description',
