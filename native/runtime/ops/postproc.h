@@ -37,6 +37,12 @@ struct Result {
   std::vector<int64_t> shape;        ///< of `scores`, as in the ONNX model
 };
 
+/// What a class is called: without a label, the index as text stands for it.
+inline std::string classLabel(int index, const std::vector<std::string>& labels) {
+  const size_t at = static_cast<size_t>(index);
+  return at < labels.size() ? labels[at] : std::to_string(index);
+}
+
 struct PictureSize {
   int width = 0, height = 0;
 };

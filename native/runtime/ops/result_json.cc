@@ -28,11 +28,10 @@ void writeNumbers(const std::vector<float>& values, Writer* writer) {
   writer->EndArray();
 }
 
-/// The members label, index and score. Without a label, the index as text stands for it.
+/// The members label, index and score.
 void writeClass(int index, float score, const std::vector<std::string>& labels, Writer* writer) {
-  const size_t at = static_cast<size_t>(index);
   writer->Key("label");
-  writer->String(at < labels.size() ? labels[at] : std::to_string(index));
+  writer->String(classLabel(index, labels));
   writer->Key("index");
   writer->Int(index);
   writer->Key("score");

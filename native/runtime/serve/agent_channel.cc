@@ -4,7 +4,6 @@
 #include <cstdio>
 #include <cstring>
 #include <fcntl.h>
-#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -25,7 +24,7 @@ AgentChannel::AgentChannel(event_base* base, int fd, AgentOrders* orders)
     : fd_(fd),
       orders_(orders),
       readEvent_(event_new(base, fd, EV_READ | EV_PERSIST, onReadable, this)),
-      writeEvent_(event_new(base, fd, EV_WRITE | EV_PERSIST, onWritable, this)) {
+      output_(base, fd) {
   fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
   fcntl(fd, F_SETFD, FD_CLOEXEC);
   event_add(readEvent_, nullptr);
@@ -33,7 +32,6 @@ AgentChannel::AgentChannel(event_base* base, int fd, AgentOrders* orders)
 
 AgentChannel::~AgentChannel() {
   event_free(readEvent_);
-  event_free(writeEvent_);
   for (int handle : handles_) close(handle);
   close(fd_);
 }
@@ -87,67 +85,40 @@ void AgentChannel::obey(const std::string& line) {
   if (command == "NODE_HANDLE") {
     // Node sends no further socket before the acknowledgement, and keeps its own copy of this one open until then.
     if (handles_.empty()) {
-      send("{\"cmd\":\"NODE_HANDLE_NACK\"}");
+      output_.acknowledge(false);
       return;
     }
     const int handle = handles_.front();
     handles_.pop_front();
-    send("{\"cmd\":\"NODE_HANDLE_ACK\"}");
+    output_.acknowledge(true);
+    static const rapidjson::Value kNothing;
     const auto inner = message.FindMember("msg");
-    obeyMessage(inner == message.MemberEnd() ? "" : stringMember(inner->value, "type"), handle);
+    obeyMessage(inner == message.MemberEnd() ? kNothing : inner->value, handle);
+  } else if (command == "NODE_HANDLE_ACK" || command == "NODE_HANDLE_NACK") {
+    output_.acknowledged(command == "NODE_HANDLE_ACK");
   } else if (command.compare(0, 5, "NODE_") != 0) {
-    obeyMessage(stringMember(message, "type"), -1);
+    obeyMessage(message, -1);
   }
 }
 
-void AgentChannel::obeyMessage(const std::string& type, int handle) {
+void AgentChannel::obeyMessage(const rapidjson::Value& message, int handle) {
+  const std::string type = stringMember(message, "type");
   if (type == "connection" && handle >= 0) {
     fcntl(handle, F_SETFL, fcntl(handle, F_GETFL) | O_NONBLOCK);
-    orders_->takeConnection(handle);
+    orders_->takeConnection(handle, isTrueMember(message, "kept"));
     return;
   }
   if (handle >= 0) close(handle);
   if (type == "ping") {
     char pong[64];
     std::snprintf(pong, sizeof pong, "{\"type\":\"pong\",\"oldestRequestMs\":%.3f}", orders_->oldestRequestMs());
-    send(pong);
+    output_.send(pong);
   } else if (type == "drain") {
-    orders_->drain();
+    orders_->drain(isTrueMember(message, "giveBack"));
+  } else if (type == "resume") {
+    orders_->resume();
   } else if (type != "connection") {
     logLine("warn", "the agent sent a message that is not known");
-  }
-}
-
-void AgentChannel::send(const std::string& json) {
-  output_ += json;
-  output_ += '\n';
-  write();
-}
-
-void AgentChannel::onWritable(evutil_socket_t, short, void* self) { static_cast<AgentChannel*>(self)->write(); }
-
-void AgentChannel::write() {
-  while (!output_.empty()) {
-    const ssize_t size = ::send(fd_, output_.data(), output_.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
-    if (size < 0 && errno == EINTR) continue;
-    if (size < 0 && errno == EAGAIN) {
-      event_add(writeEvent_, nullptr);
-      return;
-    }
-    if (size < 0) {
-      output_.clear();  // the other end is closed; reading tells
-      break;
-    }
-    output_.erase(0, static_cast<size_t>(size));
-  }
-  event_del(writeEvent_);
-}
-
-void AgentChannel::flush() {
-  for (int tries = 0; !output_.empty() && tries < 10; ++tries) {
-    pollfd writable{fd_, POLLOUT, 0};
-    poll(&writable, 1, 100);
-    write();
   }
 }
 

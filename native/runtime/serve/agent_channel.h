@@ -6,6 +6,9 @@
 #include <string>
 
 #include <event2/event.h>
+#include <rapidjson/document.h>
+
+#include "serve/channel_output.h"
 
 namespace selvedge::serve {
 
@@ -13,10 +16,13 @@ namespace selvedge::serve {
 class AgentOrders {
  public:
   virtual ~AgentOrders() = default;
-  /// Owns the socket from here on.
-  virtual void takeConnection(int fd) = 0;
+  /// Owns the socket from here on. @param isKept - its client has had answers of another process.
+  virtual void takeConnection(int fd, bool isKept) = 0;
   virtual double oldestRequestMs() = 0;
-  virtual void drain() = 0;
+  /// @param givesBack - the agent takes silent connections back; otherwise they are closed.
+  virtual void drain(bool givesBack) = 0;
+  /// Ends a drain: it gets traffic again.
+  virtual void resume() = 0;
   /// The agent is gone: whatever is under way has nobody to answer for it any more.
   virtual void parentGone() = 0;
 };
@@ -28,25 +34,20 @@ class AgentChannel {
   AgentChannel(const AgentChannel&) = delete;
   AgentChannel& operator=(const AgentChannel&) = delete;
 
-  /// @param json - one message, without the newline.
-  void send(const std::string& json);
-  /// Waits until the messages are with the agent's kernel buffer, a second at most: before the process ends.
-  void flush();
+  ChannelOutput& output() { return output_; }
 
  private:
   static void onReadable(evutil_socket_t fd, short what, void* self);
-  static void onWritable(evutil_socket_t fd, short what, void* self);
   /// @returns false when the channel is closed.
   bool receive();
   void obey(const std::string& line);
-  void obeyMessage(const std::string& type, int handle);
-  void write();
+  void obeyMessage(const rapidjson::Value& message, int handle);
 
   int fd_;
   AgentOrders* orders_;
   event* readEvent_;
-  event* writeEvent_;
-  std::string input_, output_;
+  ChannelOutput output_;
+  std::string input_;
   /// Sockets that have come and whose message has not.
   std::deque<int> handles_;
 };

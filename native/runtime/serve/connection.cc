@@ -81,6 +81,20 @@ void Connection::close() {
   server_->remove(this);
 }
 
+bool Connection::isSilent() const {
+  return phase_ == Phase::idle && evbuffer_get_length(bufferevent_get_input(buffer_)) == 0 && evbuffer_get_length(bufferevent_get_output(buffer_)) == 0;
+}
+
+int Connection::detach() {
+  phase_ = Phase::closed;
+  // At once and by name: the loop would go on watching the socket, which stays open in another process.
+  bufferevent_disable(buffer_, EV_READ | EV_WRITE);
+  bufferevent_free(buffer_);
+  buffer_ = nullptr;
+  server_->remove(this);
+  return fd_;
+}
+
 void Connection::releaseBody() {
   server_->bufferedBytes_ -= bodyBytes_;
   bodyBytes_ = 0;
@@ -144,7 +158,7 @@ void Connection::sendBare(int status) {
 }
 
 void Connection::send(const HttpResponse& response, bool shallClose) {
-  closesAfterWriting_ = shallClose || server_->draining_;
+  closesAfterWriting_ = shallClose || (server_->draining_ && !server_->givesBack(*this));
   std::string head = "HTTP/1.1 " + std::to_string(response.status) + " " + reasonPhrase(response.status) + "\r\nContent-Type: ";
   head += response.contentType;
   head += "\r\nContent-Length: " + std::to_string(response.body.size()) + "\r\n";
@@ -190,8 +204,9 @@ void Connection::refuse(HttpResponse&& response) {
 
 void Connection::parse() {
   while (phase_ == Phase::idle || phase_ == Phase::head || phase_ == Phase::body) {
-    if (!parseSome()) return;
+    if (!parseSome()) break;
   }
+  server_->giveBackIfSilent(this);
 }
 
 /// One piece of the input. @returns false when there is none, or the connection ends.

@@ -21,7 +21,7 @@ class Connection {
   /// what the client still sends is thrown away, for closing at once could take the answer from it.
   enum class Phase { idle, head, body, waiting, writing, lingering, closed };
 
-  Connection(HttpServer* server, int fd);
+  Connection(HttpServer* server, int fd, Origin origin);
   ~Connection();
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
@@ -32,9 +32,14 @@ class Connection {
   /// Closes the connection when its time is up.
   void look(double now);
   void close();
+  /// Ends as close() does, and leaves the socket open. @returns the socket; nothing is read from it any more.
+  int detach();
 
   Phase phase() const { return phase_; }
-  /// No request of it has been answered yet.
+  Origin origin() const { return origin_; }
+  /// Nothing is under way, neither here nor to the client.
+  bool isSilent() const;
+  /// No request of it has been answered yet, here or elsewhere.
   bool isFirst() const { return isFirst_; }
   double sinceMs() const { return sinceMs_; }
   /// Since when a whole request waits for its answer; 0 without one. How long its client took to send it, or takes to read,
@@ -67,11 +72,12 @@ class Connection {
 
   HttpServer* server_;
   int fd_;
+  const Origin origin_;
   bufferevent* buffer_ = nullptr;
   llhttp_t parser_;
   Phase phase_ = Phase::idle;
   double sinceMs_;
-  bool isFirst_ = true;
+  bool isFirst_;
   HttpRequest request_;
   std::string field_, value_;
   size_t headBytes_ = 0;

@@ -84,7 +84,8 @@ struct ParserCallbacks {
   }
 };
 
-Connection::Connection(HttpServer* server, int fd) : server_(server), fd_(fd), sinceMs_(nowMs()) {
+Connection::Connection(HttpServer* server, int fd, Origin origin)
+    : server_(server), fd_(fd), origin_(origin), sinceMs_(nowMs()), isFirst_(origin != Origin::kept) {
   llhttp_init(&parser_, HTTP_REQUEST, ParserCallbacks::settings());
   parser_.data = this;
 }

@@ -21,7 +21,7 @@ namespace {
 constexpr int kBacklog = 511;
 /// Accepted in one round, so that those who are connected get their turn.
 constexpr int kAcceptAtOnce = 64;
-/// While draining, a connection that has been silent for this long is closed; a busy client has sent something by then.
+/// While draining, a connection that is not given back is closed when it has been silent for this long; a busy client has sent something by then.
 constexpr double kDrainIdleMs = 1000;
 
 bool parseAddress(const std::string& host, int port, sockaddr_storage* address, socklen_t* size) {
@@ -96,7 +96,7 @@ void HttpServer::acceptAll() {
   for (int count = 0; count < kAcceptAtOnce; ++count) {
     const int fd = accept4(listenFd_, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd >= 0) {
-      take(fd);
+      take(fd, Origin::accepted);
       continue;
     }
     if (errno == ECONNABORTED || errno == EINTR) continue;
@@ -106,14 +106,14 @@ void HttpServer::acceptAll() {
   }
 }
 
-void HttpServer::take(int fd) {
+void HttpServer::take(int fd, Origin origin) {
   const int yes = 1;
   setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
   if (connections_.size() >= static_cast<size_t>(options_.maxConnections) && !makeRoom()) {
     ::close(fd);
     return;
   }
-  connections_.push_back(std::make_unique<Connection>(this, fd));
+  connections_.push_back(std::make_unique<Connection>(this, fd, origin));
   Connection& connection = *connections_.back();
   connection.place = std::prev(connections_.end());
   if (!connection.start()) connection.close();
@@ -161,9 +161,11 @@ void HttpServer::onPurge(evutil_socket_t, short, void* self) {
   server->lookWhetherDrained();
 }
 
-void HttpServer::drain(bool stopListening, std::function<void()> done) {
+void HttpServer::drain(bool stopListening, GiveBack giveBack, std::function<void()> done) {
   draining_ = true;
+  giveBack_ = std::move(giveBack);
   drained_ = std::move(done);
+  for (auto next = connections_.begin(); next != connections_.end();) giveBackIfSilent((next++)->get());
   if (stopListening && listenFd_ >= 0) {
     acceptAll();  // who has connected before this is answered
     event_free(acceptEvent_);
@@ -175,11 +177,24 @@ void HttpServer::drain(bool stopListening, std::function<void()> done) {
   scheduleTick();
 }
 
+void HttpServer::resume() {
+  if (listenFd_ < 0) return;
+  draining_ = false;
+  giveBack_ = nullptr;
+  if (drained_ != nullptr) std::exchange(drained_, nullptr)();
+}
+
 void HttpServer::lookWhetherDrained() {
   if (!draining_ || !connections_.empty() || drained_ == nullptr) return;
   const auto done = std::move(drained_);
   drained_ = nullptr;
   done();
+}
+
+bool HttpServer::givesBack(const Connection& connection) const { return draining_ && giveBack_ != nullptr && connection.origin() != Origin::accepted; }
+
+void HttpServer::giveBackIfSilent(Connection* connection) {
+  if (givesBack(*connection) && connection->isSilent()) giveBack_(connection->detach());
 }
 
 double HttpServer::oldestRequestMs() const {
@@ -205,6 +220,8 @@ void HttpServer::onTick(evutil_socket_t, short, void* self) {
   const double now = nowMs();
   for (auto next = server->connections_.begin(); next != server->connections_.end();) {
     Connection& connection = **next++;
+    // Here and not at once, one that comes during the drain: an agent that sends it back here would go round in circles.
+    server->giveBackIfSilent(&connection);
     const bool isSilent = connection.phase() == Connection::Phase::idle && now - connection.sinceMs() >= kDrainIdleMs;
     if (server->draining_ && isSilent) connection.close();
     else connection.look(now);

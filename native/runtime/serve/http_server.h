@@ -19,6 +19,15 @@ namespace selvedge::serve {
 
 class Connection;
 
+/// Where a connection comes from.
+///
+/// accepted: at the own port. handed: another process accepted it, and nothing was read from it. kept: so too, but its client
+/// has had answers elsewhere, and may be silent for as long as between two requests.
+enum class Origin { accepted, handed, kept };
+
+/// Takes over a connection that is silent between two requests; nothing that its client sends from then on is read here.
+using GiveBack = std::function<void(int fd)>;
+
 /// What is asked; called on the loop's thread, must not block.
 class HttpHandler {
  public:
@@ -48,13 +57,18 @@ class HttpServer {
 
   /// @param port - the actual one is written back. @returns PORT_IN_USE, INPUT_INVALID (no such address).
   Status listen(const std::string& host, int* port);
-  /// Serves a connection that another process accepted and did not read from. Owns `fd`.
-  void take(int fd);
+  /// Serves a connection. Owns `fd`.
+  void take(int fd, Origin origin);
   /// The answer to a request that handle() kept; ignored when its client has gone.
   void answer(uint64_t id, HttpResponse&& response);
   /// From now on each answer closes its connection, and silent connections are closed after a second.
-  /// @param done - called once, when no connection is left. @param stopListening - false: new ones are answered once each.
-  void drain(bool stopListening, std::function<void()> done);
+  /// @param stopListening - false: new ones are answered once each.
+  /// @param giveBack - of those that another process accepted, none is closed: it gets them back as soon as they are silent. Those
+  ///   of the own port were made to reach this process and no other. nullptr: without this difference.
+  /// @param done - called once, when no connection is left.
+  void drain(bool stopListening, GiveBack giveBack, std::function<void()> done);
+  /// Ends a drain that has not stopped listening: connections are kept again. Who waits for that drain is told that it is done.
+  void resume();
   /// How long the oldest of the requests that wait for their answer has waited; 0 when there is none.
   double oldestRequestMs() const;
 
@@ -66,6 +80,9 @@ class HttpServer {
   void acceptAll();
   bool makeRoom();
   void remove(Connection* connection);
+  /// Whether the connection is given back, now or after its answer.
+  bool givesBack(const Connection& connection) const;
+  void giveBackIfSilent(Connection* connection);
   void scheduleTick();
   void lookWhetherDrained();
 
@@ -83,6 +100,7 @@ class HttpServer {
   int64_t bufferedBytes_ = 0;
   uint64_t lastId_ = 0;
   bool draining_ = false;
+  GiveBack giveBack_;
   std::function<void()> drained_;
 };
 

@@ -14,4 +14,10 @@ std::string stringMember(const rapidjson::Value& object, const char* name) {
   return std::string(member->value.GetString(), member->value.GetStringLength());
 }
 
+bool isTrueMember(const rapidjson::Value& object, const char* name) {
+  if (!object.IsObject()) return false;
+  const auto member = object.FindMember(name);
+  return member != object.MemberEnd() && member->value.IsTrue();
+}
+
 }  // namespace selvedge::serve

@@ -15,6 +15,9 @@ bool parseObject(const char* text, size_t size, rapidjson::Document* document);
 /// The string at `name`; empty when `object` is no object or has no string there.
 std::string stringMember(const rapidjson::Value& object, const char* name);
 
+/// Whether `object` has `true` at `name`.
+bool isTrueMember(const rapidjson::Value& object, const char* name);
+
 }  // namespace selvedge::serve
 
 #endif

@@ -45,11 +45,14 @@ class ModelServer : public AgentOrders {
   int run();
 
  private:
-  void takeConnection(int fd) override { http_->take(fd); }
+  void takeConnection(int fd, bool isKept) override { http_->take(fd, isKept ? Origin::kept : Origin::handed); }
   double oldestRequestMs() override { return http_->oldestRequestMs(); }
-  void drain() override {
-    http_->drain(false, [this] { tell("{\"type\":\"drained\"}"); });
+  void drain(bool givesBack) override {
+    // Only the agent says this, so there is a channel.
+    const auto giveBack = [this](int fd) { channel_->output().sendSocket("{\"type\":\"connection\"}", fd); };
+    http_->drain(false, givesBack ? GiveBack(giveBack) : nullptr, [this] { tell("{\"type\":\"drained\"}"); });
   }
+  void resume() override { http_->resume(); }
   // Nothing is waited for, not even threads: the agent that would read the answers is gone.
   [[noreturn]] void parentGone() override { _exit(0); }
 
@@ -59,7 +62,7 @@ class ModelServer : public AgentOrders {
     if (write(wakeFd_, &one, sizeof one) < 0) return;
   }
   void tell(const std::string& json) {
-    if (channel_ != nullptr) channel_->send(json);
+    if (channel_ != nullptr) channel_->output().send(json);
   }
   bool begin();
   void watch(int fd, short what, event_callback_fn callback);
@@ -141,7 +144,7 @@ int ModelServer::run() {
     loader_.start(pipelineOptions_);
     event_base_dispatch(base_);
   }
-  if (channel_ != nullptr) channel_->flush();
+  if (channel_ != nullptr) channel_->output().flush();
   // A model that is being loaded or computed cannot be interrupted, and nobody waits for it any more.
   if (loader_.isBusy() || worker_.length() > 0) _exit(exitCode_);
   http_.reset();
@@ -172,6 +175,7 @@ void ModelServer::onAwake() {
   if (read(wakeFd_, &count, sizeof count) < 0 && errno != EAGAIN) logLine("warn", "the wake-up descriptor cannot be read");
   for (Outcome& outcome : worker_.takeOutcomes()) {
     routes_->metrics().addStages(outcome.times);
+    routes_->metrics().addResult(outcome.first);
     http_->answer(outcome.id, std::move(outcome.response));
   }
   LoadedModel loaded;
@@ -230,7 +234,11 @@ void ModelServer::onEnd() {
   }
   const timeval limit{options_.drainMs / 1000, options_.drainMs % 1000 * 1000};
   event_base_once(base_, -1, EV_TIMEOUT, [](evutil_socket_t, short, void* self) { static_cast<ModelServer*>(self)->end(0); }, this, &limit);
-  http_->drain(true, [this] { end(0); });
+  http_->drain(true, nullptr, [this] {
+    // A drain of the agent may have begun to give connections back.
+    if (channel_ == nullptr) end(0);
+    else channel_->output().whenHandedOver([this] { end(0); });
+  });
 }
 
 }  // namespace

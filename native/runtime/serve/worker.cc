@@ -43,6 +43,7 @@ Status inferPicture(const HttpRequest& request, Pipeline* pipeline, Outcome* out
   appendJsonString(pipeline->info().model, &body);
   body += ",\"version\":";
   appendJsonString(pipeline->info().version, &body);
+  outcome->first = firstOf(result, pipeline->info().labels);
   std::string resultJson;
   pipeline->resultJson(result, &resultJson);
   std::snprintf(latency, sizeof latency, "%.4f", nowMs() - request.startedAtMs);

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "pipeline/pipeline.h"
+#include "serve/first_result.h"
 #include "serve/http_message.h"
 
 namespace selvedge::serve {
@@ -26,6 +27,8 @@ struct Outcome {
   uint64_t id = 0;
   HttpResponse response;
   StageTimes times;
+  /// Of a picture.
+  FirstResult first;
 };
 
 /// A Pipeline is for one caller at a time: all computing happens on this one thread, and a model is changed between two jobs.
