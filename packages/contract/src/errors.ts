@@ -74,6 +74,9 @@ export const ERRORS = {
   TARGET_NOT_INSTALLED: entry('user', 422, EXIT.failed, false, 'The toolchain for the target is not installed'),
   BUILD_FAILED: entry('operational', 500, EXIT.failed, false, 'The package could not be built'),
   SIGNATURE_INVALID: entry('user', 422, EXIT.denied, false, 'The signature is missing or does not belong to the content'),
+  BUNDLE_EXPIRED: entry('user', 422, EXIT.denied, false, 'The bundle is too old to be applied'),
+  BUNDLE_REVOKED: entry('user', 409, EXIT.denied, false, 'The bundle has been revoked'),
+  BUNDLE_OTHER_DEVICE: entry('user', 422, EXIT.denied, false, 'The bundle is for other devices'),
   GATE_NOT_PASSED: entry('user', 422, EXIT.failed, false, 'The version does not keep the constraints of its task'),
   // running work
   ROLLOUT_FAILED: entry('operational', 500, EXIT.failed, false, 'The rollout failed'),

@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { ENGINES, PRECISIONS, targetNameSchema } from './build-options.ts';
 import { metricValuesSchema, nameSchema, packagePathSchema, sha256Schema, tensorSpecSchema } from './common.ts';
-import { postprocSchema, preprocSchema } from './pipeline-spec.ts';
+import { postprocSchema, preprocSchema } from './processing-spec.ts';
 
 export const nativeFileSchema = z.strictObject({
   path: packagePathSchema,

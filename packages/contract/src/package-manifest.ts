@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { nameSchema, packagePathSchema, sha256Schema, tensorSpecSchema } from './common.ts';
-import { postprocSchema, preprocSchema } from './pipeline-spec.ts';
+import { postprocSchema, preprocSchema } from './processing-spec.ts';
 
 /**
  * `manifest.json` of what a device gets: every file with its sha256, and all that is needed to serve it. Its own

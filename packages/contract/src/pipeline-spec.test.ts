@@ -37,6 +37,8 @@ describe('pipeline file', () => {
       { preproc: { pipeline: ['normalize'], params: { normalize: { mean: [0], std: [1, 1] } } } },
       'preproc.params.normalize',
     ],
+    ['an index below zero', { triggers: [{ drift: { inferenceModel: 'm', psi: -1 } }] }, 'triggers[0].drift.psi'],
+    ['a trigger that is none', { triggers: [{ moon: 'full' }] }, 'triggers[0]'],
   ])('refuses %s, by its path', (_, change, path) => {
     expect(faults(change).map((fault) => fault.split(':')[0])).toContain(path);
   });

@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { nameSchema } from './common.ts';
+import { driftSchema } from './drift-trigger.ts';
 
 const shared = {
   /** Default: what it is (`schedule`, `dataset`, ...), numbered where there are several. */
@@ -8,7 +9,7 @@ const shared = {
   debounceS: z.number().min(0).max(86_400).optional(),
 };
 
-/** What starts a run of a pipeline by itself; each entry has exactly one of schedule, dataset, webhook, metric, manual. */
+/** What starts a run of a pipeline by itself; each entry has exactly one of schedule, dataset, webhook, metric, drift, manual. */
 export const triggerSchema = z.union([
   z.literal('manual'),
   z.strictObject({ ...shared, manual: z.literal(true) }),
@@ -37,14 +38,17 @@ export const triggerSchema = z.union([
       })
       .refine(({ below, above }) => (below === undefined) !== (above === undefined), 'needs either "below" or "above"'),
   }),
+  /** What devices answer has moved. */
+  z.strictObject({ ...shared, drift: driftSchema }),
 ]);
 export type TriggerSpec = z.infer<typeof triggerSchema>;
-export type TriggerKind = 'manual' | 'schedule' | 'dataset' | 'webhook' | 'metric';
+export type TriggerKind = 'manual' | 'schedule' | 'dataset' | 'webhook' | 'metric' | 'drift';
 
 export function triggerKindOf(trigger: TriggerSpec): TriggerKind {
   if (trigger === 'manual' || 'manual' in trigger) return 'manual';
   if ('schedule' in trigger) return 'schedule';
   if ('dataset' in trigger) return 'dataset';
+  if ('drift' in trigger) return 'drift';
   return 'webhook' in trigger ? 'webhook' : 'metric';
 }
 

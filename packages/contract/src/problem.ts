@@ -74,14 +74,31 @@ export function formatPath(path: readonly PropertyKey[]): string {
   );
 }
 
-/** All faults of a failed zod parse as issues; an unknown field is named by its own path. */
-export function issuesOf(error: z.ZodError): { path: string; message: string }[] {
-  return error.issues.flatMap((issue) => {
-    if (issue.code === 'unrecognized_keys')
-      return issue.keys.map((key) => ({ path: formatPath([...issue.path, key]), message: 'unknown field' }));
+interface Fault {
+  path: PropertyKey[];
+  message: string;
+}
+
+/** All faults of a failed zod parse; an unknown field is named by its own path. */
+export function faultsOf(error: { issues: readonly z.core.$ZodIssue[] }): Fault[] {
+  return error.issues.flatMap((issue): Fault[] => {
+    if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => ({ path: [...issue.path, key], message: 'unknown field' }));
     // A key's own faults say what a key must be; "Invalid key in record" does not.
     if (issue.code === 'invalid_key')
-      return [{ path: formatPath(issue.path), message: issue.issues.map((one) => one.message).join('; ') || issue.message }];
-    return [{ path: formatPath(issue.path), message: issue.message }];
+      return [{ path: issue.path, message: issue.issues.map((one) => one.message).join('; ') || issue.message }];
+    const meant = issue.code === 'invalid_union' ? meantOf(issue.errors) : undefined;
+    if (meant !== undefined) return faultsOf({ issues: meant }).map(({ path, message }) => ({ path: [...issue.path, ...path], message }));
+    return [{ path: issue.path, message: issue.message }];
   });
+}
+
+/** Of several forms that something may have, the one that is right but for what is inside of its fields, if it is the only one. */
+function meantOf(forms: readonly (readonly z.core.$ZodIssue[])[]): readonly z.core.$ZodIssue[] | undefined {
+  const [meant, ...others] = forms.filter((issues) => issues.every(({ path }) => path.length > 0));
+  return others.length === 0 ? meant : undefined;
+}
+
+/** As `faultsOf`, with paths as text. */
+export function issuesOf(error: z.ZodError): { path: string; message: string }[] {
+  return faultsOf(error).map(({ path, message }) => ({ path: formatPath(path), message }));
 }

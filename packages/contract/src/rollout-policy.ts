@@ -9,9 +9,39 @@ export const deviceCountSchema = z.union([
 ]);
 export type DeviceCount = z.infer<typeof deviceCountSchema>;
 
+/** Of a share, its percent; undefined of a number of devices. */
+function percentOf(count: DeviceCount): number | undefined {
+  return typeof count === 'number' ? undefined : Number.parseFloat(count);
+}
+
+/** What the wave should have been, where it was meant as an addition to the one before. */
+function grown(before: DeviceCount, wave: DeviceCount): string {
+  if (typeof before === 'number' && typeof wave === 'number') return `for ${wave} more devices write ${before + wave}`;
+  const sum = (percentOf(before) ?? 100) + (percentOf(wave) ?? 0);
+  return sum < 100 ? `for ${wave} more write ${Number(sum.toFixed(6))}%` : 'leave it out: the last wave is completed to all';
+}
+
+/**
+ * Waves that certainly do not grow: a number of devices that is not above a number before it, a share that is not above a share
+ * before it, anything after 100%. Which of `5` and `10%` is more depends on the fleet.
+ */
+export function waveFaults(waves: readonly DeviceCount[]): { index: number; message: string }[] {
+  const most: { count?: DeviceCount; share?: DeviceCount } = {};
+  return waves.flatMap((wave, index) => {
+    const kind = typeof wave === 'number' ? 'count' : 'share';
+    const all = percentOf(most.share ?? 0) === 100 ? most.share : undefined;
+    const before = all ?? most[kind];
+    const size = percentOf(wave) ?? Number(wave);
+    const isMore = before === undefined || (all === undefined && size > (percentOf(before) ?? Number(before)));
+    if (isMore) most[kind] = wave;
+    if (isMore || before === undefined) return [];
+    return [{ index, message: `must be more than ${before} before it, because sizes are cumulative; ${grown(before, wave)}` }];
+  });
+}
+
 export const ROLLOUT_STRATEGIES = ['all-at-once', 'waves', 'shadow', 'split'] as const;
 
-/** How a change of an InferenceModel reaches its devices. Everything has a default; without the block it is all at once, with no trial. */
+/** As it is kept; see `rolloutPolicyInputSchema` for what is taken. How a change of an InferenceModel reaches its devices. Everything has a default; without the block it is all at once, with no trial. */
 export const rolloutPolicySchema = z.strictObject({
   /**
    * `all-at-once`: one wave. `waves`: by `waves`. `shadow`: as waves, both versions see every input and the old one answers until the trial
@@ -54,3 +84,8 @@ export const rolloutPolicySchema = z.strictObject({
   deferOnMetered: z.boolean().optional(),
 });
 export type RolloutPolicy = z.infer<typeof rolloutPolicySchema>;
+
+/** A policy as it is asked for. */
+export const rolloutPolicyInputSchema = rolloutPolicySchema.superRefine(({ waves }, ctx) => {
+  for (const { index, message } of waveFaults(waves ?? [])) ctx.addIssue({ code: 'custom', path: ['waves', index], message });
+});

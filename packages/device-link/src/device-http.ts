@@ -1,7 +1,7 @@
 import type { IncomingMessage, RequestOptions } from 'node:http';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { AppError, fromProblem, problemSchema } from '@selvedge/contract';
+import { AppError, type DeltaOffer, deltaOfferSchema, fromProblem, problemSchema } from '@selvedge/contract';
 import { type DownloadResponse, readBounded } from '@selvedge/runtime';
 import type { ServerAccess } from './server-access.ts';
 import { connectToServer } from './server-check.ts';
@@ -84,6 +84,40 @@ export async function postJson(access: ServerAccess, path: string, body: unknown
 /** As `postJson`, for what is only read. */
 export async function getJson(access: ServerAccess, path: string, signal?: AbortSignal): Promise<unknown> {
   return readJson(await openRequest(access, { method: 'GET', path }, undefined, signal));
+}
+
+/**
+ * Asks how to make a blob of one that the device has. @param from - digests of those, the likeliest first.
+ *
+ * @returns undefined when it is to be fetched whole; also from a server that knows no patches.
+ * @throws AppError as {@link getJson} does.
+ */
+export function askDelta(
+  access: ServerAccess,
+  sha256: string,
+  from: readonly string[],
+  signal?: AbortSignal,
+): Promise<DeltaOffer | undefined> {
+  return askOffer(access, `/device/v1/deltas/${sha256}?from=${from.join(',')}`, signal);
+}
+
+/** As {@link askDelta}, of native packages, each named by the digest of its manifest. */
+export function askPackageDelta(
+  access: ServerAccess,
+  manifestSha256: string,
+  from: readonly string[],
+  signal?: AbortSignal,
+): Promise<DeltaOffer | undefined> {
+  return askOffer(access, `/device/v1/package-deltas/${manifestSha256}?from=${from.join(',')}`, signal);
+}
+
+async function askOffer(access: ServerAccess, path: string, signal: AbortSignal | undefined): Promise<DeltaOffer | undefined> {
+  try {
+    return deltaOfferSchema.parse(await getJson(access, path, signal));
+  } catch (error) {
+    if (error instanceof AppError && error.code === 'NOT_FOUND') return undefined;
+    throw error;
+  }
 }
 
 /** Opens a blob from this byte on. */

@@ -2,8 +2,9 @@
 // so that a process that runs never loads it.
 export { askStanding } from './ask-standing.ts';
 export { certificatesOf, isIssuedBy, renewalDueMs, sha256Of } from './certificate-facts.ts';
-export { getJson, openBlob, postJson } from './device-http.ts';
+export { askDelta, askPackageDelta, getJson, openBlob, postJson } from './device-http.ts';
 export { sendPart, sentBytes } from './device-uploads.ts';
+export { LinkMeter } from './link-meter.ts';
 export { MqttClient, type MqttClientOptions } from './mqtt-client.ts';
 export { MqttSession, type MqttSessionOptions } from './mqtt-session.ts';
 export type { ServerAccess } from './server-access.ts';

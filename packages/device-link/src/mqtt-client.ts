@@ -1,5 +1,6 @@
 import { AppError } from '@selvedge/contract';
 import { type Backoff, backoffDelayMs, type Logger } from '@selvedge/runtime';
+import type { LinkMeter } from './link-meter.ts';
 import { MqttSession } from './mqtt-session.ts';
 import type { ServerAccess } from './server-access.ts';
 
@@ -20,17 +21,23 @@ export interface MqttClientOptions {
   /** Delays between connections. */
   backoff: Backoff;
   log: Logger;
+  /** Told of connections and of what answers took. */
+  link?: LinkMeter;
   onMessage: (topic: string, payload: Uint8Array) => Promise<void> | void;
   /** Called after each subscription, before anything that was left from the last connection is sent again. */
   onConnected: () => void;
   onDisconnected: (reason: string) => void;
   /** The server does not let this device connect. @returns how long to leave it alone at least, in milliseconds. */
   onRefused?: () => Promise<number>;
+  /** A connection did not come about. @param attempt - how often in a row, from 1 on. */
+  onFailed?: (attempt: number) => void;
 }
 
 interface Pending {
   topic: string;
   payload: string | Buffer;
+  /** Kept by a broker for those who subscribe later; see ServerAccess.isBroker. */
+  keep: boolean;
   /** Went out on an earlier connection already. */
   sent: boolean;
   resolve: () => void;
@@ -51,6 +58,9 @@ export class MqttClient {
   #connected = false;
   #nextId = 1;
   #attempt = 0;
+  #atBroker = false;
+  /** The last connection was one, if only for a while. */
+  #entered = false;
   #stopped = false;
   #timer: NodeJS.Timeout | undefined;
   #wakeUp: (() => void) | undefined;
@@ -73,15 +83,16 @@ export class MqttClient {
    *
    * @throws AppError RATE_LIMITED when too many messages wait already; INTERRUPTED when the client stops first.
    */
-  publish(topic: string, payload: string | Buffer): Promise<void> {
+  publish(topic: string, payload: string | Buffer, options: { keep?: boolean } = {}): Promise<void> {
     if (this.#stopped) return Promise.reject(new AppError('INTERRUPTED', { message: 'The connection is being closed.' }));
     if (this.#pending.size >= (this.#options.maxPending ?? 64)) {
       return Promise.reject(new AppError('RATE_LIMITED', { message: `Too many messages wait to be sent to ${topic}.` }));
     }
     const messageId = this.#takeId();
     return new Promise((resolve, reject) => {
-      this.#pending.set(messageId, { topic, payload, sent: this.#connected, resolve, reject });
-      if (this.#connected) this.#session?.publish(messageId, topic, payload, false);
+      const keep = options.keep === true;
+      this.#pending.set(messageId, { topic, payload, keep, sent: this.#connected, resolve, reject });
+      if (this.#connected) this.#session?.publish(messageId, topic, payload, false, keep && this.#atBroker);
     });
   }
 
@@ -104,6 +115,7 @@ export class MqttClient {
       if (this.#stopped) return;
       if ((process.uptime() - startedAt) * 1000 > STABLE_MS) this.#attempt = 0;
       this.#attempt += 1;
+      if (!this.#entered) this.#options.onFailed?.(this.#attempt);
       const leastMs = this.#session?.refused === true ? ((await this.#options.onRefused?.()) ?? 0) : 0;
       if (this.#stopped) return;
       // Spread, so that many refused devices do not come back at once.
@@ -119,10 +131,13 @@ export class MqttClient {
   /** Returns why the connection ended or did not come about. */
   async #connectOnce(): Promise<string> {
     this.#session = undefined;
+    this.#entered = false;
     try {
-      const { clientId, username, will, subscriptions, keepaliveMs, answerTimeoutMs, maxPacketBytes, log, onMessage } = this.#options;
+      const { clientId, username, will, subscriptions, keepaliveMs, answerTimeoutMs, maxPacketBytes, log, link, onMessage } = this.#options;
+      const endpoint = await this.#options.endpoint();
+      this.#atBroker = endpoint.isBroker === true;
       const session = new MqttSession({
-        endpoint: await this.#options.endpoint(),
+        endpoint,
         clientId,
         username,
         will,
@@ -131,6 +146,7 @@ export class MqttClient {
         answerTimeoutMs: answerTimeoutMs ?? 20_000,
         maxPacketBytes,
         log,
+        link,
         onMessage,
         onAcknowledged: (messageId) => this.#acknowledged(messageId),
       });
@@ -150,9 +166,11 @@ export class MqttClient {
   #enter(session: MqttSession): void {
     const left = [...this.#pending];
     this.#connected = true;
+    this.#entered = true;
+    this.#options.link?.connected();
     this.#options.onConnected();
     for (const [messageId, waiting] of left) {
-      session.publish(messageId, waiting.topic, waiting.payload, waiting.sent);
+      session.publish(messageId, waiting.topic, waiting.payload, waiting.sent, waiting.keep && this.#atBroker);
       waiting.sent = true;
     }
   }

@@ -1,8 +1,9 @@
-import { connect as connectTls, type TLSSocket } from 'node:tls';
+import type { TLSSocket } from 'node:tls';
 import type { Logger } from '@selvedge/runtime';
 import { generate, type IPublishPacket, type Packet, parser, writeToStream } from 'mqtt-packet';
+import type { LinkMeter } from './link-meter.ts';
 import type { ServerAccess } from './server-access.ts';
-import { checkServer, uncheckedTlsOptions } from './server-check.ts';
+import { checkServer, dialUnchecked } from './server-check.ts';
 
 // Otherwise the library makes 65,536 two-byte buffers once and keeps them.
 writeToStream.cacheNumbers = false;
@@ -23,9 +24,13 @@ export interface MqttSessionOptions {
   /** The message is acknowledged when this resolves. */
   onMessage: (topic: string, payload: Uint8Array) => Promise<void> | void;
   onAcknowledged: (messageId: number) => void;
+  /** Told what the answers took. */
+  link?: LinkMeter | undefined;
 }
 
 const SUBSCRIBE_ID = 65_535;
+/** The time of a larger message says more of the rate than of the round trip. */
+const MAX_TIMED_BYTES = 4096;
 
 /**
  * One MQTT 3.1.1 connection over TLS, from CONNECT to its end. Every session is clean: what must outlive a connection
@@ -43,6 +48,11 @@ export class MqttSession {
   #unparsedBytes = 0;
   #reason: string | undefined;
   #refused = false;
+  /** When the handshake's step or the ping under way was sent; performance.now(). */
+  #askedMs = 0;
+  #isPinging = false;
+  /** When each message went out that is not acknowledged. */
+  readonly #sentMs = new Map<number, number>();
   #ready: { resolve: () => void; reject: (error: Error) => void } | undefined;
   #onClosed: (reason: string) => void = () => undefined;
   /** Resolves with the reason when the connection has ended; never rejects. */
@@ -54,7 +64,7 @@ export class MqttSession {
     this.#options = options;
   }
 
-  /** The server has answered that this device may not connect. */
+  /** The server has answered that this device may not connect, or not here. */
   get refused(): boolean {
     return this.#refused;
   }
@@ -66,7 +76,7 @@ export class MqttSession {
       this.#expectAnswer('the server did not answer in time');
       this.#parser.on('packet', (packet) => this.#receive(packet));
       this.#parser.on('error', (error: Error) => this.#end(`invalid packet: ${error.message}`));
-      const socket = connectTls(uncheckedTlsOptions(this.#options.endpoint));
+      const socket = dialUnchecked(this.#options.endpoint);
       this.#socket = socket;
       socket.setNoDelay(true);
       socket.on('secureConnect', () => {
@@ -78,13 +88,19 @@ export class MqttSession {
         }
       });
       socket.on('data', (chunk: Buffer) => this.#parse(chunk));
-      socket.on('error', (error) => this.#end(error.message));
+      socket.on('error', (error) => {
+        // How a broker says that it does not take the certificate.
+        if ('code' in error && /^ERR_SSL_.*ALERT_(CERTIFICATE|BAD_CERTIFICATE|UNKNOWN_CA)/.test(String(error.code))) this.#refused = true;
+        this.#end(error.message);
+      });
       socket.on('close', () => this.#end('closed by the server'));
     });
   }
 
-  publish(messageId: number, topic: string, payload: string | Buffer, dup: boolean): void {
-    this.#send({ cmd: 'publish', topic, payload, qos: 1, dup, retain: false, messageId });
+  /** @param retain - so that whoever subscribes later finds it. */
+  publish(messageId: number, topic: string, payload: string | Buffer, dup: boolean, retain = false): void {
+    if (payload.length <= MAX_TIMED_BYTES && this.#options.link !== undefined) this.#sentMs.set(messageId, performance.now());
+    this.#send({ cmd: 'publish', topic, payload, qos: 1, dup, retain, messageId });
   }
 
   /** Says DISCONNECT, so that the broker does not publish the last will. */
@@ -100,6 +116,7 @@ export class MqttSession {
 
   #sendConnect(): void {
     const { clientId, username, will, keepaliveMs } = this.#options;
+    this.#askedMs = performance.now();
     this.#send({
       cmd: 'connect',
       protocolId: 'MQTT',
@@ -108,7 +125,7 @@ export class MqttSession {
       clientId,
       username,
       keepalive: Math.ceil(keepaliveMs / 1000),
-      will: { topic: will.topic, payload: will.payload, qos: 1, retain: false },
+      will: { topic: will.topic, payload: will.payload, qos: 1, retain: this.#options.endpoint.isBroker === true },
     });
   }
 
@@ -138,7 +155,7 @@ export class MqttSession {
         this.#answered();
         return;
       case 'puback':
-        if (packet.messageId !== undefined) this.#options.onAcknowledged(packet.messageId);
+        if (packet.messageId !== undefined) this.#acknowledged(packet.messageId);
         return;
       case 'publish':
         void this.#deliver(packet);
@@ -148,13 +165,23 @@ export class MqttSession {
     }
   }
 
+  #acknowledged(messageId: number): void {
+    const sentMs = this.#sentMs.get(messageId);
+    this.#sentMs.delete(messageId);
+    if (sentMs !== undefined) this.#options.link?.answered(performance.now() - sentMs);
+    this.#options.onAcknowledged(messageId);
+  }
+
   #connected(returnCode: number): void {
     if (returnCode !== 0) {
-      this.#refused = returnCode === 4 || returnCode === 5;
-      const meaning = this.#refused ? 'this device is not allowed to connect' : `return code ${returnCode}`;
+      // 3: MQTT is spoken elsewhere by now.
+      this.#refused = returnCode >= 3 && returnCode <= 5;
+      const meaning = returnCode > 3 && this.#refused ? 'this device is not allowed to connect' : `return code ${returnCode}`;
       this.#end(`refused by the server: ${meaning}`);
       return;
     }
+    this.#options.link?.answered(performance.now() - this.#askedMs);
+    this.#askedMs = performance.now();
     const subscriptions = this.#options.subscriptions.map((topic) => ({ topic, qos: 1 as const }));
     this.#send({ cmd: 'subscribe', messageId: SUBSCRIBE_ID, subscriptions });
   }
@@ -167,7 +194,12 @@ export class MqttSession {
   }
 
   #ping(): void {
-    if (this.#answer === undefined) this.#expectAnswer('the connection is dead: no answer to a ping');
+    if (this.#answer === undefined) {
+      this.#expectAnswer('the connection is dead: no answer to a ping');
+      this.#askedMs = performance.now();
+      this.#isPinging = true;
+      this.#options.link?.pinged();
+    }
     this.#send({ cmd: 'pingreq' });
     this.#keepalive?.refresh();
   }
@@ -185,10 +217,16 @@ export class MqttSession {
 
   #expectAnswer(otherwise: string): void {
     clearTimeout(this.#answer);
-    this.#answer = setTimeout(() => this.#end(otherwise), this.#options.answerTimeoutMs);
+    this.#answer = setTimeout(() => {
+      if (this.#isPinging) this.#options.link?.unanswered();
+      this.#end(otherwise);
+    }, this.#options.answerTimeoutMs);
   }
 
   #answered(): void {
+    // A PINGRESP that nobody asked for says nothing.
+    if (this.#answer !== undefined) this.#options.link?.answered(performance.now() - this.#askedMs);
+    this.#isPinging = false;
     clearTimeout(this.#answer);
     this.#answer = undefined;
   }

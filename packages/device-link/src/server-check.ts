@@ -1,5 +1,6 @@
 import { X509Certificate } from 'node:crypto';
-import { connect, type TLSSocket } from 'node:tls';
+import { connect as connectTcp } from 'node:net';
+import { connect, createSecureContext, type SecureContext, type TLSSocket } from 'node:tls';
 import { AppError, SERVER_TLS_NAME } from '@selvedge/contract';
 import { certificatesOf } from './certificate-facts.ts';
 import type { ServerAccess } from './server-access.ts';
@@ -9,19 +10,37 @@ const SERVER_AUTH = '1.3.6.1.5.5.7.3.1';
 const DAY_MS = 86_400_000;
 const CONNECT_TIMEOUT_MS = 30_000;
 
-/** Where and with what identity to connect. Whoever connects with this must call `checkServer` before anything else. */
-export function uncheckedTlsOptions(access: ServerAccess) {
-  return {
-    host: access.host,
-    port: access.port,
-    servername: SERVER_TLS_NAME,
+/** Begins a connection. Whoever does must call `checkServer` before anything else. */
+export function dialUnchecked(access: ServerAccess): TLSSocket {
+  const { host, port, onSocket } = access;
+  if (onSocket === undefined) return connect({ ...uncheckedTlsOptions(access), host, port });
+  const socket = connectTcp({ host, port, noDelay: true });
+  onSocket(socket);
+  return connect({ ...uncheckedTlsOptions(access), socket });
+}
+
+/** Making one takes longer than the rest of what a device does to connect; a simulation connects thousands. */
+const contexts = new WeakMap<ServerAccess, SecureContext>();
+
+function uncheckedTlsOptions(access: ServerAccess) {
+  return { servername: SERVER_TLS_NAME, rejectUnauthorized: false, secureContext: secureContextOf(access) };
+}
+
+function secureContextOf(access: ServerAccess): SecureContext {
+  const known = contexts.get(access);
+  if (known !== undefined) return known;
+  const made = createSecureContext({
     ca: access.caPem,
-    rejectUnauthorized: false,
-    minVersion: 'TLSv1.2' as const,
+    minVersion: 'TLSv1.2',
     ...(access.key === undefined ? {} : { key: access.key }),
     ...(access.cert === undefined ? {} : { cert: access.cert }),
-  };
+  });
+  contexts.set(access, made);
+  return made;
 }
+
+/** The last certificate that was found to be of these authorities and a server's, both of which stay so. */
+let trusted: { caPem: string; leaf: Buffer } | undefined;
 
 /**
  * Checks who is at the other end: a certificate for the server's fixed name that one of the pinned authorities has signed.
@@ -40,10 +59,13 @@ export function checkServer(socket: TLSSocket, access: Pick<ServerAccess, 'host'
       hint: 'Check the address. If the authority of the server was changed while this device was away, join again with a new token and --force.',
     });
   if (leaf === undefined) throw refuse('it shows no certificate');
-  const isIssuer = (authority: X509Certificate) => leaf.checkIssued(authority) && leaf.verify(authority.publicKey);
-  if (!certificatesOf(access.caPem).some(isIssuer)) throw refuse('its certificate is of an authority that is not trusted');
-  if (leaf.ca || leaf.checkHost(SERVER_TLS_NAME) === undefined || leaf.keyUsage?.includes(SERVER_AUTH) === false)
-    throw refuse('its certificate is not that of a server');
+  if (trusted?.caPem !== access.caPem || !trusted.leaf.equals(leaf.raw)) {
+    const isIssuer = (authority: X509Certificate) => leaf.checkIssued(authority) && leaf.verify(authority.publicKey);
+    if (!certificatesOf(access.caPem).some(isIssuer)) throw refuse('its certificate is of an authority that is not trusted');
+    if (leaf.ca || leaf.checkHost(SERVER_TLS_NAME) === undefined || leaf.keyUsage?.includes(SERVER_AUTH) === false)
+      throw refuse('its certificate is not that of a server');
+    trusted = { caPem: access.caPem, leaf: leaf.raw };
+  }
   if (access.cert === undefined) return;
   const knownMs = Date.parse(new X509Certificate(access.cert).validFrom);
   if (Date.parse(leaf.validTo) < knownMs - DAY_MS) throw refuse('its certificate has expired');
@@ -57,7 +79,7 @@ export function checkServer(socket: TLSSocket, access: Pick<ServerAccess, 'host'
 export function connectToServer(access: ServerAccess, signal?: AbortSignal): Promise<TLSSocket> {
   return new Promise((resolve, reject) => {
     if (signal?.aborted === true) return reject(signal.reason);
-    const socket = connect(uncheckedTlsOptions(access));
+    const socket = dialUnchecked(access);
     const abort = () => socket.destroy(new Error('aborted'));
     const timer = setTimeout(() => socket.destroy(new Error(`no answer for ${CONNECT_TIMEOUT_MS / 1000} s`)), CONNECT_TIMEOUT_MS);
     signal?.addEventListener('abort', abort, { once: true });

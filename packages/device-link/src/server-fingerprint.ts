@@ -12,6 +12,9 @@ function chainOf(leaf: DetailedPeerCertificate): Buffer[] {
   return chain;
 }
 
+const fingerprint = (der: Buffer): string => createHash('sha256').update(der).digest('hex');
+const short = (sha256: string): string => sha256.slice(0, 16);
+
 function toPem(der: Buffer): string {
   const lines = der.toString('base64').match(/.{1,64}/g) ?? [];
   return `-----BEGIN CERTIFICATE-----\n${lines.join('\n')}\n-----END CERTIFICATE-----\n`;
@@ -44,13 +47,15 @@ export function findServerCa(host: string, port: number, caSha256: string, timeo
       );
     });
     socket.on('secureConnect', () => {
-      const found = chainOf(socket.getPeerCertificate(true)).find((der) => createHash('sha256').update(der).digest('hex') === caSha256);
+      const chain = chainOf(socket.getPeerCertificate(true));
+      const found = chain.find((der) => fingerprint(der) === caSha256);
       socket.destroy();
       if (found !== undefined) resolve(toPem(found));
       else {
+        const shown = chain.map(fingerprint).at(-1) ?? 'not shown';
         reject(
           new AppError('SERVER_IDENTITY_MISMATCH', {
-            message: `The server at ${host}:${port} is not the one that issued this token.`,
+            message: `The server at ${host}:${port} is not the one that issued this token: its authority is ${short(shown)}, the token names ${short(caSha256)} (sha256).`,
             hint: 'Check the address; if the server was set up anew, make a new token with "selvedge device token".',
           }),
         );

@@ -45,7 +45,7 @@ describe.skipIf(parent === undefined)('ControlGroup (needs a delegated cgroup v2
     const child = start(group, `const c = require('node:child_process').spawn('sleep', ['600'], { detached: true }); console.log(c.pid)`);
     const [line] = await once(child.stdout, 'data');
     await group.remove();
-    await waitUntil(() => !existsSync(`/proc/${Number(String(line))}`), { timeoutMs: 5000, what: 'the process to be gone' });
+    await waitUntil(() => !existsSync(`/proc/${Number(String(line))}`), { timeoutMs: 30_000, what: 'the process to be gone' });
   });
 
   it('removes groups that killed processes of ours have left', async () => {

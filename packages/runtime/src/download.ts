@@ -92,13 +92,13 @@ async function publish(options: DownloadOptions, part: string): Promise<void> {
   await syncFolder(dirname(options.destination));
 }
 
-const GIVES_UP: readonly string[] = ['FORBIDDEN', 'NOT_FOUND', 'DISK_FULL', 'DIGEST_MISMATCH'];
+const GIVES_UP: readonly string[] = ['FORBIDDEN', 'NOT_FOUND', 'DISK_FULL', 'DIGEST_MISMATCH', 'RATE_LIMITED'];
 
 /**
  * Downloads a file so that it appears under its name only whole and verified. A cut is resumed where it broke, also
  * after a restart of the process.
  *
- * @throws AppError DIGEST_MISMATCH, DISK_FULL, FORBIDDEN, NOT_FOUND at once; DOWNLOAD_FAILED after `maxAttempts` tries
+ * @throws AppError DIGEST_MISMATCH, DISK_FULL, FORBIDDEN, NOT_FOUND, RATE_LIMITED at once; DOWNLOAD_FAILED after `maxAttempts` tries
  *   that brought nothing; the signal's reason when aborted.
  */
 export async function downloadResumable(options: DownloadOptions): Promise<void> {

@@ -1,6 +1,6 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { lstat, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -53,6 +53,28 @@ describe('lockFolder', () => {
     await taken[0]?.();
     await (await lockFolder(path, options))();
     expect(await readdir(folder)).toEqual([]);
+  });
+
+  it('is taken on a full disk too, keeps others out, and is taken over when its holder is gone', async ({ skip }) => {
+    try {
+      execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', folder], { stdio: 'ignore' });
+    } catch {
+      skip('a small disk can be mounted by root only');
+    }
+    try {
+      await writeFile(join(folder, 'full'), Buffer.alloc(128 * 1024)).catch(() => undefined);
+      const pid = await startHolder();
+      expect((await lstat(path)).isSymbolicLink()).toBe(true);
+      expect(await folderLockHolder(path)).toBe(pid);
+      await expect(lockFolder(path, options)).rejects.toMatchObject(refused(pid));
+      await killHolder();
+      const release = await lockFolder(path, options);
+      expect(await folderLockHolder(path)).toBe(process.pid);
+      await release();
+      expect(await readdir(folder)).toEqual(['full']);
+    } finally {
+      execFileSync('umount', ['--lazy', folder]);
+    }
   });
 
   it('makes the folder with what is above it', async () => {

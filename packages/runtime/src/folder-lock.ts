@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto';
-import { link, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { link, mkdir, readFile, readlink, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { AppError, type ErrorDetails } from '@selvedge/contract';
 import * as z from 'zod';
 import { waitUntil } from './backoff.ts';
 import { readTextFile } from './optional-file.ts';
-import { systemErrorCode } from './system-error.ts';
+import { isDiskFull, systemErrorCode } from './system-error.ts';
 
 const INTERVAL_MS = 100;
 
@@ -23,7 +23,7 @@ export interface FolderLockOptions {
 
 /**
  * Takes a folder for one holder at a time, among the processes of this machine, by a file that names the holder. A lock left
- * by a process that is gone, or cut by a power failure, is taken over.
+ * by a process that is gone, or cut by a power failure, is taken over. It can be taken on a full disk too.
  *
  * @param path - of the lock file; its folder is made when it is not there.
  * @returns gives the folder free again.
@@ -35,7 +35,7 @@ export async function lockFolder(path: string, options: FolderLockOptions): Prom
   const own = `${path}.${process.pid}-${randomBytes(6).toString('hex')}`;
   const startedAt = (await processStart(process.pid)) ?? 'unknown';
   try {
-    await writeFile(own, JSON.stringify({ pid: process.pid, startedAt } satisfies Holder));
+    await writeHolder(own, { pid: process.pid, startedAt });
     await waitUntil(() => take(path, own), {
       timeoutMs: waitMs,
       intervalMs: INTERVAL_MS,
@@ -55,6 +55,17 @@ export async function lockFolder(path: string, options: FolderLockOptions): Prom
 export async function folderLockHolder(path: string): Promise<number | undefined> {
   const holder = await readHolder(path);
   return holder !== undefined && (await isAlive(holder)) ? holder.pid : undefined;
+}
+
+/** On a full disk a symbolic link whose target names the holder: file systems keep short ones in the inode, which takes no block. */
+async function writeHolder(path: string, holder: Holder): Promise<void> {
+  try {
+    await writeFile(path, JSON.stringify(holder));
+  } catch (error) {
+    if (!isDiskFull(error)) throw error;
+    await rm(path, { force: true });
+    await symlink(`${holder.pid} ${holder.startedAt}`, path);
+  }
 }
 
 /** A link is made by one process only and is never seen half written. */
@@ -92,6 +103,11 @@ async function discardStale(path: string, aside: string): Promise<void> {
 
 /** Undefined when there is no lock, and when it was cut by a power failure: then nobody holds it. */
 async function readHolder(path: string): Promise<Holder | undefined> {
+  const target = await readlink(path).catch(() => undefined);
+  if (target !== undefined) {
+    const [pid, startedAt] = target.split(' ');
+    return holderSchema.safeParse({ pid: Number(pid), startedAt }).data;
+  }
   const text = await readTextFile(path);
   if (text === undefined) return undefined;
   try {

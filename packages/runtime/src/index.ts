@@ -1,3 +1,4 @@
+export * from './allocator-env.ts';
 export * from './atomic-file.ts';
 export * from './backoff.ts';
 export * from './byte-range.ts';

@@ -1,4 +1,4 @@
-import { AppError, formatPath, type Issue, issuesOf } from '@selvedge/contract';
+import { AppError, faultsOf, formatPath, type Issue } from '@selvedge/contract';
 import { findNodeAtLocation, getNodeValue, type Node, type ParseError, parseTree, printParseErrorCode } from 'jsonc-parser';
 import { isMap, isScalar, LineCounter, parseAllDocuments } from 'yaml';
 import type * as z from 'zod';
@@ -119,16 +119,7 @@ function keysOf(path: readonly PropertyKey[]): (string | number)[] {
 
 /** The faults that zod found, each with file, line and column; unknown fields one by one. */
 export function locateIssues(document: LocatedDocument, fileName: string, error: z.ZodError): Issue[] {
-  const paths = error.issues.flatMap((issue) =>
-    issue.code === 'unrecognized_keys' ? issue.keys.map((key) => [...issue.path, key]) : [issue.path],
-  );
-  const faults = issuesOf(error);
-  return paths
-    .map((path, index) => ({
-      path: formatPath(path),
-      message: faults[index]?.message ?? '',
-      file: fileName,
-      ...document.locate(keysOf(path)),
-    }))
+  return faultsOf(error)
+    .map(({ path, message }) => ({ path: formatPath(path), message, file: fileName, ...document.locate(keysOf(path)) }))
     .sort((a, b) => a.line - b.line || a.column - b.column);
 }

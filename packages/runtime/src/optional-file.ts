@@ -1,4 +1,4 @@
-import { readFile, stat } from 'node:fs/promises';
+import { lstat, readFile, stat } from 'node:fs/promises';
 import { systemErrorCode } from './system-error.ts';
 
 /** The text of a file; undefined when there is no such file. */
@@ -12,9 +12,18 @@ export async function readTextFile(path: string): Promise<string | undefined> {
 }
 
 /** Whether there is a file or a folder of that name, links followed. */
-export async function pathExists(path: string): Promise<boolean> {
+export function pathExists(path: string): Promise<boolean> {
+  return isFound(stat(path));
+}
+
+/** Whether anything has that name, a link that leads nowhere included. */
+export function entryExists(path: string): Promise<boolean> {
+  return isFound(lstat(path));
+}
+
+async function isFound(looking: Promise<unknown>): Promise<boolean> {
   try {
-    await stat(path);
+    await looking;
     return true;
   } catch (error) {
     if (systemErrorCode(error) === 'ENOENT') return false;

@@ -1,7 +1,8 @@
 import { AppError } from '@selvedge/contract';
 
-/** The `code` of a Node system error (`ENOENT`, `EADDRINUSE`, ...); undefined for anything else. */
+/** The `code` of a Node system error (`ENOENT`, `EADDRINUSE`, ...); undefined for anything else, also for an AppError, whose code is ours. */
 export function systemErrorCode(error: unknown): string | undefined {
+  if (error instanceof AppError) return undefined;
   return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
 }
 
@@ -18,4 +19,11 @@ export function explainDiskError(error: unknown, path: string): unknown {
     { message: `No space left while writing ${path}.`, hint: 'Free some space; the work is taken up again by itself.' },
     { cause: error },
   );
+}
+
+/** For a file that a user has named. @returns FILE_UNREADABLE (user) with the reason of the system; every other error as it is. */
+export function explainUnreadable(error: unknown, path: string): unknown {
+  const code = systemErrorCode(error);
+  if (code === undefined) return error;
+  return new AppError('FILE_UNREADABLE', { message: `${path} could not be read (${code}).` }, { cause: error });
 }

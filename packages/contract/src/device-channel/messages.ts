@@ -3,10 +3,12 @@ import { targetNameSchema } from '../build-options.ts';
 import { labelsSchema, nameSchema, sha256Schema, timestampSchema } from '../common.ts';
 import { nativeBenchSchema } from '../native-package.ts';
 import { devicePathSchema } from '../resources/operation.ts';
+import { toldBudgetsSchema } from './budgets.ts';
 import { commandHead } from './command-head.ts';
 import { deviceLocationSchema } from './location.ts';
-import { REMOTE_COMMANDS, REMOTE_OUTCOMES } from './remote-commands.ts';
+import { remoteCommandSchemas, remoteOutcomeSchemas } from './remote-commands.ts';
 import { heldSchema, maintenanceWindowSchema, trialReportSchema, trialSchema } from './trial.ts';
+import { upkeepSchema } from './upkeep.ts';
 
 /** Wire version of the messages below; each carries it as `v`. */
 export const DEVICE_CHANNEL_VERSION = 1;
@@ -14,6 +16,36 @@ const v = z.literal(DEVICE_CHANNEL_VERSION);
 
 /** A file a device fetches by `GET /device/v1/blobs/{sha256}` on the device port. */
 export const fileReferenceSchema = z.object({ sha256: sha256Schema, sizeBytes: z.int().min(0) });
+
+/**
+ * A native package as one file: its manifest, its provenance, and the manifest's files in its order, one right after the other.
+ */
+export const openedPackageSchema = fileReferenceSchema.extend({
+  /** Of manifest.json, with which it begins. */
+  manifestBytes: z.int().min(1),
+  /** Of provenance.dsse.json, which follows. */
+  provenanceBytes: z.int().min(1),
+});
+export type OpenedPackage = z.infer<typeof openedPackageSchema>;
+
+/**
+ * `GET /device/v1/deltas/{sha256}?from=A,B`: how to make that blob of one of the others, which the device has. 404 when there is no
+ * way that is worth it; then the blob is fetched whole. The patch is fetched as a blob is.
+ */
+export const deltaOfferSchema = z.object({
+  /** How the patch is made; `vcdiff+zstd` is VCDIFF (RFC 3284) in zstd frames (RFC 8878). */
+  format: z.string().min(1).max(64),
+  from: sha256Schema,
+  patch: fileReferenceSchema,
+  /** Of a native package: what the patch gives, made of the other one in the same form. */
+  opened: openedPackageSchema.optional(),
+});
+export type DeltaOffer = z.infer<typeof deltaOfferSchema>;
+export const DELTA_FORMAT = 'vcdiff+zstd';
+/** ... and of `GET /device/v1/package-deltas/{manifest}?from=A,B`, where packages are named by the digests of their manifests. */
+export const PACKAGE_DELTA_FORMAT = 'package+vcdiff+zstd';
+/** Digests that one request may name as what the device has. */
+export const MAX_DELTA_BASES = 16;
 
 /** A signed package archive, and the digest of the manifest in it. */
 export const nativePackageReferenceSchema = z.object({
@@ -48,8 +80,28 @@ export const desiredWorkloadSchema = z.object({
 export type DesiredWorkload = z.infer<typeof desiredWorkloadSchema>;
 
 /** Retained. `revision` grows with every change and never falls, so a late duplicate is recognised. */
-export const desiredStateSchema = z.object({ v, revision: z.int().min(0), workloads: z.array(desiredWorkloadSchema).max(100) });
+export const desiredStateSchema = z.object({
+  v,
+  revision: z.int().min(0),
+  // lazy: a device that serves nothing does without the schemas of all that a workload may have
+  workloads: z.array(z.lazy(() => desiredWorkloadSchema)).max(100),
+  /** What the agent may use of the device; what the device itself has set holds where it is stricter. */
+  budgets: toldBudgetsSchema.optional(),
+});
 export type DesiredState = z.infer<typeof desiredStateSchema>;
+
+/** What getting a version cost, in bytes. */
+export const transferCountsSchema = z.object({
+  /** Of all its files. */
+  wholeBytes: z.int().min(0),
+  /** That came over the network: whole files and patches. */
+  fetchedBytes: z.int().min(0),
+  /** Of the files that the device had from other versions. */
+  sharedBytes: z.int().min(0),
+  /** Of the files that it made by patches. */
+  patchedBytes: z.int().min(0),
+});
+export type TransferCounts = z.infer<typeof transferCountsSchema>;
 
 export const workloadReportSchema = z.object({
   name: nameSchema,
@@ -78,6 +130,8 @@ export const workloadReportSchema = z.object({
   /** The trial that is under way, or the last one. */
   trial: trialReportSchema.nullable().optional(),
   held: heldSchema.nullable().optional(),
+  /** What fetching the desired version cost; absent before it is there, and from agents that do not count. */
+  transfer: transferCountsSchema.optional(),
 });
 export type WorkloadReport = z.infer<typeof workloadReportSchema>;
 
@@ -110,34 +164,13 @@ export const reportedStateSchema = z.object({
   location: deviceLocationSchema.optional(),
   /** sha256 (of the DER) of the authorities that it takes as the server's; absent from agents that know one only. */
   trusts: z.array(sha256Schema).max(16).optional(),
+  upkeep: upkeepSchema.optional(),
 });
 export type ReportedState = z.infer<typeof reportedStateSchema>;
 
 /** `instanceId` is new with every start of an agent process: two alive at once mean a copied identity. */
 export const presenceSchema = z.object({ v, online: z.boolean(), instanceId: z.string().max(64) });
 export type Presence = z.infer<typeof presenceSchema>;
-
-const share = z.number().min(0).max(1);
-/** Null where the device has no such sensor. */
-export const telemetrySampleSchema = z.object({
-  at: timestampSchema,
-  /** Busy share of all cores, 0..1. */
-  cpu: share.nullable(),
-  memoryUsedBytes: z.number().min(0).nullable(),
-  memoryTotalBytes: z.number().min(0).nullable(),
-  diskUsedBytes: z.number().min(0).nullable(),
-  diskTotalBytes: z.number().min(0).nullable(),
-  temperatureC: z.number().min(-100).max(250).nullable(),
-  /** Since boot, all interfaces but loopback. */
-  networkRxBytes: z.number().min(0).nullable(),
-  networkTxBytes: z.number().min(0).nullable(),
-  /** Resident memory of the agent process itself. */
-  agentRssBytes: z.number().min(0).nullable(),
-});
-export type TelemetrySample = z.infer<typeof telemetrySampleSchema>;
-
-export const telemetryBatchSchema = z.object({ v, samples: z.array(telemetrySampleSchema).min(1).max(1000) });
-export type TelemetryBatch = z.infer<typeof telemetryBatchSchema>;
 
 export const commandSchema = z.discriminatedUnion('type', [
   z.object({
@@ -168,6 +201,20 @@ export const commandSchema = z.discriminatedUnion('type', [
     limitBytesPerS: z.int().min(1024).optional(),
     check: z.boolean().optional(),
   }),
+  /**
+   * Fetches the archive of a folder, and puts the folder at a path of the device in place of what is there; answered when it is
+   * there. Asked again for the same operation, it goes on with that.
+   */
+  z.object({
+    ...commandHead,
+    type: z.literal('push-folder'),
+    operation: nameSchema,
+    /** The archive. */
+    file: fileReferenceSchema,
+    path: devicePathSchema,
+    limitBytesPerS: z.int().min(1024).optional(),
+    check: z.boolean().optional(),
+  }),
   /** Sends a file by `PUT /device/v1/uploads/{operation}`; answered when it is sent. Asked again, it goes on with that. */
   z.object({
     ...commandHead,
@@ -176,10 +223,12 @@ export const commandSchema = z.discriminatedUnion('type', [
     path: devicePathSchema,
     limitBytesPerS: z.int().min(1024).optional(),
     check: z.boolean().optional(),
+    /** A folder is to be sent as well, as an archive of it. */
+    folder: z.boolean().optional(),
   }),
   /** Ends what the device does for an operation. */
   z.object({ ...commandHead, type: z.literal('cancel'), operation: nameSchema }),
-  ...REMOTE_COMMANDS,
+  ...remoteCommandSchemas,
 ]);
 export type Command = z.infer<typeof commandSchema>;
 
@@ -198,6 +247,8 @@ export const transferResultSchema = z.object({
   sizeBytes: z.int().min(0),
   /** Whether the device's file is another one than before, or would be; false for what is only read. */
   changed: z.boolean(),
+  /** It is the archive of a folder. */
+  folder: z.boolean().optional(),
 });
 export type TransferResult = z.infer<typeof transferResultSchema>;
 
@@ -211,7 +262,7 @@ export const replySchema = z.object({
     z.object({ ok: z.literal(true), transfer: transferResultSchema }),
     /** False when there was nothing to end. */
     z.object({ ok: z.literal(true), cancelled: z.boolean() }),
-    ...REMOTE_OUTCOMES,
+    ...remoteOutcomeSchemas,
     z.object({ ok: z.literal(false), error: z.object({ code: z.string(), message: z.string().max(4096) }) }),
   ]),
 });
@@ -238,6 +289,8 @@ export const deviceTrustSchema = z.object({
   packageCaPem: z.string().max(65_536),
   /** sha256 of the authority that issues certificates now. */
   issuerSha256: sha256Schema,
+  /** Where MQTT is spoken, by a broker of its own that has a certificate of these authorities; absent: on the device port. */
+  broker: z.object({ host: z.string().min(1).max(253), port: z.int().min(1).max(65_535) }).optional(),
 });
 export type DeviceTrust = z.infer<typeof deviceTrustSchema>;
 

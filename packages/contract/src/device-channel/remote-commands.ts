@@ -25,7 +25,7 @@ export const MAX_LOG_LINE_CHARS = 8192;
 /** Names one program on one device, for ever: the same id is not started a second time. */
 const streamIdSchema = z.string().min(1).max(128);
 
-export const REMOTE_COMMANDS = [
+export const remoteCommandSchemas = [
   z.object({
     ...commandHead,
     type: z.literal('exec'),
@@ -74,10 +74,10 @@ export const REMOTE_COMMANDS = [
     waitMs: z.int().min(0).max(MAX_READ_WAIT_MS),
   }),
 ] as const;
-export type RemoteCommand = z.infer<(typeof REMOTE_COMMANDS)[number]>;
+export type RemoteCommand = z.infer<(typeof remoteCommandSchemas)[number]>;
 
 export function isRemoteCommand(command: { type: string }): command is RemoteCommand {
-  return REMOTE_COMMANDS.some((schema) => schema.shape.type.value === command.type);
+  return remoteCommandSchemas.some((schema) => schema.shape.type.value === command.type);
 }
 
 export const outputChunkSchema = z.object({
@@ -123,7 +123,7 @@ export const logPageSchema = z.object({
 export type LogPage = z.infer<typeof logPageSchema>;
 
 /** What a reply to these commands carries. */
-export const REMOTE_OUTCOMES = [
+export const remoteOutcomeSchemas = [
   z.object({ ok: z.literal(true), output: outputPageSchema }),
   z.object({ ok: z.literal(true), logs: logPageSchema }),
   z.object({ ok: z.literal(true), done: z.literal(true) }),

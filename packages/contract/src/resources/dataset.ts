@@ -2,13 +2,13 @@ import * as z from 'zod';
 import { failureSchema, nameSchema, sha256Schema } from '../common.ts';
 import { DATASET_TYPES, importOptionsSchema, resplitSchema } from '../dataset-formats.ts';
 import { artifactNameSchema } from '../tool-api.ts';
-import { documentSchema, resourceSchema } from './envelope.ts';
+import { documentOf, resourceOf } from './envelope.ts';
 
 const datasetSpecSchema = z.strictObject({ description: z.string().max(16_384).optional() });
 const datasetStatusSchema = z.object({ latestVersion: z.int().min(1).nullable(), versions: z.array(z.int().min(1)) });
 
-export const datasetDocumentSchema = documentSchema('Dataset', datasetSpecSchema);
-export const datasetSchema = resourceSchema('Dataset', datasetSpecSchema, datasetStatusSchema);
+export const datasetDocumentSchema = documentOf('Dataset', datasetSpecSchema);
+export const datasetSchema = resourceOf('Dataset', datasetSpecSchema, datasetStatusSchema);
 export type Dataset = z.infer<typeof datasetSchema>;
 
 /** Where the bytes came from. */
@@ -71,7 +71,7 @@ export const datasetVersionStatusSchema = z.object({
   /** What the import failed of; null while it has not, absent in versions of before this was kept. */
   error: failureSchema.nullable().optional(),
 });
-export const datasetVersionSchema = resourceSchema('DatasetVersion', datasetVersionSpecSchema, datasetVersionStatusSchema);
+export const datasetVersionSchema = resourceOf('DatasetVersion', datasetVersionSpecSchema, datasetVersionStatusSchema);
 export type DatasetVersion = z.infer<typeof datasetVersionSchema>;
 
 /** Where a version came from, for people. */

@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { MAX_SELECTOR_LENGTH } from '../label-selector.ts';
-import { documentSchema, resourceSchema } from './envelope.ts';
+import { documentOf, resourceOf } from './envelope.ts';
 
 const deviceGroupSpecSchema = z.strictObject({
   /** Which devices belong to it, by their labels, as they are at any time. */
@@ -9,6 +9,6 @@ const deviceGroupSpecSchema = z.strictObject({
 });
 
 /** Devices by a saved label query; `@name` in a selector stands for it. */
-export const deviceGroupDocumentSchema = documentSchema('DeviceGroup', deviceGroupSpecSchema);
-export const deviceGroupSchema = resourceSchema('DeviceGroup', deviceGroupSpecSchema, z.object({}));
+export const deviceGroupDocumentSchema = documentOf('DeviceGroup', deviceGroupSpecSchema);
+export const deviceGroupSchema = resourceOf('DeviceGroup', deviceGroupSpecSchema, z.object({}));
 export type DeviceGroup = z.infer<typeof deviceGroupSchema>;

@@ -1,8 +1,11 @@
 import * as z from 'zod';
-import { sha256Schema, timestampSchema } from '../common.ts';
+import { nameSchema, sha256Schema, timestampSchema } from '../common.ts';
+import { deviceBudgetsSchema } from '../device-channel/budgets.ts';
 import { type DeviceLocation, deviceLocationSchema } from '../device-channel/location.ts';
-import { deviceInfoSchema, telemetrySampleSchema, workloadReportSchema } from '../device-channel/messages.ts';
-import { documentSchema, resourceSchema } from './envelope.ts';
+import { deviceInfoSchema, workloadReportSchema } from '../device-channel/messages.ts';
+import { telemetrySampleSchema } from '../device-channel/telemetry.ts';
+import { upkeepSchema } from '../device-channel/upkeep.ts';
+import { documentOf, resourceOf } from './envelope.ts';
 
 const deviceSpecSchema = z.strictObject({
   description: z.string().max(16_384).optional(),
@@ -10,6 +13,8 @@ const deviceSpecSchema = z.strictObject({
   location: deviceLocationSchema.optional(),
   /** Free text of whoever looks after it. */
   notes: z.string().max(16_384).optional(),
+  /** What its agent may use; what the device itself has set holds where it is stricter. */
+  budgets: deviceBudgetsSchema.optional(),
 });
 
 export const deviceConflictSchema = z.object({
@@ -46,12 +51,25 @@ export const deviceStatusSchema = z.object({
   location: deviceLocationSchema.optional(),
   /** Authorities that it takes as the server's, by sha256; absent from agents that know one only. */
   trusts: z.array(sha256Schema).max(16).optional(),
+  /** The last results of it that came on a stick. */
+  byBundle: z
+    .object({
+      /** The bundle that it had taken then. */
+      bundle: nameSchema.nullable(),
+      importedAt: timestampSchema,
+      /** By the device's clock. */
+      reportedAt: timestampSchema,
+      sequence: z.int().min(1),
+    })
+    .optional(),
+  /** What waits on it to be sent, and what it uses of its budgets; absent from agents that do not say. */
+  upkeep: upkeepSchema.optional(),
 });
 export type DeviceStatus = z.infer<typeof deviceStatusSchema>;
 
 /** Users may apply a Device document to change labels and description; a device comes into being by joining. */
-export const deviceDocumentSchema = documentSchema('Device', deviceSpecSchema);
-export const deviceSchema = resourceSchema('Device', deviceSpecSchema, deviceStatusSchema);
+export const deviceDocumentSchema = documentOf('Device', deviceSpecSchema);
+export const deviceSchema = resourceOf('Device', deviceSpecSchema, deviceStatusSchema);
 export type Device = z.infer<typeof deviceSchema>;
 
 /** Where a device is: as set, else as it says itself. */

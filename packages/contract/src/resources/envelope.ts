@@ -2,7 +2,7 @@ import * as z from 'zod';
 import { API_VERSION, metadataInputSchema, metadataSchema } from '../common.ts';
 
 /** A document as a user writes it: apiVersion, kind, metadata, spec. */
-export function documentSchema<K extends string, S extends z.ZodType>(
+export function documentOf<K extends string, S extends z.ZodType>(
   kind: K,
   spec: S,
   apiVersions: readonly [string, ...string[]] = [API_VERSION],
@@ -11,6 +11,6 @@ export function documentSchema<K extends string, S extends z.ZodType>(
 }
 
 /** A resource as the server returns it: the document with full metadata and the status. */
-export function resourceSchema<K extends string, S extends z.ZodType, T extends z.ZodType>(kind: K, spec: S, status: T) {
+export function resourceOf<K extends string, S extends z.ZodType, T extends z.ZodType>(kind: K, spec: S, status: T) {
   return z.object({ apiVersion: z.literal(API_VERSION), kind: z.literal(kind), metadata: metadataSchema, spec, status });
 }

@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { bundleSchema } from './bundle.ts';
 import { datasetDocumentSchema, datasetSchema, datasetVersionSchema } from './dataset.ts';
 import { deviceDocumentSchema, deviceSchema } from './device.ts';
 import { deviceGroupDocumentSchema, deviceGroupSchema } from './device-group.ts';
@@ -11,6 +12,7 @@ import { rolloutSchema } from './rollout.ts';
 import { runSchema } from './run.ts';
 import { taskDocumentSchema, taskSchema } from './task.ts';
 
+export * from './bundle.ts';
 export * from './dataset.ts';
 export * from './device.ts';
 export * from './device-group.ts';
@@ -39,6 +41,7 @@ export const KINDS = {
   InferenceModel: { plural: 'inferencemodels', document: inferenceModelDocumentSchema, resource: inferenceModelSchema },
   Rollout: { plural: 'rollouts', document: null, resource: rolloutSchema },
   Operation: { plural: 'operations', document: null, resource: operationSchema },
+  Bundle: { plural: 'bundles', document: null, resource: bundleSchema },
 } as const;
 export type Kind = keyof typeof KINDS;
 
@@ -56,6 +59,7 @@ export const KIND_NAMES = [
   'InferenceModel',
   'Rollout',
   'Operation',
+  'Bundle',
 ] as const satisfies readonly Kind[];
 export const kindSchema = z.enum(KIND_NAMES);
 
@@ -86,6 +90,7 @@ export const anyResourceSchema = z.discriminatedUnion('kind', [
   inferenceModelSchema,
   rolloutSchema,
   operationSchema,
+  bundleSchema,
 ]);
 export type AnyResource = z.infer<typeof anyResourceSchema>;
 

@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { API_VERSION, conditionSchema, labelsSchema, nameSchema, sha256Schema } from '../common.ts';
-import { rolloutPolicySchema } from '../rollout-policy.ts';
-import { documentSchema, resourceSchema } from './envelope.ts';
+import { rolloutPolicyInputSchema, rolloutPolicySchema } from '../rollout-policy.ts';
+import { documentOf, resourceOf } from './envelope.ts';
 
 /** The other API group under which this kind is known: documents written for the Kubernetes model operator apply unchanged. */
 export const SEDNA_API_VERSION = 'sedna.io/v1alpha1';
@@ -70,6 +70,8 @@ export const inferenceModelStatusSchema = z.object({
 });
 export type InferenceModelStatus = z.infer<typeof inferenceModelStatusSchema>;
 
-export const inferenceModelDocumentSchema = documentSchema('InferenceModel', inferenceModelSpecSchema, [API_VERSION, SEDNA_API_VERSION]);
-export const inferenceModelSchema = resourceSchema('InferenceModel', inferenceModelSpecSchema, inferenceModelStatusSchema);
+/** What was kept before waves had to grow is read all the same. */
+const askedSpecSchema = inferenceModelSpecSchema.extend({ rollout: rolloutPolicyInputSchema.optional() });
+export const inferenceModelDocumentSchema = documentOf('InferenceModel', askedSpecSchema, [API_VERSION, SEDNA_API_VERSION]);
+export const inferenceModelSchema = resourceOf('InferenceModel', inferenceModelSpecSchema, inferenceModelStatusSchema);
 export type InferenceModel = z.infer<typeof inferenceModelSchema>;

@@ -1,8 +1,8 @@
 import * as z from 'zod';
 import { metricValuesSchema, nameSchema, sha256Schema, tensorSpecSchema } from '../common.ts';
 import { gateResultSchema } from '../gates.ts';
-import { postprocSchema, preprocSchema } from '../pipeline-spec.ts';
-import { documentSchema, resourceSchema } from './envelope.ts';
+import { postprocSchema, preprocSchema } from '../processing-spec.ts';
+import { documentOf, resourceOf } from './envelope.ts';
 
 const modelSpecSchema = z.strictObject({ description: z.string().max(16_384).optional() });
 const modelStatusSchema = z.object({
@@ -10,8 +10,8 @@ const modelStatusSchema = z.object({
   aliases: z.record(z.string(), z.string()),
   versions: z.array(z.string()),
 });
-export const modelDocumentSchema = documentSchema('Model', modelSpecSchema);
-export const modelSchema = resourceSchema('Model', modelSpecSchema, modelStatusSchema);
+export const modelDocumentSchema = documentOf('Model', modelSpecSchema);
+export const modelSchema = resourceOf('Model', modelSpecSchema, modelStatusSchema);
 export type Model = z.infer<typeof modelSchema>;
 
 /** Where a version comes from: enough to train it again. */
@@ -58,5 +58,5 @@ const modelVersionStatusSchema = z.object({
   /** The constraints of its pipeline's task, against its metrics and what was measured on devices; absent without any. */
   gates: z.array(gateResultSchema).optional(),
 });
-export const modelVersionSchema = resourceSchema('ModelVersion', modelVersionSpecSchema, modelVersionStatusSchema);
+export const modelVersionSchema = resourceOf('ModelVersion', modelVersionSpecSchema, modelVersionStatusSchema);
 export type ModelVersion = z.infer<typeof modelVersionSchema>;

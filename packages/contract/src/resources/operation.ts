@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { nameSchema, sha256Schema, timestampSchema } from '../common.ts';
-import { resourceSchema } from './envelope.ts';
+import { resourceOf } from './envelope.ts';
 
 /** An absolute path on a device. Which of them it allows is the device's own rule. */
 export const devicePathSchema = z
@@ -10,7 +10,15 @@ export const devicePathSchema = z
   .regex(/^\/[^\0]*$/, 'must be an absolute path on the device');
 
 /** Content of a transfer, by its digest, with the name it had where it came from. */
-export const transferFileSchema = z.object({ sha256: sha256Schema, sizeBytes: z.int().min(0), name: z.string().max(255) });
+export const transferFileSchema = z.object({
+  sha256: sha256Schema,
+  sizeBytes: z.int().min(0),
+  name: z.string().max(255),
+  /** The content is a folder, as an archive of it; `name` is the folder's. */
+  folder: z.boolean().optional(),
+});
+
+export type TransferFile = z.infer<typeof transferFileSchema>;
 
 export const terminalSizeSchema = z.object({ columns: z.int().min(1).max(1000), rows: z.int().min(1).max(1000) });
 export type TerminalSize = z.infer<typeof terminalSizeSchema>;
@@ -29,12 +37,23 @@ export const operationTaskSchema = z.discriminatedUnion('type', [
     /** Only tells whether it would change anything. */
     check: z.boolean().optional(),
   }),
+  /** A folder: `file` is an archive of it. What is at the path before is replaced as a whole. */
+  z.object({
+    type: z.literal('push-folder'),
+    file: transferFileSchema,
+    path: devicePathSchema,
+    limitBytesPerS: z.int().min(1024).optional(),
+    /** Only tells whether it would change anything. */
+    check: z.boolean().optional(),
+  }),
   z.object({
     type: z.literal('pull'),
     path: devicePathSchema,
     limitBytesPerS: z.int().min(1024).optional(),
     /** Only tells size and digest; no content is sent. */
     check: z.boolean().optional(),
+    /** Take a folder as well, as an archive of it; without it, a folder is refused. */
+    folder: z.boolean().optional(),
   }),
   z.object({
     type: z.literal('exec'),
@@ -93,5 +112,5 @@ export const operationStatusSchema = z.object({
 export type OperationStatus = z.infer<typeof operationStatusSchema>;
 
 /** One thing asked of one or of many devices, and what came of it on each: at once the work's state and the record of who did what. */
-export const operationSchema = resourceSchema('Operation', operationSpecSchema, operationStatusSchema);
+export const operationSchema = resourceOf('Operation', operationSpecSchema, operationStatusSchema);
 export type Operation = z.infer<typeof operationSchema>;

@@ -2,7 +2,7 @@ import * as z from 'zod';
 import { buildOptionsSchema, ENGINES, PRECISIONS, targetNameSchema } from '../build-options.ts';
 import { failureSchema, nameSchema, sha256Schema, timestampSchema } from '../common.ts';
 import { nativeBenchSchema, nativeManifestSchema } from '../native-package.ts';
-import { documentSchema, resourceSchema } from './envelope.ts';
+import { documentOf, resourceOf } from './envelope.ts';
 
 /** "Build this version for that target." The package is built once; a changed spec builds it anew. */
 export const packageSpecSchema = z.strictObject({
@@ -45,8 +45,8 @@ export const packageStatusSchema = z.object({
 });
 export type PackageStatus = z.infer<typeof packageStatusSchema>;
 
-export const packageDocumentSchema = documentSchema('Package', packageSpecSchema);
-export const packageSchema = resourceSchema('Package', packageSpecSchema, packageStatusSchema);
+export const packageDocumentSchema = documentOf('Package', packageSpecSchema);
+export const packageSchema = resourceOf('Package', packageSpecSchema, packageStatusSchema);
 export type Package = z.infer<typeof packageSchema>;
 
 /** The name under which a version's package for a target is found when nobody gave it another one. */

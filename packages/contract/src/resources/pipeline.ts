@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { pipelineSpecSchema } from '../pipeline-spec.ts';
-import { documentSchema, resourceSchema } from './envelope.ts';
+import { documentOf, resourceOf } from './envelope.ts';
 
 const pipelineStatusSchema = z.object({
   /** The newest run's id, and how it stands. */
@@ -8,6 +8,6 @@ const pipelineStatusSchema = z.object({
   lastRunState: z.string().nullable(),
 });
 
-export const pipelineDocumentSchema = documentSchema('Pipeline', pipelineSpecSchema);
-export const pipelineSchema = resourceSchema('Pipeline', pipelineSpecSchema, pipelineStatusSchema);
+export const pipelineDocumentSchema = documentOf('Pipeline', pipelineSpecSchema);
+export const pipelineSchema = resourceOf('Pipeline', pipelineSpecSchema, pipelineStatusSchema);
 export type Pipeline = z.infer<typeof pipelineSchema>;

@@ -1,8 +1,9 @@
 import * as z from 'zod';
 import { nameSchema, timestampSchema } from '../common.ts';
+import { type TransferCounts, transferCountsSchema } from '../device-channel/messages.ts';
 import { rolloutPolicySchema } from '../rollout-policy.ts';
 import { trialArmSchema, trialCheckSchema } from '../trial-gates.ts';
-import { resourceSchema } from './envelope.ts';
+import { resourceOf } from './envelope.ts';
 
 /** What a rollout is about; written once, when it begins. */
 const rolloutSpecSchema = z.strictObject({
@@ -53,7 +54,7 @@ export const rolloutDeviceSchema = z.object({
   /** It went away while it took the version up: a wave of which only such devices are left does not pass. */
   lost: z.boolean().optional(),
   /** What it fetched for this version, and what the whole would have been; null where it did not say. */
-  transfer: z.object({ fetchedBytes: z.int().min(0), wholeBytes: z.int().min(0) }).nullable(),
+  transfer: transferCountsSchema.partial({ sharedBytes: true, patchedBytes: true }).nullable(),
 });
 export type RolloutDevice = z.infer<typeof rolloutDeviceSchema>;
 
@@ -89,5 +90,18 @@ export const rolloutStatusSchema = z.object({
 });
 export type RolloutStatus = z.infer<typeof rolloutStatusSchema>;
 
-export const rolloutSchema = resourceSchema('Rollout', rolloutSpecSchema, rolloutStatusSchema);
+/** Over all devices that said so; undefined when none did. */
+export function transferOf({ devices }: Pick<RolloutStatus, 'devices'>): TransferCounts | undefined {
+  const said = devices.flatMap(({ transfer }) => (transfer === null ? [] : [transfer]));
+  if (said.length === 0) return undefined;
+  const sum = (field: keyof TransferCounts) => said.reduce((total, counts) => total + (counts[field] ?? 0), 0);
+  return {
+    wholeBytes: sum('wholeBytes'),
+    fetchedBytes: sum('fetchedBytes'),
+    sharedBytes: sum('sharedBytes'),
+    patchedBytes: sum('patchedBytes'),
+  };
+}
+
+export const rolloutSchema = resourceOf('Rollout', rolloutSpecSchema, rolloutStatusSchema);
 export type Rollout = z.infer<typeof rolloutSchema>;

@@ -3,7 +3,7 @@ import { failureSchema, metricValuesSchema, nameSchema, sha256Schema, timestampS
 import { gateResultSchema, wantedMetricSchema } from '../gates.ts';
 import { pipelineSpecSchema } from '../pipeline-spec.ts';
 import { jobResourcesSchema } from '../train-resources.ts';
-import { resourceSchema } from './envelope.ts';
+import { resourceOf } from './envelope.ts';
 
 export const stepStateSchema = z.enum(['pending', 'running', 'completed', 'failed', 'cancelled', 'skipped']);
 export const runPhaseSchema = z.enum(['Pending', 'Running', 'Succeeded', 'Failed', 'Cancelled']);
@@ -136,7 +136,7 @@ export const runStatusSchema = z.object({
 });
 export type RunStatus = z.infer<typeof runStatusSchema>;
 
-export const runSchema = resourceSchema('Run', runSpecSchema, runStatusSchema);
+export const runSchema = resourceOf('Run', runSpecSchema, runStatusSchema);
 export type Run = z.infer<typeof runSchema>;
 
 /** One point of a metric's curve. `step` is the epoch or the optimiser step, as the metric's name says. */

@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { nameSchema } from '../common.ts';
 import { criterionSchema } from '../gates.ts';
-import { documentSchema, resourceSchema } from './envelope.ts';
+import { documentOf, resourceOf } from './envelope.ts';
 
 const text = z.string().min(1).max(16_384);
 
@@ -21,9 +21,9 @@ export type TaskSpec = z.infer<typeof taskSpecSchema>;
 
 const taskStatusSchema = z.object({ pipelines: z.array(nameSchema) });
 
-export const taskDocumentSchema = documentSchema('Task', taskSpecSchema).refine((d) => d.metadata.name.includes('.'), {
+export const taskDocumentSchema = documentOf('Task', taskSpecSchema).refine((d) => d.metadata.name.includes('.'), {
   path: ['metadata', 'name'],
   message: 'must be in reverse domain notation, like "org.example.digits"',
 });
-export const taskSchema = resourceSchema('Task', taskSpecSchema, taskStatusSchema);
+export const taskSchema = resourceOf('Task', taskSpecSchema, taskStatusSchema);
 export type Task = z.infer<typeof taskSchema>;

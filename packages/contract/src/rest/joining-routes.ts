@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { labelsSchema, nameSchema, sha256Schema, timestampSchema } from '../common.ts';
+import { offlineJoinAnswerSchema, offlineJoinRequestSchema } from '../device-channel/offline-join.ts';
 import { type Route, route } from './route.ts';
 
 const head = { tag: 'devices', scope: 'user' } as const;
@@ -120,6 +121,15 @@ export const JOINING_ROUTES = {
     summary: 'Refuse a device that waits',
     params: name,
     status: 204,
+  }),
+  signDeviceRequest: route({
+    ...head,
+    method: 'POST',
+    path: '/api/v1/device-joins/sign',
+    summary: 'Make a device of one that has asked in a file; the answer goes back the same way',
+    body: offlineJoinRequestSchema,
+    response: offlineJoinAnswerSchema,
+    status: 201,
   }),
   getCaStatus: route({
     ...head,

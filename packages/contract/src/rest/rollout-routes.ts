@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { labelsSchema, nameSchema } from '../common.ts';
 import { rolloutSchema, workloadStateSchema } from '../resources/index.ts';
-import { rolloutPolicySchema } from '../rollout-policy.ts';
+import { rolloutPolicyInputSchema } from '../rollout-policy.ts';
 
 const name = z.strictObject({ name: nameSchema });
 const versionName = z.string().min(1).max(63);
@@ -24,7 +24,7 @@ export const deployRequestSchema = z.strictObject({
   /** Which devices, for an InferenceModel that does not exist yet; all of them without it. */
   nodeSelector: labelsSchema.optional(),
   /** Replaces the policy; null removes it. Without it the policy stays as it is. */
-  rollout: rolloutPolicySchema.nullable().optional(),
+  rollout: rolloutPolicyInputSchema.nullable().optional(),
 });
 export type DeployRequest = z.infer<typeof deployRequestSchema>;
 

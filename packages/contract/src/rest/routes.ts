@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { nameSchema, sha256Schema, timestampSchema } from '../common.ts';
 import { anyResourceSchema, runSchema, taskSchema } from '../resources/index.ts';
+import { BUNDLE_ROUTES } from './bundle-routes.ts';
 import { DATASET_ROUTES } from './dataset-routes.ts';
 import { JOINING_ROUTES } from './joining-routes.ts';
 import { mlflowExperimentsRoute, mlflowRunsRoute } from './mlflow-routes.ts';
@@ -130,6 +131,16 @@ export const ROUTES = {
     params: name,
     query: z.strictObject({ since: timestampSchema.optional() }),
     response: s.telemetrySchema,
+  }),
+  getDeviceResults: route({
+    method: 'GET',
+    path: '/api/v1/devices/{name}/results',
+    summary: 'What the models on a device answered, summed up by time, oldest first',
+    tag: 'devices',
+    scope: 'user',
+    params: name,
+    query: z.strictObject({ since: timestampSchema.optional(), workload: nameSchema.optional() }),
+    response: s.deviceResultsSchema,
   }),
 
   ...DATASET_ROUTES,
@@ -279,6 +290,7 @@ export const ROUTES = {
   ...RUN_ENGINE_ROUTES,
   ...REGISTRY_ROUTES,
   ...OPERATION_ROUTES,
+  ...BUNDLE_ROUTES,
   ...REMOTE_ROUTES,
   ...ROLLOUT_ROUTES,
   listMlflowExperiments: mlflowExperimentsRoute,

@@ -9,7 +9,7 @@ const triggerOfPipeline = z.strictObject({ name: nameSchema, trigger: nameSchema
 export const triggerViewSchema = z.object({
   pipeline: nameSchema,
   name: nameSchema,
-  kind: z.enum(['manual', 'schedule', 'dataset', 'webhook', 'metric']),
+  kind: z.enum(['manual', 'schedule', 'dataset', 'webhook', 'metric', 'drift']),
   /** What it waits for, for people. */
   description: z.string(),
   /** Of a schedule: the next time. */

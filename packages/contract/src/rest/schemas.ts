@@ -1,7 +1,9 @@
 import * as z from 'zod';
 import { targetNameSchema } from '../build-options.ts';
 import { nameSchema, timestampSchema } from '../common.ts';
-import { inferResultSchema, telemetrySampleSchema } from '../device-channel/messages.ts';
+import { inferResultSchema } from '../device-channel/messages.ts';
+import { resultSummarySchema } from '../device-channel/results.ts';
+import { telemetrySampleSchema } from '../device-channel/telemetry.ts';
 import { someHyperparamsSchema } from '../pipeline-spec.ts';
 import {
   anyDocumentSchema,
@@ -109,6 +111,7 @@ export const modelDetailSchema = z.object({ model: modelSchema, versions: z.arra
 export const runListSchema = listSchema(runSchema);
 export const metricsSchema = z.object({ points: z.array(metricPointSchema) });
 export const telemetrySchema = z.object({ samples: z.array(telemetrySampleSchema) });
+export const deviceResultsSchema = z.object({ results: z.array(resultSummarySchema) });
 export const artifactListSchema = listSchema(
   z.object({ tool: z.string(), name: z.string(), type: z.string(), state: artifactStatusSchema }),
 );

@@ -68,6 +68,12 @@ async function readTail(path: string): Promise<{ tail: Buffer; sizeBytes: number
   }
 }
 
+/** How much of an archive is its content: all but its seal, which is not checked. @throws AppError as {@link checkSeal} does. */
+export async function contentBytesOf(path: string): Promise<number> {
+  const { tail, sizeBytes } = await readTail(path);
+  return sizeBytes - readSeal(tail).sizeBytes;
+}
+
 export interface SealedFile {
   /** Who sealed it. */
   certificate: X509Certificate;

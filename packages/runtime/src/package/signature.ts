@@ -16,8 +16,11 @@ export interface PackageSigner {
 /** An envelope whose payload is of this type. */
 export type SignedEnvelope<T extends string> = Omit<DsseEnvelope, 'payloadType'> & { payloadType: T };
 
-export function signatureInvalid(message: string, cause?: unknown): AppError {
-  const hint = 'Build the package again, or take it from the server anew; do not run this one.';
+export function signatureInvalid(message: string, cause?: unknown, what = 'package'): AppError {
+  const hint =
+    what === 'package'
+      ? 'Build the package again, or take it from the server anew; do not run this one.'
+      : `Take a ${what} of the server that this device has joined; do not use this one.`;
   return new AppError('SIGNATURE_INVALID', { message, hint }, { cause });
 }
 
@@ -25,7 +28,7 @@ export function signatureInvalid(message: string, cause?: unknown): AppError {
  * Pre-authentication encoding: what is signed binds the type as well as the payload.
  * @see https://github.com/secure-systems-lab/dsse/blob/master/protocol.md
  */
-function preAuthEncoding(type: string, payload: Uint8Array): Buffer {
+export function preAuthEncoding(type: string, payload: Uint8Array): Buffer {
   return Buffer.concat([Buffer.from(`DSSEv1 ${Buffer.byteLength(type)} ${type} ${payload.length} `), payload]);
 }
 
@@ -73,38 +76,44 @@ function readAuthorities(ca: string): X509Certificate[] {
  * @param encoded - PEM or DER. @param ca - PEM, one certificate or several.
  * @throws AppError SIGNATURE_INVALID (user); INPUT_INVALID (user) when `ca` is not a certificate.
  */
-export function trustedSigner(encoded: string | Buffer, ca: string): X509Certificate {
+export function trustedSigner(encoded: string | Buffer, ca: string, what = 'package'): X509Certificate {
   const authorities = readAuthorities(ca);
   let certificate: X509Certificate;
   try {
     certificate = new X509Certificate(encoded);
   } catch (cause) {
-    throw signatureInvalid("The signer's certificate cannot be read.", cause);
+    throw signatureInvalid("The signer's certificate cannot be read.", cause, what);
   }
   if (!authorities.some((authority) => certificate.checkIssued(authority) && certificate.verify(authority.publicKey)))
-    throw signatureInvalid('The package is not signed by the server that this authority belongs to.');
+    throw signatureInvalid(`The ${what} is not signed by the server that this authority belongs to.`, undefined, what);
   if (certificate.ca || !(certificate.keyUsage ?? []).includes(CODE_SIGNING))
-    throw signatureInvalid("The signer's certificate is not for signing packages.");
-  if (certificate.publicKey.asymmetricKeyType !== 'ed25519') throw signatureInvalid("The signer's key is not an Ed25519 key.");
+    throw signatureInvalid(`The signer's certificate is not for signing a ${what}.`, undefined, what);
+  if (certificate.publicKey.asymmetricKeyType !== 'ed25519')
+    throw signatureInvalid("The signer's key is not an Ed25519 key.", undefined, what);
   return certificate;
 }
 
 /**
  * Checks an envelope against the authority (PEM). Every signature in it must hold.
  *
+ * @param what - what is signed, for messages.
  * @returns the payload's bytes and the certificate of the first signer.
  * @throws AppError SIGNATURE_INVALID (user); INPUT_INVALID (user) when `ca` is not a certificate.
  */
-export function verifyEnvelope(envelope: SignedEnvelope<string>, ca: string): { payload: Buffer; signer: X509Certificate } {
+export function verifyEnvelope(
+  envelope: SignedEnvelope<string>,
+  ca: string,
+  what = 'package',
+): { payload: Buffer; signer: X509Certificate } {
   const payload = Buffer.from(envelope.payload, 'base64');
   const signed = preAuthEncoding(envelope.payloadType, payload);
   const signers = envelope.signatures.map(({ sig, certificate }) => {
-    const signer = trustedSigner(certificate, ca);
+    const signer = trustedSigner(certificate, ca, what);
     if (!verify(null, signed, signer.publicKey, Buffer.from(sig, 'base64')))
-      throw signatureInvalid('The signature does not belong to the content of the package.');
+      throw signatureInvalid(`The signature does not belong to the content of the ${what}.`, undefined, what);
     return signer;
   });
   const [signer] = signers;
-  if (signer === undefined) throw signatureInvalid('The package carries no signature.');
+  if (signer === undefined) throw signatureInvalid(`The ${what} carries no signature.`, undefined, what);
   return { payload, signer };
 }

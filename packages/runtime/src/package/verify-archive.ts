@@ -1,4 +1,4 @@
-import { createHash, type X509Certificate } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { createReadStream, createWriteStream } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -7,24 +7,19 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import {
   AppError,
-  dsseEnvelopeSchema,
-  issuesOf,
   MANIFEST_ENTRY,
   MAX_MANIFEST_BYTES,
   MAX_PROVENANCE_BYTES,
   type NativeManifest,
-  nativeManifestSchema,
   PROVENANCE_ENTRY,
   type Provenance,
-  provenanceSchema,
 } from '@selvedge/contract';
 import { type Extract, type ExtractEvents, extract } from 'tar-stream';
-import type * as z from 'zod';
-import { sha256Hex } from '../digest.ts';
 import { explainDiskError } from '../system-error.ts';
 import { PackageFolder } from './package-folder.ts';
+import { filesOf, mismatch, type PackageHead, quote, unsafe, verifyHead } from './package-head.ts';
 import { checkSeal, type SealedFile } from './seal.ts';
-import { signatureInvalid, verifyEnvelope } from './signature.ts';
+import { signatureInvalid } from './signature.ts';
 import { decompressZstd } from './zstd-stream.ts';
 
 export interface VerifyPackageOptions {
@@ -96,13 +91,6 @@ async function keep(source: AsyncIterable<Uint8Array>, path: string, signal: Abo
   return path;
 }
 
-interface Head {
-  manifest: NativeManifest;
-  provenance: Provenance;
-  manifestSha256: string;
-  certificate: X509Certificate;
-}
-
 class Verification {
   readonly #options: VerifyPackageOptions;
   readonly #path: string;
@@ -129,7 +117,7 @@ class Verification {
       () => undefined,
       (error: unknown) => error,
     );
-    let head: Head;
+    let head: PackageHead;
     try {
       head = await this.#readEntries(entries);
     } catch (error) {
@@ -157,9 +145,9 @@ class Verification {
     }
   }
 
-  async #readEntries(entries: Extract): Promise<Head> {
+  async #readEntries(entries: Extract): Promise<PackageHead> {
     let manifestBytes: Buffer | undefined;
-    let head: Head | undefined;
+    let head: PackageHead | undefined;
     let missing = new Map<string, NativeManifest['files'][number]>();
     for await (const entry of entries) {
       const { name, type } = entry.header;
@@ -167,7 +155,7 @@ class Verification {
       if (manifestBytes === undefined) manifestBytes = await readHeadEntry(entry, MANIFEST_ENTRY, MAX_MANIFEST_BYTES);
       else if (head === undefined) {
         const envelope = await readHeadEntry(entry, PROVENANCE_ENTRY, MAX_PROVENANCE_BYTES);
-        head = this.#checkHead(manifestBytes, envelope);
+        head = verifyHead(manifestBytes, envelope, this.#options.ca, this.#options.expected?.manifestSha256);
         missing = filesOf(head.manifest);
         for (const file of missing.values()) this.#limitBytes += file.sizeBytes + ENTRY_OVERHEAD_BYTES;
         await this.#folder?.write(MANIFEST_ENTRY, iterate(manifestBytes), false);
@@ -181,19 +169,6 @@ class Verification {
     const [first] = missing.keys();
     if (first !== undefined) throw unsafe(`File ${quote(first)} of the manifest is missing.`);
     return head;
-  }
-
-  #checkHead(manifestBytes: Buffer, envelopeBytes: Buffer): Head {
-    const envelope = parseJson(envelopeBytes, dsseEnvelopeSchema, PROVENANCE_ENTRY);
-    const { payload, signer } = verifyEnvelope(envelope, this.#options.ca);
-    const provenance = parseJson(payload, provenanceSchema, PROVENANCE_ENTRY);
-    const manifestSha256 = sha256Hex(manifestBytes);
-    if (provenance.subject[0]?.digest.sha256 !== manifestSha256)
-      throw signatureInvalid(`${MANIFEST_ENTRY} is not the one that was signed.`);
-    const expected = this.#options.expected?.manifestSha256;
-    if (expected !== undefined && expected !== manifestSha256) throw mismatch(MANIFEST_ENTRY, expected, manifestSha256);
-    const manifest = parseJson(manifestBytes, nativeManifestSchema, MANIFEST_ENTRY);
-    return { manifest, provenance, manifestSha256, certificate: signer };
   }
 
   async #takeFile(entry: Entry, file: NativeManifest['files'][number] | undefined): Promise<void> {
@@ -214,7 +189,7 @@ class Verification {
     if (actual !== file.sha256) throw mismatch(name, file.sha256, actual);
   }
 
-  #finish({ manifest, provenance, manifestSha256, certificate }: Head): VerifiedPackage {
+  #finish({ manifest, provenance, manifestSha256, certificate }: PackageHead): VerifiedPackage {
     if (this.#content.digest('hex') !== this.#sealed.contentSha256) throw signatureInvalid('The archive was changed while it was read.');
     if (certificate.fingerprint256 !== this.#sealed.certificate.fingerprint256)
       throw signatureInvalid('The archive was sealed by another signer than its manifest.');
@@ -243,43 +218,8 @@ async function readHeadEntry(entry: Entry, name: string, maxBytes: number): Prom
   return Buffer.concat(chunks);
 }
 
-/** By path. @throws AppError ARCHIVE_UNSAFE (user) when a path is there twice or what must be there is not. */
-function filesOf(manifest: NativeManifest): Map<string, NativeManifest['files'][number]> {
-  const files = new Map(manifest.files.map((file) => [file.path, file]));
-  if (files.size !== manifest.files.length || files.has(MANIFEST_ENTRY) || files.has(PROVENANCE_ENTRY))
-    throw unsafe('The manifest names a file twice, or one of its own.');
-  const { entrypoint, modelFile, goldenFile, sbomFile } = manifest;
-  for (const path of [entrypoint, modelFile, sbomFile, ...(goldenFile === null ? [] : [goldenFile])])
-    if (!files.has(path)) throw unsafe(`The manifest needs ${quote(path)}, which is not among its files.`);
-  return files;
-}
-
-function parseJson<S extends z.ZodType>(bytes: Buffer, schema: S, name: string): z.output<S> {
-  let value: unknown;
-  try {
-    value = JSON.parse(bytes.toString('utf8'));
-  } catch (cause) {
-    throw new AppError('ARCHIVE_UNSAFE', { message: `Entry ${quote(name)} is not JSON.` }, { cause });
-  }
-  const parsed = schema.safeParse(value);
-  if (parsed.success) return parsed.data;
-  throw new AppError('ARCHIVE_UNSAFE', { message: `Entry ${quote(name)} is not as agreed.`, issues: issuesOf(parsed.error).slice(0, 20) });
-}
-
 async function* iterate(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
   yield bytes;
-}
-
-function quote(name: string): string {
-  return JSON.stringify(name.slice(0, 200));
-}
-
-function unsafe(message: string): AppError {
-  return new AppError('ARCHIVE_UNSAFE', { message });
-}
-
-function mismatch(what: string, expected: string, actual: string): AppError {
-  return new AppError('DIGEST_MISMATCH', { message: `${what} has sha256 ${actual}, expected ${expected}.` });
 }
 
 /** The error that made the feeding end; its mere breaking off, because the reader gave up, is none. */

@@ -1,25 +1,10 @@
 import { issuesOf, type Problem, problemSchema } from '@selvedge/contract';
 import type * as z from 'zod';
+import { expectThat, Mismatch } from '../mismatch.ts';
 import type { Answer } from './connection.ts';
-
-/** What a check found to be other than it must be. */
-export class Mismatch extends Error {
-  readonly expected: string;
-  readonly got: string;
-
-  constructor(expected: string, got: string) {
-    super(`expected ${expected}, got ${got}`);
-    this.expected = expected;
-    this.got = got;
-  }
-}
 
 /** A check that has nothing to look at; `because` says why. */
 export class NotApplicable extends Error {}
-
-export function expectThat(holds: boolean, expected: string, got: unknown): asserts holds {
-  if (!holds) throw new Mismatch(expected, typeof got === 'string' ? got : (JSON.stringify(got) ?? 'nothing'));
-}
 
 /** An answer for messages: its status and the beginning of its body. */
 export function shown({ asked, status, body }: Answer): string {

@@ -1,4 +1,4 @@
-import { Mismatch } from './expectation.ts';
+import { Mismatch } from '../mismatch.ts';
 
 const TABLE = Uint32Array.from({ length: 256 }, (_, index) => {
   let value = index;

@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { type ArtifactStatus, artifactStatusSchema, type ToolDescription, type ToolExample } from '@selvedge/contract';
 import { sleep } from '../backoff.ts';
+import { expectThat } from '../mismatch.ts';
 import type { Answer, Connection } from './connection.ts';
-import { expectJson, expectThat, NotApplicable } from './expectation.ts';
+import { expectJson, NotApplicable } from './expectation.ts';
 
 /** How long an example's artifact may take until it is finished. */
 const FINISH_LIMIT_MS = 10 * 60_000;

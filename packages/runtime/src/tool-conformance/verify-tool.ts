@@ -1,4 +1,5 @@
 import { AppError, type ToolExample } from '@selvedge/contract';
+import { Mismatch } from '../mismatch.ts';
 import type { Check } from './checks/check.ts';
 import { CREATION_CHECKS } from './checks/creation.ts';
 import { DATA_CHECKS } from './checks/data.ts';
@@ -7,7 +8,7 @@ import { LIFE_CHECKS } from './checks/life.ts';
 import { METRIC_CHECKS } from './checks/metrics.ts';
 import { REFUSAL_CHECKS } from './checks/refusals.ts';
 import { Connection } from './connection.ts';
-import { Mismatch, NotApplicable } from './expectation.ts';
+import { NotApplicable } from './expectation.ts';
 import { Verification } from './verification.ts';
 
 /** In this order: later ones look at what earlier ones have made, and the last one removes it. */

@@ -13,7 +13,7 @@ const objectSchema = z.looseObject({
 });
 
 /** The parameters' schema as far as it is looked at here; undefined when it is no schema of an object. */
-export function readParameterSchema(schema: unknown): z.output<typeof objectSchema> | undefined {
+export function parameterSchemaFrom(schema: unknown): z.output<typeof objectSchema> | undefined {
   return objectSchema.safeParse(schema).data;
 }
 
@@ -30,7 +30,7 @@ export function wrongParameters(
   schema: unknown,
   good: Readonly<Record<string, unknown>>,
 ): { parameters: unknown; path: string } | undefined {
-  const described = readParameterSchema(schema);
+  const described = parameterSchemaFrom(schema);
   for (const [name, property] of Object.entries(described?.properties ?? {})) {
     if (typeof property.type !== 'string' || property.type === 'null') continue;
     return { parameters: { ...good, [name]: wrongValue(property.type) }, path: name };

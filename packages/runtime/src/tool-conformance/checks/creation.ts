@@ -1,7 +1,8 @@
 import { artifactSummarySchema } from '@selvedge/contract';
 import * as z from 'zod';
+import { expectThat } from '../../mismatch.ts';
 import type { Answer } from '../connection.ts';
-import { expectJson, expectProblem, expectStatus, expectThat, NotApplicable, shown } from '../expectation.ts';
+import { expectJson, expectProblem, expectStatus, NotApplicable, shown } from '../expectation.ts';
 import { exampleBytes, type Verification } from '../verification.ts';
 import type { Check } from './check.ts';
 import { artifactListSchema } from './description.ts';

@@ -1,6 +1,7 @@
 import * as z from 'zod';
+import { expectThat } from '../../mismatch.ts';
 import type { Answer } from '../connection.ts';
-import { expectJson, expectProblem, expectStatus, expectThat, NotApplicable, shown } from '../expectation.ts';
+import { expectJson, expectProblem, expectStatus, NotApplicable, shown } from '../expectation.ts';
 import { readZipNames } from '../read-zip-names.ts';
 import type { Verification } from '../verification.ts';
 import type { Check } from './check.ts';

@@ -1,8 +1,9 @@
 import { artifactSummarySchema, toolDescriptionSchema, toolExampleSchema, toolHealthSchema } from '@selvedge/contract';
 import * as z from 'zod';
-import { expectJson, expectProblem, expectThat, NotApplicable } from '../expectation.ts';
+import { expectThat } from '../../mismatch.ts';
+import { expectJson, expectProblem, NotApplicable } from '../expectation.ts';
 
-import { readParameterSchema } from '../wrong-parameters.ts';
+import { parameterSchemaFrom } from '../wrong-parameters.ts';
 import { type Check, requiredInputs } from './check.ts';
 
 export const artifactListSchema = z.object({ items: z.array(artifactSummarySchema) });
@@ -22,8 +23,8 @@ export const DESCRIPTION_CHECKS: readonly Check[] = [
     title: 'its parameters are the JSON Schema of an object',
     async run(on) {
       const { parameters } = on.needDescription();
-      expectThat(readParameterSchema(parameters) !== undefined, '{"type": "object", "properties": ...}', parameters);
-      readSchema(parameters);
+      expectThat(parameterSchemaFrom(parameters) !== undefined, '{"type": "object", "properties": ...}', parameters);
+      schemaFrom(parameters);
     },
   },
   {
@@ -35,7 +36,7 @@ export const DESCRIPTION_CHECKS: readonly Check[] = [
       expectThat(unknown.length === 0, `inputs among ${JSON.stringify(Object.keys(inputs))}`, unknown);
       const missing = requiredInputs(inputs).filter((name) => !Object.hasOwn(on.example?.inputs ?? {}, name));
       expectThat(missing.length === 0, 'every input that the tool needs', `nothing for ${missing.join(', ')}`);
-      const fits = readSchema(parameters).safeParse(on.example.parameters);
+      const fits = schemaFrom(parameters).safeParse(on.example.parameters);
       expectThat(fits.success, 'parameters that fit the schema', fits.error?.message ?? '');
     },
   },
@@ -67,7 +68,7 @@ export const DESCRIPTION_CHECKS: readonly Check[] = [
   },
 ];
 
-function readSchema(schema: Record<string, unknown>): z.ZodType {
+function schemaFrom(schema: Record<string, unknown>): z.ZodType {
   try {
     return z.fromJSONSchema(schema);
   } catch (error) {

@@ -1,4 +1,5 @@
-import { expectJson, expectProblem, expectStatus, expectThat, NotApplicable } from '../expectation.ts';
+import { expectThat } from '../../mismatch.ts';
+import { expectJson, expectProblem, expectStatus, NotApplicable } from '../expectation.ts';
 import type { Check } from './check.ts';
 import { artifactListSchema } from './description.ts';
 

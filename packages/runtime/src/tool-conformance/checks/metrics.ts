@@ -1,6 +1,7 @@
 import { type MetricPoint, metricPointSchema, metricSeriesSchema, metricSummarySchema } from '@selvedge/contract';
 import * as z from 'zod';
-import { expectJson, expectProblem, expectStatus, expectThat, Mismatch, NotApplicable, shown } from '../expectation.ts';
+import { expectThat, Mismatch } from '../../mismatch.ts';
+import { expectJson, expectProblem, expectStatus, NotApplicable, shown } from '../expectation.ts';
 import { readEventRecords } from '../read-event-records.ts';
 import type { Verification } from '../verification.ts';
 import type { Check } from './check.ts';

@@ -1,4 +1,5 @@
-import { expectJson, expectProblem, expectThat, NotApplicable } from '../expectation.ts';
+import { expectThat } from '../../mismatch.ts';
+import { expectJson, expectProblem, NotApplicable } from '../expectation.ts';
 import type { Verification } from '../verification.ts';
 import { wrongParameters } from '../wrong-parameters.ts';
 import { type Check, requiredInputs } from './check.ts';

@@ -1,0 +1,2 @@
+export { openedParts } from '../package/opened-layout.ts';
+export { type ApplyDeltaOptions, applyDelta } from './apply-delta.ts';
