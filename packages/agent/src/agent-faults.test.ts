@@ -1,7 +1,7 @@
 import { chmod, readdir, readFile, writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
-import type { WorkloadReport } from '@selvedge/contract';
+import type { Trial, WorkloadReport } from '@selvedge/contract';
 import { sha256Hex, waitUntil } from '@selvedge/runtime';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { AgentRig, exited, inferAt } from './testing/agent-rig.ts';
@@ -46,11 +46,43 @@ describe('agent run, when something fails', () => {
     await rig.server.close();
     agent.kill('SIGKILL');
     await exited(agent);
-    await waitUntil(async () => (await rig.modelServers()).length === 0, { timeoutMs: 5000, what: 'the model server to end' });
+    await waitUntil(async () => (await rig.modelServers()).length === 0, { timeoutMs: 30_000, what: 'the model server to end' });
     rig.run();
-    const again = await waitUntil(() => inferAt(port!).catch(() => undefined), { timeoutMs: 10_000, what: 'the model to be served again' });
+    const again = await waitUntil(() => inferAt(port!).catch(() => undefined), { timeoutMs: 30_000, what: 'the model to be served again' });
     expect(again.version).toBe('1');
   }, 60_000);
+
+  it('serves again without a server when its saved state is damaged, and is told the rest later', async () => {
+    await rig.join();
+    const pack = makePackage();
+    rig.server.addPackage(pack);
+    await rig.server.desire(DEVICE, [rig.server.workload(pack)]);
+    const agent = rig.run();
+    const { port } = await rig.server.reported('serves', (workload) => workload.state === 'serving', 'colours', 60_000);
+    await rig.server.close();
+    agent.kill('SIGKILL');
+    await exited(agent);
+    const state = join(rig.dir, 'state.json');
+    await writeFile(state, (await readFile(state)).fill(0, 100, 300));
+    await writeFile(join(rig.dir, 'programs.json'), '{');
+    const again = rig.run();
+    const served = await waitUntil(() => inferAt(port!).catch(() => undefined), {
+      timeoutMs: 60_000,
+      what: 'the model to be served again',
+    });
+    expect(served.version).toBe('1');
+    expect(await readdir(rig.dir)).toContain('state.json.damaged');
+    again.kill('SIGKILL');
+    await exited(again);
+    // Nothing is left of what it knew: the files are there, and the server says what to do with them.
+    for (const name of ['state.json', 'state.json.before']) await writeFile(join(rig.dir, name), '');
+    rig.server.reports.length = 0;
+    rig.server.blobRequests.length = 0;
+    await rig.server.listen();
+    rig.run();
+    await rig.server.reported('serves again', (workload) => workload.state === 'serving', 'colours', 60_000);
+    expect(rig.server.blobRequests.filter(({ sha256 }) => pack.blobs.has(sha256))).toEqual([]);
+  }, 200_000);
 
   it('starts a killed model server again and counts it', async () => {
     await rig.join();
@@ -144,7 +176,7 @@ describe('agent run, when something fails', () => {
   it('reconnects when the server comes back, and reports anew', async () => {
     await rig.join();
     rig.run();
-    await waitUntil(() => rig.server.reports.length > 0, { timeoutMs: 10_000, what: 'a report' });
+    await waitUntil(() => rig.server.reports.length > 0, { timeoutMs: 30_000, what: 'a report' });
     await rig.server.close();
     rig.server.reports.length = 0;
     await rig.server.listen();
@@ -163,6 +195,33 @@ describe('agent run, when something fails', () => {
     expect(rig.setDiskSize(32)).toBe(true);
     await rig.server.reported('serves', (workload) => workload.state === 'serving' && workload.error === null);
   }, 60_000);
+
+  it('keeps the version that serves when the disk is too full for an update, and takes the update up when there is space', async ({
+    skip,
+  }) => {
+    if (!rig.setDiskSize(6)) skip('a small disk can be mounted by root only');
+    await rig.join();
+    const small = makePackage({ version: '1' });
+    const large = makePackage({ version: '2', bulkBytes: 4_000_000 });
+    for (const pack of [small, large]) rig.server.addPackage(pack);
+    await rig.server.desire(DEVICE, [rig.server.workload(small)]);
+    const agent = rig.run();
+    const { port } = await rig.server.reported('serves 1', (workload) => workload.servingVersion === '1');
+    const trial: Trial = { id: 'trial-1', mode: 'serve', durationS: 1, minRequests: 0, gates: { crashes: 0 } };
+    await rig.server.desire(DEVICE, [rig.server.workload(large, { trial })]);
+    const full = await rig.server.reported('names the disk', (workload) => workload.error?.code === 'DISK_FULL');
+    // The version is not to blame: its trial has not failed.
+    expect(full).toMatchObject({ servingVersion: '1', desiredVersion: '2', trial: { state: 'preparing', failure: null } });
+    expect((await inferAt(port!)).version).toBe('1');
+    await writeFile(join(rig.dir, 'filler'), Buffer.alloc(8_000_000)).catch(() => undefined);
+    agent.kill('SIGKILL');
+    await exited(agent);
+    rig.run();
+    const again = await waitUntil(() => inferAt(port!).catch(() => undefined), { timeoutMs: 20_000, what: 'version 1 on a full disk' });
+    expect(again.version).toBe('1');
+    expect(rig.setDiskSize(32)).toBe(true);
+    await rig.server.reported('serves 2', (workload) => workload.trial?.state === 'passed' && workload.error === null, 'colours', 40_000);
+  }, 90_000);
 
   it('kills a model server that hangs, and serves again', async () => {
     await rig.join();

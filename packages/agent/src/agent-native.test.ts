@@ -82,6 +82,37 @@ it('refuses a package that another authority signed', async () => {
   }
 });
 
+it('does not fetch a package of another architecture, says so, and serves with the model server', async () => {
+  const native = await makeNativePackage(pack, await rig.server.packageSigner(), { target: 'linux-armv7' });
+  await desire(native);
+  rig.run();
+  const report = await rig.server.reported('serves', (workload) => workload.state === 'serving');
+  expect(report).toMatchObject({
+    runtime: 'model-server',
+    nativeError: { code: 'CONFLICT', message: 'The package is for linux-armv7; this device runs packages for: linux-amd64.' },
+  });
+  expect(rig.server.blobRequests.map(({ sha256 }) => sha256)).not.toContain(native.reference.archive.sha256);
+});
+
+it('refuses a package that says it is for this architecture in the order only', async () => {
+  const native = await makeNativePackage(pack, await rig.server.packageSigner(), { target: 'linux-armv7' });
+  await desire({ ...native, reference: { ...native.reference, target: 'linux-amd64' } });
+  rig.run();
+  const report = await rig.server.reported('serves', (workload) => workload.state === 'serving');
+  expect(report).toMatchObject({ runtime: 'model-server', nativeError: { code: expect.any(String) } });
+  expect(report.nativeError?.message).toMatch(/linux-armv7/);
+  expect(await versionsOnDisk()).toHaveLength(1);
+});
+
+it('gives way to the model server when the executable inside is of another architecture', async () => {
+  // The head of an ARM executable: the kernel refuses it.
+  const content = Buffer.concat([Buffer.from('7f454c4601010100000000000000000002002800', 'hex'), Buffer.alloc(64)]);
+  await desire(await makeNativePackage(pack, await rig.server.packageSigner(), { content }));
+  rig.run();
+  const report = await rig.server.reported('serves', (workload) => workload.state === 'serving');
+  expect(report).toMatchObject({ runtime: 'model-server', nativeError: { code: 'WORKLOAD_FAILED' } });
+});
+
 it('falls back to the model server when the executable does not start, and to the package of the next version after it', async () => {
   const signer = await rig.server.packageSigner();
   await desire(await makeNativePackage(pack, signer, { broken: true }));

@@ -1,4 +1,4 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Command, LogLine, OutputPage, Reply } from '@selvedge/contract';
 import { waitUntil } from '@selvedge/runtime';
@@ -57,6 +57,19 @@ const SH = { allow: [{ argv: ['sh', '-c', '*'] }] };
 const exec = (stream: string, script: string, timeoutS = 30) => ask({ type: 'exec', stream, argv: ['sh', '-c', script], timeoutS });
 
 describe('programs that the server runs', () => {
+  it('are refused while their journal is damaged, so that none runs twice, and run when it was removed', async () => {
+    const journal = join(rig.dir, 'programs.json');
+    await writeFile(journal, '{');
+    await start({ commands: SH });
+    expect(await exec('a', 'echo x')).toMatchObject({
+      ok: false,
+      error: { code: 'INPUT_INVALID', message: expect.stringContaining('programs.json is not valid JSON') },
+    });
+    await rm(journal);
+    expect(await exec('a', 'echo x')).toEqual({ ok: true, done: true });
+    expect((await readAll('a')).stdout).toBe('x\n');
+  });
+
   it('run in a clean environment, write on two streams and have an exit code', async () => {
     await start({ commands: SH });
     expect(await exec('a', 'env | cut -d= -f1 | sort | tr "\\n" " "; echo oops >&2; exit 3')).toEqual({ ok: true, done: true });
@@ -112,7 +125,7 @@ describe('programs that the server runs', () => {
     const child = await start({ commands: SH });
     const file = join(rig.dir, 'ran');
     await exec('a', `echo x >> ${file}; exec sleep 300`);
-    await waitUntil(() => readFile(file, 'utf8').catch(() => undefined), { timeoutMs: 5000, what: 'the program' });
+    await waitUntil(() => readFile(file, 'utf8').catch(() => undefined), { timeoutMs: 30_000, what: 'the program' });
     await exec('a', `echo x >> ${file}`);
     child.kill('SIGKILL');
     await exited(child);
@@ -198,7 +211,7 @@ describe('a reboot', () => {
     const file = join(rig.dir, 'rebooted');
     await start({ reboot: true, rebootCommand: ['sh', '-c', `echo x >> ${file}`] });
     for (const _ of [1, 2]) expect(await ask({ type: 'reboot', stream: 'r', delayS: 0 })).toEqual({ ok: true, done: true });
-    await waitUntil(() => readFile(file, 'utf8').catch(() => undefined), { timeoutMs: 5000, what: 'the reboot' });
+    await waitUntil(() => readFile(file, 'utf8').catch(() => undefined), { timeoutMs: 30_000, what: 'the reboot' });
     expect(await readFile(file, 'utf8')).toBe('x\n');
   });
 });

@@ -59,7 +59,7 @@ describe('a version on trial', () => {
       if (isInTraffic) {
         await rig.trialIs('running');
         await rig.server.close();
-        await waitUntil(() => load!.versions.includes('2') || load!.failed > 0, { timeoutMs: 10_000, what: 'version 2 to get traffic' });
+        await waitUntil(() => load!.versions.includes('2') || load!.failed > 0, { timeoutMs: 30_000, what: 'version 2 to get traffic' });
         const isBack = async () =>
           JSON.parse(await readFile(join(rig.agent.dir, 'reported.json'), 'utf8')).workloads[0].trial?.revertedInMs;
         await waitUntil(async () => typeof (await isBack()) === 'number', {

@@ -81,7 +81,7 @@ describe('agent run', () => {
     await rig.server.desire(DEVICE, [rig.server.workload(two)]);
     const swapped = await rig.server.reported('serves 2', (workload) => workload.servingVersion === '2');
     expect(swapped).toMatchObject({ previousVersion: '1', port, error: null, restarts: 0 });
-    await waitUntil(() => seen.at(-1) === '2', { timeoutMs: 5000, what: 'answers of version 2' });
+    await waitUntil(() => seen.at(-1) === '2', { timeoutMs: 30_000, what: 'answers of version 2' });
     stop = true;
     await Promise.all([...load, knocking]);
     expect(connections).toBeGreaterThan(10);
@@ -92,7 +92,7 @@ describe('agent run', () => {
     await rig.server.desire(DEVICE, []);
     await waitUntil(() => rig.server.reports.at(-1)?.workloads.length === 0, { timeoutMs: 15_000, what: 'the workload to go' });
     expect(await rig.modelServers()).toEqual([]);
-    await waitUntil(async () => (await readdir(join(rig.dir, 'versions'))).length === 0, { timeoutMs: 5000, what: 'the files to go' });
+    await waitUntil(async () => (await readdir(join(rig.dir, 'versions'))).length === 0, { timeoutMs: 30_000, what: 'the files to go' });
 
     const startedAt = performance.now();
     agent.kill('SIGTERM');
@@ -115,13 +115,13 @@ describe('agent run', () => {
     });
     expect((await rig.identity()).keyPem).not.toBe(before.keyPem);
     expect(rig.server.renewals).toBe(1);
-    await waitUntil(() => rig.server.blobRequests.length > 0, { timeoutMs: 10_000, what: 'the new certificate to be used' });
+    await waitUntil(() => rig.server.blobRequests.length > 0, { timeoutMs: 30_000, what: 'the new certificate to be used' });
   }, 60_000);
 
   it('refuses a second agent in its folder, and takes over the lock of one that was killed', async () => {
     await rig.join();
     const agent = rig.run();
-    await waitUntil(() => rig.server.reports.length > 0, { timeoutMs: 10_000, what: 'a report' });
+    await waitUntil(() => rig.server.reports.length > 0, { timeoutMs: 30_000, what: 'a report' });
     expect(await rig.command('run', '--dir', rig.dir)).toMatchObject({ code: 4, text: expect.stringContaining(`process ${agent.pid}`) });
     expect(await rig.command('status', '--dir', rig.dir)).toMatchObject({
       code: 0,
@@ -131,6 +131,6 @@ describe('agent run', () => {
     await exited(agent);
     rig.server.reports.length = 0;
     rig.run();
-    await waitUntil(() => rig.server.reports.length > 0, { timeoutMs: 10_000, what: 'a report of the second agent' });
+    await waitUntil(() => rig.server.reports.length > 0, { timeoutMs: 30_000, what: 'a report of the second agent' });
   }, 60_000);
 });

@@ -17,9 +17,14 @@ const USAGE = `selvedge-agent: serves models on this device as its server tells 
 
 Usage:
   selvedge-agent join URL --token T [--dir DIR] [--name N] [--label key=value ...] [--force]
-  selvedge-agent run [--dir DIR] [--telemetry-interval-s N] [--telemetry-batch-s N] [--log-level LEVEL]
-                     [--memory-limit-mib N] [--cpu-limit CORES] [--target T --emulator PROGRAM]
+  selvedge-agent join --offline --out FILE [--dir DIR] [--name N] [--label key=value ...] [--force]
+  selvedge-agent join --answer FILE [--ca-sha256 HEX] [--dir DIR]
+  selvedge-agent run [--dir DIR] [--telemetry-interval-s N] [--telemetry-batch-s N] [--results-interval-s N] [--log-level LEVEL]
+                     [--memory-limit-mib N] [--cpu-limit CORES] [--disk-mib N] [--spool-mib N] [--traffic-mib-per-day N]
+                     [--target T --emulator PROGRAM]
   selvedge-agent status [--dir DIR] [--json]
+  selvedge-agent apply-bundle FILE [--dir DIR] [--results-to DIR] [--wait SECONDS] [--json]
+  selvedge-agent export-results --out FILE [--dir DIR] [--json]
   selvedge-agent renew [--dir DIR] [--if-needed]
   selvedge-agent install [--url URL --token T] [--memory-max SIZE] [--root DIR] [--print]
   selvedge-agent uninstall [--purge] [--root DIR]
@@ -29,8 +34,11 @@ Usage:
 
   URL      address of the server's device port, e.g. https://server:7443
   --token  from "selvedge device token"
+  --offline, --answer  join without a network: bring the request to "selvedge device sign-request", and its answer back
   --target, --emulator  run packages of another architecture, e.g. linux-armv7 with qemu-arm-static, for trials
   install  makes a service of systemd; --root DIR: in the tree of another system, e.g. an image; --print: shows the unit alone
+  apply-bundle    takes what "selvedge bundle export" wrote; needs no network, and the agent may run or not
+  export-results  writes what this device reports, for "selvedge bundle import-results"
   renew    fetches a certificate for a new key; "run" does it by itself
   --check  tells whether the server may run this command here: exit code 0, or 5 when not
   lock     holds every change of a version on this device until unlock
@@ -47,6 +55,9 @@ function parseFlags() {
       options: {
         dir: { type: 'string' },
         token: { type: 'string' },
+        offline: { type: 'boolean' },
+        answer: { type: 'string' },
+        'ca-sha256': { type: 'string' },
         name: { type: 'string' },
         label: { type: 'string', multiple: true },
         force: { type: 'boolean' },
@@ -60,6 +71,10 @@ function parseFlags() {
         emulator: { type: 'string' },
         'memory-limit-mib': { type: 'string' },
         'cpu-limit': { type: 'string' },
+        'disk-mib': { type: 'string' },
+        'spool-mib': { type: 'string' },
+        'traffic-mib-per-day': { type: 'string' },
+        'results-interval-s': { type: 'string' },
         'if-needed': { type: 'boolean' },
         url: { type: 'string' },
         root: { type: 'string' },
@@ -67,6 +82,9 @@ function parseFlags() {
         print: { type: 'boolean' },
         purge: { type: 'boolean' },
         reason: { type: 'string' },
+        out: { type: 'string', short: 'o' },
+        'results-to': { type: 'string' },
+        wait: { type: 'string' },
         file: { type: 'string' },
         port: { type: 'string' },
         'previous-port': { type: 'string' },
@@ -105,6 +123,10 @@ function parseSettings(flags: Flags): Settings {
     emulator: flags.emulator,
     memoryLimitMiB: number(flags['memory-limit-mib']),
     cpuLimit: number(flags['cpu-limit']),
+    diskMiB: number(flags['disk-mib']),
+    spoolMiB: number(flags['spool-mib']),
+    trafficMiBPerDay: number(flags['traffic-mib-per-day']),
+    resultsIntervalS: number(flags['results-interval-s']),
   };
   const parsed = settingsSchema.safeParse(Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)));
   if (!parsed.success) throw new AppError('USAGE', { message: 'A flag has an impossible value.', issues: issuesOf(parsed.error) });
@@ -126,9 +148,35 @@ async function join(
   return outcome;
 }
 
+async function joinOffline(flags: Flags, dir: string): Promise<number> {
+  const { requestOffline, takeAnswer } = await import('./commands/join-offline.ts');
+  const { answer, out, name, label, force } = flags;
+  if (answer !== undefined) {
+    const { identity, already } = await takeAnswer(dir, resolve(answer), flags['ca-sha256']);
+    process.stdout.write(`${already ? 'Joined before' : 'Joined'} as device "${identity.device}" of ${identity.serverUrl}.\n`);
+    return 0;
+  }
+  if (out === undefined) throw usage('join --offline needs --out FILE.');
+  const keySha256 = await requestOffline({
+    dir,
+    file: resolve(out),
+    ...(name === undefined ? {} : { name }),
+    ...(label === undefined ? {} : { labels: parseLabels(label) }),
+    ...(force === undefined ? {} : { force }),
+  });
+  process.stdout.write(
+    `${out}: the request of this device, key ${keySha256}\nOn the server: selvedge device sign-request FILE -o ANSWER\n`,
+  );
+  return 0;
+}
+
 async function joinCommand(url: string | undefined, flags: Flags, dir: string, signal: AbortSignal): Promise<number> {
-  if (url === undefined || flags.token === undefined) throw usage('join needs a URL and --token.');
   if (flags.name !== undefined && !nameSchema.safeParse(flags.name).success) throw usage(`--name ${flags.name} is not a valid name.`);
+  if (flags.offline === true || flags.answer !== undefined) {
+    if (url !== undefined || flags.token !== undefined) throw usage('--offline and --answer go without a URL and a token.');
+    return joinOffline(flags, dir);
+  }
+  if (url === undefined || flags.token === undefined) throw usage('join needs a URL and --token; without a network --offline or --answer.');
   const { identity, already } = await join(
     {
       url,
@@ -217,6 +265,27 @@ async function unlock(dir: string): Promise<number> {
   return 0;
 }
 
+async function applyBundle(file: string | undefined, flags: Flags, dir: string, signal: AbortSignal): Promise<number> {
+  if (file === undefined) throw usage('apply-bundle needs the bundle, a file.');
+  const { 'results-to': resultsTo, wait } = flags;
+  const waitS = Number(wait ?? (resultsTo === undefined ? 0 : 60));
+  if (!(waitS >= 0 && waitS <= 86_400)) throw usage(`--wait ${wait} is not a number of seconds up to a day.`);
+  const { applyText, runApply } = await import('./commands/bundle-commands.ts');
+  const options = { waitMs: waitS * 1000, resultsTo: resultsTo === undefined ? undefined : resolve(resultsTo) };
+  const outcome = await runApply(dir, resolve(file), options, signal);
+  process.stdout.write(`${flags.json === true ? JSON.stringify(outcome, null, 2) : applyText(outcome)}\n`);
+  return 0;
+}
+
+async function exportResults(flags: Flags, dir: string): Promise<number> {
+  if (flags.out === undefined) throw usage('export-results needs --out FILE.');
+  const { exportResults: write } = await import('./commands/export-results.ts');
+  const { resultsText } = await import('./commands/bundle-commands.ts');
+  const outcome = await write(dir, resolve(flags.out));
+  process.stdout.write(`${flags.json === true ? JSON.stringify(outcome, null, 2) : resultsText(outcome)}\n`);
+  return 0;
+}
+
 async function golden(flags: Flags, dir: string): Promise<number> {
   const { file, port, 'previous-port': previousPort } = flags;
   if (file === undefined || port === undefined) throw usage('golden needs --file and --port; the agent calls it.');
@@ -235,7 +304,8 @@ async function main(signal: AbortSignal): Promise<number> {
   }
   const dir = resolve(flags.dir ?? process.env.SELVEDGE_AGENT_DIR ?? joinPath(homedir(), '.selvedge', 'agent'));
   if (command === 'policy') return policy(flags, dir, positionals.slice(1));
-  if (rest.length > 0 || (argument !== undefined && command !== 'join')) throw usage(`"${rest[0] ?? argument}" is one word too many.`);
+  if (rest.length > 0 || (argument !== undefined && command !== 'join' && command !== 'apply-bundle'))
+    throw usage(`"${rest[0] ?? argument}" is one word too many.`);
   switch (command) {
     case 'join':
       return joinCommand(argument, flags, dir, signal);
@@ -247,6 +317,10 @@ async function main(signal: AbortSignal): Promise<number> {
       return lock(flags, dir);
     case 'unlock':
       return unlock(dir);
+    case 'apply-bundle':
+      return applyBundle(argument, flags, dir, signal);
+    case 'export-results':
+      return exportResults(flags, dir);
     case 'golden':
       return golden(flags, dir);
     case 'renew': {
@@ -263,6 +337,5 @@ async function main(signal: AbortSignal): Promise<number> {
   }
 }
 
-await runMain(main);
 // Whatever is still open (a half-closed connection, a child's pipe) must not keep an ended agent alive.
-process.exit();
+void runMain(main).then(() => process.exit());

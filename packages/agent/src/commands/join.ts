@@ -127,7 +127,7 @@ async function askUntilDecided(
 }
 
 /** sha256 of the public key (SPKI, DER), as the server shows it. */
-function fingerprintOfKey(keyPem: string): string {
+export function fingerprintOfKey(keyPem: string): string {
   return createHash('sha256')
     .update(createPublicKey(keyPem).export({ type: 'spki', format: 'der' }))
     .digest('hex');

@@ -2,7 +2,7 @@ import { fileURLToPath } from 'node:url';
 import { AppError } from '@selvedge/contract';
 
 /** How a program of ours is started: the bundle beside this bundle, or its source through tsx when we run from source. */
-export function ownProgram(mainUrl: string, name: 'model-server' | 'trial-proxy'): string[] {
+export function ownProgram(mainUrl: string, name: 'model-server' | 'trial-proxy' | 'patcher'): string[] {
   if (mainUrl.endsWith('.ts')) {
     return [process.execPath, '--import', import.meta.resolve('tsx'), fileURLToPath(new URL(`./${name}/main.ts`, mainUrl))];
   }

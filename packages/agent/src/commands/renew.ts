@@ -58,7 +58,10 @@ async function renew(dir: string, stored: StoredIdentity, signal?: AbortSignal):
 
 /** What a server says that it has proved to be is taken over. */
 export function withTrust(stored: StoredIdentity, trust: DeviceTrust | undefined): StoredIdentity {
-  return trust === undefined ? stored : { ...stored, caPem: trust.caPem, packageCaPem: trust.packageCaPem };
+  if (trust === undefined) return stored;
+  const { broker: _, ...rest } = stored;
+  const { caPem, packageCaPem, broker } = trust;
+  return { ...rest, caPem, packageCaPem, ...(broker === undefined ? {} : { broker }) };
 }
 
 function notAnAnswer(): AppError {

@@ -1,12 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
+import { uptime } from 'node:os';
 import { join, resolve } from 'node:path';
 import { AppError, targetOf } from '@selvedge/contract';
-import { askStanding, certificatesOf, openBlob, renewalDueMs, sha256Of } from '@selvedge/device-link';
-import { createLogger, type Logger } from '@selvedge/runtime';
+import { askDelta, askPackageDelta, askStanding, certificatesOf, openBlob, renewalDueMs, sha256Of } from '@selvedge/device-link';
+import { createLogger, describeError, type Logger } from '@selvedge/runtime';
+import { BundleFolder } from '../adapters/disk/bundle-folder.ts';
 import { DiskVersionStore } from '../adapters/disk/disk-version-store.ts';
 import { lockAgentFolder } from '../adapters/disk/folder-lock.ts';
-import { accessOf, packageAuthorities, readIdentity, type StoredIdentity } from '../adapters/disk/identity-folder.ts';
+import { accessOf, channelAccessOf, packageAuthorities, readIdentity, type StoredIdentity } from '../adapters/disk/identity-folder.ts';
 import { LogFolder } from '../adapters/disk/log-folder.ts';
 import { writeRefusal } from '../adapters/disk/refusal-file.ts';
 import { FolderStateStore } from '../adapters/disk/state-folder.ts';
@@ -16,12 +18,13 @@ import { ChildModelHost } from '../adapters/process/child-model-host.ts';
 import { HandingServingPort } from '../adapters/process/handing-serving-port.ts';
 import { resourceLimits } from '../adapters/process/resource-limits.ts';
 import { runPackage } from '../adapters/process/run-package.ts';
+import { runPatcher } from '../adapters/process/run-patcher.ts';
 import { LinuxSensors } from '../adapters/sensors/linux-sensors.ts';
 import { readLocationFile } from '../adapters/sensors/location-file.ts';
 import { AGENT_VERSION } from '../domain/agent-version.ts';
+import type { BundleInbox } from '../services/bundle-inbox.ts';
 import { Commands } from '../services/commands.ts';
 import { LocationSource } from '../services/device-location.ts';
-import type { FileTransfers } from '../services/file-transfers.ts';
 import { IdentityRenewal } from '../services/identity-renewal.ts';
 import { PackageBench } from '../services/package-bench.ts';
 import { Reconciler } from '../services/reconciler.ts';
@@ -29,11 +32,13 @@ import type { RemoteCommands } from '../services/remote-commands.ts';
 import { Reporter } from '../services/reporter.ts';
 import { ServerClock } from '../services/server-clock.ts';
 import { ServerStanding } from '../services/server-standing.ts';
-import { Telemetry } from '../services/telemetry.ts';
 import { WorkloadRestart } from '../services/workload-restart.ts';
+import { openInbox } from './bundle-inbox.ts';
+import { lazyTransfers } from './lazy-transfers.ts';
 import { ownProgram, renewInChild } from './own-programs.ts';
 import { readSettings, type Settings } from './settings.ts';
 import { trialMeans } from './trial-means.ts';
+import { openUpkeep, readToldBudgets, type UpkeepParts } from './upkeep.ts';
 
 export interface RunOptions {
   dir: string;
@@ -43,6 +48,8 @@ export interface RunOptions {
   settings: Settings;
 }
 
+/** Attempts in vain after which the server is asked where the device is to connect. */
+const DOUBT_AFTER = 3;
 const RECONNECT = { baseMs: 500, maxMs: 30_000 };
 const DEFAULT_LOG_FILE_KIB = 1024;
 const RETRY_VERSION = { baseMs: 500, maxMs: 60_000 };
@@ -65,18 +72,22 @@ function targetsOf({ target }: Settings): string[] {
   return found === undefined ? [] : [found];
 }
 
-/** Asked only while a version waits that is to come over an unmetered link. */
-async function isMetered({ metered = 'auto' }: Settings): Promise<boolean> {
-  if (metered !== 'auto') return metered;
-  const { isLinkMetered } = await import('../adapters/trial/metered-link.ts');
-  return isLinkMetered();
+/** Counts from this machine's clock as it is now, by the time since boot, sleep included: setting the clock does not change it. */
+function steadyClock(): () => number {
+  const beganMs = Date.now() - uptime() * 1000;
+  return () => Math.round(beganMs + uptime() * 1000);
 }
 
 /** What runs programs for the server, loaded when it is first needed: most agents never need it. */
 function lazyRemote(options: Parameters<typeof import('./remote.ts')['openRemoteCommands']>[0]) {
   let opening: Promise<RemoteCommands> | undefined;
   const open = () => {
-    opening ??= import('./remote.ts').then(({ openRemoteCommands }) => openRemoteCommands(options));
+    opening ??= import('./remote.ts')
+      .then(({ openRemoteCommands }) => openRemoteCommands(options))
+      .catch((error: unknown) => {
+        opening = undefined; // the next command tries again
+        throw error;
+      });
     return opening;
   };
   return {
@@ -89,25 +100,60 @@ function lazyRemote(options: Parameters<typeof import('./remote.ts')['openRemote
   };
 }
 
-/** Puts the parts together. Nothing acts before `start`. */
-function assemble(options: RunOptions, device: string, settings: Settings, logs: LogFolder, log: Logger) {
-  const { dir, mainUrl } = options;
+/** What is there before the parts are. */
+interface Kept {
+  logs: LogFolder;
+  serverClock: ServerClock;
+  upkeep: UpkeepParts;
+  /** What the server is told has changed. */
+  onChange: () => void;
+}
+
+async function openKept({ dir }: RunOptions, device: string, settings: Settings, logs: LogFolder, log: Logger): Promise<Kept> {
   const clock = () => Date.now();
+  const serverClock = new ServerClock(clock, steadyClock());
+  const upkeep = await openUpkeep({
+    dir: resolve(dir),
+    device,
+    settings,
+    told: await readToldBudgets(dir, log),
+    log,
+    clock,
+    serverNow: () => serverClock.now(),
+    onChange: () => kept.onChange(),
+  });
+  const kept: Kept = { logs, serverClock, upkeep, onChange: () => undefined };
+  return kept;
+}
+
+/** Puts the parts together. Nothing acts before `start`. */
+function assemble(options: RunOptions, device: string, settings: Settings, kept: Kept, log: Logger, onChange: () => void) {
+  const { dir, mainUrl } = options;
+  const { logs, serverClock, upkeep } = kept;
   const instanceId = randomUUID();
-  // Read anew for each connection and download: a renewed certificate is used from then on.
-  const serverClock = new ServerClock(clock);
   const serverNow = () => serverClock.now();
-  const access = async () => ({ ...accessOf(await needIdentity(dir)), onServerTime: (atMs: number) => serverClock.learn(atMs) });
-  const states = new FolderStateStore(dir);
+  // Read anew for each connection and download: a renewed certificate is used from then on.
+  const { onSocket } = upkeep;
+  const access = async () => ({ ...accessOf(await needIdentity(dir)), onServerTime: (atMs: number) => serverClock.learn(atMs), onSocket });
+  const states = new FolderStateStore(dir, log);
   const sensors = new LinuxSensors(dir);
   const targets = targetsOf(settings);
   const { emulator } = settings;
-  const open = async (sha256: string, offset: number, signal: AbortSignal) => openBlob(await access(), sha256, offset, signal);
+  const bundles = new BundleFolder(dir);
+  // What came on a stick needs no network; it is checked as a download is.
+  const open = async (sha256: string, offset: number, signal: AbortSignal) =>
+    (await bundles.openContent(sha256, offset)) ?? upkeep.metered(async () => openBlob(await access(), sha256, offset, signal));
   const storeIn = (folder: string) =>
     new DiskVersionStore({
       root: join(dir, folder),
       openBlob: open,
+      applyDelta: (request) => runPatcher([...ownProgram(mainUrl, 'patcher')], request),
+      askDelta: async (sha256, from, signal) =>
+        (await bundles.hasContent(sha256)) ? undefined : askDelta(await access(), sha256, from, signal),
+      askPackageDelta: async ({ archive, manifestSha256 }, from, signal) =>
+        (await bundles.hasContent(archive.sha256)) ? undefined : askPackageDelta(await access(), manifestSha256, from, signal),
       caPem: async () => packageAuthorities(await needIdentity(dir)),
+      needRoom: upkeep.needRoom,
       log,
     });
   const reconciler: Reconciler = new Reconciler({
@@ -117,29 +163,33 @@ function assemble(options: RunOptions, device: string, settings: Settings, logs:
       command: ownProgram(mainUrl, 'model-server'),
       emulator,
       device,
-      resources: resourceLimits(settings),
+      resources: () => resourceLimits(upkeep.values()),
       onLine: (workload, line) => logs.workload(workload).append(line),
       log,
     }),
     targets,
     makePort: () => new HandingServingPort(log),
+    onBudgets: upkeep.tell,
     means: trialMeans({ dir, mainUrl, openBlob: open, temperatureC: () => sensors.temperatureC(), log }),
-    holds: { lockReason: () => readUpdateLock(dir), isMetered: () => isMetered(settings) },
+    holds: { lockReason: () => readUpdateLock(dir), ...upkeep.holds },
     log,
-    clock,
+    clock: () => performance.now(),
+    time: serverNow,
     backoff: RETRY_VERSION,
     onChange: () => {
       reporter.changed();
       restarts.changed();
+      onChange();
     },
   });
   const channel: MqttDeviceChannel = new MqttDeviceChannel({
     device,
     instanceId,
-    endpoint: access,
+    endpoint: async () => ({ ...(await access()), ...channelAccessOf(await needIdentity(dir)) }),
     keepaliveMs: (settings.keepaliveS ?? 60) * 1000,
     backoff: RECONNECT,
     log,
+    link: upkeep.link,
     onDesired: (desired) => reconciler.apply(desired),
     onCommand: (payload) => void commands.execute(payload),
     onConnected: () => {
@@ -150,6 +200,10 @@ function assemble(options: RunOptions, device: string, settings: Settings, logs:
     },
     onDisconnected: () => undefined,
     onRefused: () => standing.refused(),
+    // A broker that does not answer may have been replaced.
+    onFailed: (attempt) => {
+      if (attempt % DOUBT_AFTER === 0) renewal.doubt();
+    },
   });
   const reporter: Reporter = new Reporter({
     channel,
@@ -163,6 +217,7 @@ function assemble(options: RunOptions, device: string, settings: Settings, logs:
       ...(place.location === undefined ? {} : { location: place.location }),
       ...(trusts === undefined ? {} : { trusts }),
     }),
+    upkeep: upkeep.known,
     log,
   });
   const bench = new PackageBench({
@@ -170,22 +225,17 @@ function assemble(options: RunOptions, device: string, settings: Settings, logs:
     targets,
     run: (folder, args, timeoutMs) => runPackage(folder, args, { emulator, timeoutMs }),
   });
-  // Most agents never move a file: the code for it is loaded when one is to.
-  let transfers: Promise<FileTransfers> | undefined;
-  const loadTransfers = async () => (await import('./transfers.ts')).openTransfers({ dir: resolve(dir), settings, access, log, clock });
+  const transfers = lazyTransfers({ dir: resolve(dir), settings, access, log, clock: () => performance.now() });
   const restarts = new WorkloadRestart({
     has: (name) => reconciler.has(name),
     serving: (name) => reconciler.serving(name),
     restart: (name) => reconciler.restart(name),
     reports: () => reconciler.reports(),
   });
-  const remote = lazyRemote({ dir, logs, restart: (name) => restarts.restart(name), log, clock });
+  const remote = lazyRemote({ dir, logs, restart: (name) => restarts.restart(name), log, clock: serverNow });
   const commands = new Commands({
     channel,
-    transfers: () => {
-      transfers ??= loadTransfers();
-      return transfers;
-    },
+    transfers: transfers.open,
     has: (name) => reconciler.has(name),
     serving: (name) => reconciler.serving(name),
     bench: (command) => bench.measure(command),
@@ -194,14 +244,12 @@ function assemble(options: RunOptions, device: string, settings: Settings, logs:
     clock: serverNow,
     log,
   });
-  const telemetry = new Telemetry({
+  kept.onChange = () => reporter.connected();
+  const telemetry = upkeep.telemetry({
     sensors,
     channel,
-    intervalMs: (settings.telemetryIntervalS ?? 60) * 1000,
-    batchMs: (settings.telemetryBatchS ?? 300) * 1000,
-    clock,
-    toServerTime: (ms) => serverClock.toServerTime(ms),
-    log,
+    workloads: () => reconciler.reports(),
+    serving: (name) => reconciler.serving(name),
   });
   let trusts: string[] | undefined;
   const readTrusts = async () => {
@@ -219,9 +267,12 @@ function assemble(options: RunOptions, device: string, settings: Settings, logs:
     ask: async (signal) => askStanding(await access(), signal),
     serverClock,
     onNotAccepted: () => renewal.refused(),
+    onMoved: () => renewal.doubt(),
     onTimeKnown: () => {
+      if (serverClock.offsetMs !== undefined) upkeep.spool.learnOffset(serverClock.offsetMs);
       void telemetry.connected();
       renewal.connected();
+      reconciler.timeKnown();
       void readTrusts();
     },
     keep: (refusal) => writeRefusal(dir, refusal),
@@ -234,8 +285,7 @@ function assemble(options: RunOptions, device: string, settings: Settings, logs:
     onChange: () => reporter.changed(),
     log,
   });
-  const stopTransfers = async () => (await transfers)?.stop();
-  return { reconciler, channel, reporter, telemetry, renewal, standing, place, remote, stopTransfers };
+  return { reconciler, channel, reporter, telemetry, renewal, standing, place, remote, transfers };
 }
 
 /**
@@ -256,9 +306,29 @@ export async function runAgent(options: RunOptions, signal: AbortSignal): Promis
   };
   const log = createLogger({ name: 'agent', level: settings.logLevel ?? 'info', write }).child({ device });
   try {
-    const parts = assemble(options, device, settings, logs, log);
-    await parts.remote.recover();
-    await parts.reconciler.start();
+    let inbox: BundleInbox | undefined;
+    const kept = await openKept(options, device, settings, logs, log);
+    const parts = assemble(options, device, settings, kept, log, () => inbox?.changed());
+    const { reconciler } = parts;
+    // Whatever is wrong there, what the device serves does not wait for it.
+    await parts.remote
+      .recover()
+      .catch((error: unknown) => log.error('what the last agent left running is not known', describeError(error)));
+    await parts.transfers
+      .recover()
+      .catch((error: unknown) => log.error('folders that the last agent was replacing are not looked at', describeError(error)));
+    await reconciler.start();
+    inbox = await openInbox({
+      dir: options.dir,
+      authoritySha256: stored.identity.caSha256,
+      apply: (desired) => reconciler.apply(desired),
+      spool: kept.upkeep.spool,
+      arrived: () => reconciler.retryNetwork(),
+      observedRevision: () => reconciler.observedRevision,
+      reports: () => reconciler.reports(),
+      log,
+    });
+    await inbox.start();
     await parts.place.start();
     await parts.telemetry.start();
     parts.channel.start();
@@ -269,12 +339,14 @@ export async function runAgent(options: RunOptions, signal: AbortSignal): Promis
       else signal.addEventListener('abort', () => resolve(), { once: true });
     });
     log.info('stopping');
+    await inbox.stop();
     parts.renewal.stop();
     parts.standing.stop();
     parts.place.stop();
     parts.telemetry.stop();
     parts.reporter.stop();
-    await Promise.all([parts.remote.stop(), parts.reconciler.stop(), parts.channel.stop(), parts.stopTransfers()]);
+    await Promise.all([parts.remote.stop(), reconciler.stop(), parts.channel.stop(), parts.transfers.stop()]);
+    await kept.upkeep.close();
   } finally {
     await logs.flush();
     await unlock();

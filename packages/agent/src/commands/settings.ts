@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { deviceLocationSchema, targetNameSchema } from '@selvedge/contract';
+import { deviceBudgetsSchema, deviceLocationSchema, targetNameSchema } from '@selvedge/contract';
 import { readJsonFile } from '@selvedge/runtime';
 import * as z from 'zod';
 import { commandPolicySchema, shellPolicySchema } from '../domain/command-policy.ts';
@@ -14,20 +14,13 @@ const rootSchema = z
 
 /** `agent.json` in the agent's folder; flags win over it. */
 export const settingsSchema = z.strictObject({
-  /** Seconds between telemetry samples; default 60. */
-  telemetryIntervalS: z.number().min(1).max(86_400).optional(),
-  /** Seconds between telemetry batches; default 300. */
-  telemetryBatchS: z.number().min(1).max(86_400).optional(),
+  ...deviceBudgetsSchema.shape,
   /** Seconds without traffic after which the connection is probed; default 60. */
   keepaliveS: z.int().min(5).max(3600).optional(),
   /** Whose native packages it runs; default: those of this machine. */
   target: targetNameSchema.optional(),
   /** Program that runs executables of another architecture, such as qemu-arm-static, for trials; needs `target`. */
   emulator: z.string().min(1).max(4096).optional(),
-  /** Most memory that one workload may have, MiB; default three quarters of the machine's. */
-  memoryLimitMiB: z.int().min(16).optional(),
-  /** Most CPU that one workload may use, in cores; default no limit. */
-  cpuLimit: z.number().min(0.01).max(1024).optional(),
   /** Where the device is; what an operator sets at the server wins. */
   location: deviceLocationSchema.optional(),
   /** A JSON file like `location`, kept by something else on the device (e.g. from a satellite receiver); read every minute. */
@@ -40,8 +33,6 @@ export const settingsSchema = z.strictObject({
       readRoots: z.array(rootSchema).max(64).optional(),
     })
     .optional(),
-  /** Whether the link is metered; `auto` (default) asks NetworkManager where it is there. */
-  metered: z.union([z.boolean(), z.literal('auto')]).optional(),
   /** Default info. */
   logLevel: z.enum(['debug', 'info', 'warn', 'error']).optional(),
   /** Most that each of the two files of a log may take, KiB; default 1024. */

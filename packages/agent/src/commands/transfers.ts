@@ -4,12 +4,13 @@ import { openBlob, type ServerAccess, sendPart, sentBytes } from '@selvedge/devi
 import type { Logger } from '@selvedge/runtime';
 import { AllowedRoots } from '../adapters/files/allowed-roots.ts';
 import { DiskDeviceFiles } from '../adapters/files/disk-device-files.ts';
-
 import { FileTransfers } from '../services/file-transfers.ts';
 import type { Settings } from './settings.ts';
 
 export interface TransferParts {
   dir: string;
+  /** Where is noted which folders are being replaced. */
+  unfinishedDir: string;
   settings: Settings;
   access: () => Promise<ServerAccess>;
   log: Logger;
@@ -17,11 +18,13 @@ export interface TransferParts {
 }
 
 /** Puts together what moves files. Loaded with the first transfer only. */
-export async function openTransfers({ dir, settings, access, log, clock }: TransferParts): Promise<FileTransfers> {
+export async function openTransfers({ dir, unfinishedDir, settings, access, log, clock }: TransferParts): Promise<FileTransfers> {
   const own = join(dir, 'files');
   const { roots = [own], readRoots = roots } = settings.files ?? {};
   if (roots.includes(own)) await mkdir(own, { recursive: true });
   const files = new DiskDeviceFiles({
+    dir,
+    unfinishedDir,
     readRoots: new AllowedRoots(readRoots),
     writeRoots: new AllowedRoots(roots),
     openBlob: async (sha256, offset, signal) => openBlob(await access(), sha256, offset, signal),

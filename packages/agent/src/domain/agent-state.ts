@@ -1,4 +1,11 @@
-import { type DesiredState, desiredStateSchema, fileReferenceSchema, nameSchema, nativePackageReferenceSchema } from '@selvedge/contract';
+import {
+  type DesiredState,
+  desiredStateSchema,
+  fileReferenceSchema,
+  nameSchema,
+  nativePackageReferenceSchema,
+  transferCountsSchema,
+} from '@selvedge/contract';
 import * as z from 'zod';
 import { trafficSchema } from './histogram.ts';
 import { trialRecordSchema } from './trial-record.ts';
@@ -23,6 +30,8 @@ const savedWorkloadSchema = z.object({
   previous: z.string().nullable(),
   /** What lies complete on disk. */
   versions: z.array(versionRecordSchema).max(100),
+  /** What fetching the desired version cost, and which it is. */
+  transfer: transferCountsSchema.extend({ key: z.string().max(80) }).optional(),
   /** The trial that is under way, or the last one. */
   trial: trialRecordSchema.nullable().optional(),
   /** Trials that failed, the newest last: none of them is begun again. */
@@ -37,7 +46,10 @@ export const agentStateSchema = z.object({
   formatVersion: z.literal(1),
   /** As last received. */
   desired: desiredStateSchema.nullable(),
-  workloads: z.record(nameSchema, savedWorkloadSchema),
+  workloads: z.record(
+    nameSchema,
+    z.lazy(() => savedWorkloadSchema),
+  ),
 });
 export type AgentState = z.infer<typeof agentStateSchema>;
 

@@ -30,6 +30,13 @@ export function confidenceOf(result: Record<string, unknown>): number | null {
   return Number.isFinite(best) ? Math.min(1, Math.max(0, best)) : null;
 }
 
+/** The first label, or that of the best box; null when there is none. */
+export function classOf(result: Record<string, unknown>): string | null {
+  if (isObject(result.top)) return typeof result.top.label === 'string' ? result.top.label : null;
+  const best = (boxesOf(result) ?? []).toSorted((a, b) => b.score - a.score)[0];
+  return best === undefined ? null : String(best.label);
+}
+
 function overlap([ax1 = 0, ay1 = 0, ax2 = 0, ay2 = 0]: number[], [bx1 = 0, by1 = 0, bx2 = 0, by2 = 0]: number[]): number {
   const common = Math.max(0, Math.min(ax2, bx2) - Math.max(ax1, bx1)) * Math.max(0, Math.min(ay2, by2) - Math.max(ay1, by1));
   const both = (ax2 - ax1) * (ay2 - ay1) + (bx2 - bx1) * (by2 - by1) - common;

@@ -9,6 +9,9 @@ export type Histogram = z.infer<typeof histogramSchema>;
 /** Equal bins of 0..1 that confidences are counted in. */
 export const CONFIDENCE_BINS = 10;
 
+/** Classes whose results are counted; of a model with more, those that came first. */
+export const MAX_COUNTED_CLASSES = 100;
+
 /** Upper bounds of latencies, milliseconds: ten a decade, so that a percentile read from them is within 13 %. */
 export const LATENCY_BOUNDS_MS: readonly number[] = Array.from({ length: 46 }, (_, index) =>
   Number((10 ** ((index - 3) / 10)).toPrecision(2)),
@@ -66,26 +69,6 @@ export function quantile({ bounds, counts: bins }: Histogram, share: number): nu
     below += bin;
   }
   return bounds.at(-1) ?? null;
-}
-
-/** Least share that a bin is taken to have: a bin that is empty on one side would make the index infinite. */
-const PSI_EPSILON = 1e-4;
-
-/**
- * Population-stability index of two counts over the same bins: 0 when they are spread alike; above 0.25 is usually called a shift.
- *
- * @returns null when one has no counts.
- */
-export function stabilityIndex(expected: readonly number[], actual: readonly number[]): number | null {
-  const [allExpected, allActual] = [total(expected), total(actual)];
-  if (allExpected === 0 || allActual === 0) return null;
-  return total(
-    expected.map((value, index) => {
-      const before = Math.max(value / allExpected, PSI_EPSILON);
-      const now = Math.max((actual[index] ?? 0) / allActual, PSI_EPSILON);
-      return (now - before) * Math.log(now / before);
-    }),
-  );
 }
 
 function combine(first: readonly number[], second: readonly number[], by: (a: number, b: number) => number): number[] {

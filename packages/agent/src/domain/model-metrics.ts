@@ -56,3 +56,20 @@ export function parseModelMetrics(text: string): Traffic {
     confidenceSum: sum((sample) => sample.name === 'selvedge_model_confidence_sum'),
   };
 }
+
+/** How often each class was the first result since the start of a model server; empty for what does not count them. */
+export function parseClassCounts(text: string): Map<string, number> {
+  const counts = new Map<string, number>();
+  for (const line of text.split('\n', MAX_LINES)) {
+    if (!line.startsWith('selvedge_model_results_total')) continue;
+    const sample = parseLine(line);
+    const label = sample?.labels.get('class');
+    if (sample === undefined || label === undefined || !Number.isFinite(sample.value)) continue;
+    counts.set(unescapeLabel(label).slice(0, 128), sample.value);
+  }
+  return counts;
+}
+
+function unescapeLabel(text: string): string {
+  return text.replace(/\\(.)/g, (_, character: string) => (character === 'n' ? '\n' : character));
+}

@@ -9,7 +9,7 @@ const MAX_ATTEMPTS = 2;
 const LASTING_CODES: readonly string[] = ['SIGNATURE_INVALID', 'ARCHIVE_UNSAFE', 'INPUT_INVALID', 'SELF_TEST_FAILED', 'MODEL_INVALID'];
 
 /** Faults of the way to the server: they say nothing about the package. */
-const NETWORK_CODES: readonly string[] = ['SERVER_UNREACHABLE', 'DOWNLOAD_FAILED', 'NOT_FOUND', 'FORBIDDEN', 'DISK_FULL'];
+const NETWORK_CODES: readonly string[] = ['SERVER_UNREACHABLE', 'DOWNLOAD_FAILED', 'NOT_FOUND', 'FORBIDDEN', 'DISK_FULL', 'RATE_LIMITED'];
 
 /**
  * The ways to serve what is desired, the preferred first: its native package where this device can run it, then the model
@@ -22,6 +22,12 @@ export function waysToServe(desired: DesiredWorkload, targets: readonly string[]
   const server: VersionRecord = { key: versionKey(version, manifest.sha256), model, version, manifest };
   if (native === undefined || !targets.includes(native.target)) return [server];
   return [{ ...server, key: versionKey(version, native.manifestSha256), native }, server];
+}
+
+/** What is said of a package that this device cannot run. */
+export function otherTarget(target: string, targets: readonly string[]): string {
+  const own = targets.length === 0 ? 'none' : targets.join(', ');
+  return `The package is for ${target}; this device runs packages for: ${own}.`;
 }
 
 /** Whether a native package that failed with `code`, `attempts` times in a row, is given up. */

@@ -1,17 +1,7 @@
-import type { TrialGates } from '@selvedge/contract';
+import { stabilityIndex, type TrialGates } from '@selvedge/contract';
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import {
-  addTraffic,
-  count,
-  emptyHistogram,
-  LATENCY_BOUNDS_MS,
-  NO_TRAFFIC,
-  quantile,
-  stabilityIndex,
-  type Traffic,
-  trafficSince,
-} from './histogram.ts';
+import { addTraffic, count, emptyHistogram, LATENCY_BOUNDS_MS, NO_TRAFFIC, quantile, type Traffic, trafficSince } from './histogram.ts';
 import { parseModelMetrics } from './model-metrics.ts';
 import { describeBroken, judgeTrial, type TrialEvidence } from './trial-verdict.ts';
 

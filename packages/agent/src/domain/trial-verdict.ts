@@ -1,5 +1,5 @@
-import type { TrialCheck, TrialGates } from '@selvedge/contract';
-import { quantile, stabilityIndex, type Traffic, total } from './histogram.ts';
+import { stabilityIndex, type TrialCheck, type TrialGates } from '@selvedge/contract';
+import { quantile, type Traffic, total } from './histogram.ts';
 
 /** What is known of a version on trial and of the one before it. */
 export interface TrialEvidence {

@@ -1,9 +1,8 @@
-import { Socket } from 'node:net';
 import { parseArgs } from 'node:util';
 import { AppError, toAppError } from '@selvedge/contract';
-import { createLogger, exitWithParent, type Logger, runMain } from '@selvedge/runtime';
-import { type FromModelServer, toModelServerSchema } from '../domain/model-process-messages.ts';
-import { type ServedPackage, servePackage } from './serve-package.ts';
+import { createLogger, exitWithParent, runMain } from '@selvedge/runtime';
+import { obeyAgent, tellAgent } from './agent-channel.ts';
+import { servePackage } from './serve-package.ts';
 
 const USAGE = 'model-server --package DIR [--port N] [--host ADDRESS] [--threads N]';
 
@@ -24,29 +23,6 @@ function readFlags() {
   return { folder: values.package, port, host: values.host, threads };
 }
 
-/** Sends to the agent; resolves when it is written. Nothing happens when there is no agent. */
-function tell(message: FromModelServer): Promise<void> {
-  return new Promise((resolve) => {
-    if (process.send === undefined || !process.connected) resolve();
-    else process.send(message, undefined, {}, () => resolve());
-  });
-}
-
-function obeyAgent(served: ServedPackage, log: Logger): void {
-  process.on('message', (raw: unknown, handle: unknown) => {
-    const message = toModelServerSchema.safeParse(raw);
-    if (!message.success) {
-      log.warn('the agent sent a message that is not known');
-      return;
-    }
-    const { type } = message.data;
-    if (type === 'connection' && handle instanceof Socket) served.server.take(handle);
-    if (type === 'ping') void tell({ type: 'pong', oldestRequestMs: served.server.oldestRequestMs() });
-    if (type === 'resume') served.server.resume();
-    if (type === 'drain') void served.server.drain().then(() => tell({ type: 'drained' }));
-  });
-}
-
 async function main(signal: AbortSignal): Promise<number> {
   const log = createLogger({ name: 'model-server' });
   const ended = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
@@ -56,21 +32,25 @@ async function main(signal: AbortSignal): Promise<number> {
   try {
     const flags = readFlags();
     const served = await servePackage({ ...flags, log });
-    obeyAgent(served, log);
-    await tell({ type: 'listening', port: served.port });
+    const { server } = served;
+    obeyAgent(
+      server,
+      () => server.oldestRequestMs(),
+      () => log.warn('the agent sent a message that is not known'),
+    );
+    await tellAgent({ type: 'listening', port: served.port });
     if (process.send === undefined) log.info('listening', { url: `http://${flags.host}:${served.port}` });
     await served.ready;
-    await tell({ type: 'ready' });
+    await tellAgent({ type: 'ready' });
     await ended;
-    served.server.close();
+    server.close();
     return 0;
   } catch (thrown) {
     const error = toAppError(thrown);
-    await tell({ type: 'failed', code: error.code, message: error.message });
+    await tellAgent({ type: 'failed', code: error.code, message: error.message });
     throw error;
   }
 }
 
-await runMain(main);
 // Native threads or a parent's pipe must not keep an ended server alive.
-process.exit();
+void runMain(main).then(() => process.exit());

@@ -1,4 +1,4 @@
-import { CONFIDENCE_BINS, confidenceBin, LATENCY_BOUNDS_MS } from '../domain/histogram.ts';
+import { CONFIDENCE_BINS, confidenceBin, LATENCY_BOUNDS_MS, MAX_COUNTED_CLASSES } from '../domain/histogram.ts';
 
 /** Upper bounds of the latency histogram, seconds. */
 const BUCKETS_S = LATENCY_BOUNDS_MS.map((bound) => bound / 1000);
@@ -14,6 +14,7 @@ export class ModelMetrics {
   #sumS = 0;
   readonly #confidences = Array.from({ length: CONFIDENCE_BINS }, () => 0);
   #confidenceSum = 0;
+  readonly #classes = new Map<string, number>();
 
   constructor(model: string, version: string) {
     this.#labels = `model="${escapeLabel(model)}",version="${escapeLabel(version)}"`;
@@ -38,6 +39,12 @@ export class ModelMetrics {
     this.#confidenceSum += confidence;
   }
 
+  /** What its first result was. Of a model with very many classes only those that came first are told apart. */
+  observeClass(label: string): void {
+    const before = this.#classes.get(label);
+    if (before !== undefined || this.#classes.size < MAX_COUNTED_CLASSES) this.#classes.set(label, (before ?? 0) + 1);
+  }
+
   text(): string {
     const lines = [
       '# HELP selvedge_model_requests_total Inference requests by HTTP status.',
@@ -51,11 +58,20 @@ export class ModelMetrics {
     lines.push(`selvedge_model_latency_seconds_bucket{${this.#labels},le="+Inf"} ${this.#count}`);
     lines.push(`selvedge_model_latency_seconds_sum{${this.#labels}} ${this.#sumS}`);
     lines.push(`selvedge_model_latency_seconds_count{${this.#labels}} ${this.#count}`);
-    lines.push(...this.#confidenceLines());
+    lines.push(...this.#confidenceLines(), ...this.#classLines());
     lines.push('# HELP selvedge_model_resident_memory_bytes Resident memory of the model server.');
     lines.push('# TYPE selvedge_model_resident_memory_bytes gauge');
     lines.push(`selvedge_model_resident_memory_bytes{${this.#labels}} ${process.memoryUsage.rss()}`);
     return `${lines.join('\n')}\n`;
+  }
+
+  #classLines(): string[] {
+    if (this.#classes.size === 0) return [];
+    return [
+      '# HELP selvedge_model_results_total Results by the first label or the label of the best box.',
+      '# TYPE selvedge_model_results_total counter',
+      ...[...this.#classes].map(([label, count]) => `selvedge_model_results_total{${this.#labels},class="${escapeLabel(label)}"} ${count}`),
+    ];
   }
 
   #confidenceLines(): string[] {

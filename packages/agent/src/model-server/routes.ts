@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { AppError, toAppError } from '@selvedge/contract';
 import { describeError, type Logger } from '@selvedge/runtime';
-import { confidenceOf } from '../domain/compare-results.ts';
+import { classOf, confidenceOf } from '../domain/compare-results.ts';
 import { type ErrorForm, readBody, sendBytes, sendError, sendJson, sendText } from './http-messages.ts';
 import type { ModelMetrics } from './metrics.ts';
 import type { Predictor } from './predictor.ts';
@@ -151,6 +151,8 @@ export class ModelRoutes {
     const answer = await predictor.infer(await readBody(request), startedAt);
     const confidence = confidenceOf(answer.result);
     if (confidence !== null) this.#options.metrics.observeConfidence(confidence);
+    const label = classOf(answer.result);
+    if (label !== null) this.#options.metrics.observeClass(label);
     sendJson(response, 200, answer);
   }
 

@@ -29,13 +29,15 @@ export interface ModelProcess {
    * @throws AppError with the code that the process names; WORKLOAD_FAILED (operational) when it ends, hangs or fails otherwise.
    */
   probe(signal: AbortSignal): Promise<void>;
-  /** Gives it a connection that came in on the serving port. */
-  hand(connection: Socket): void;
+  /** Gives it a connection that came in on the serving port; `isKept`: one that another process has given back. */
+  hand(connection: Socket, isKept?: boolean): void;
+  /** Takes the connections that it gives back while it is drained, unread. Without it they are closed. */
+  onGivenBack(take: (connection: Socket) => void): void;
   /** Its own port on loopback; undefined when it has ended. */
   readonly port: number | undefined;
   /** Lets it finish the requests that it has; resolves when it has, when the signal aborts, at the latest after `timeoutMs`. */
   drain(timeoutMs: number, signal?: AbortSignal): Promise<void>;
-  /** As `drain`, without waiting: its clients connect anew, elsewhere; it can have them back by `resume`. */
+  /** As `drain`, without waiting: its connections go elsewhere; it gets new ones again after `resume`. */
   release(): void;
   resume(): void;
   /** Looks at other times whether it hangs; null: as usual again. */

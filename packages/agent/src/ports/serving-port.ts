@@ -11,7 +11,7 @@ export interface ServingPort {
    * @throws AppError PORT_IN_USE (user).
    */
   open(port: number): Promise<number>;
-  /** From now on connections go to this process; null: to none. */
+  /** From now on connections go to this process, as do those that it gives back later to wherever they go then; null: to none. */
   route(target: ModelProcess | null): void;
   close(): Promise<void>;
 }

@@ -1,3 +1,4 @@
+import type { TransferCounts } from '@selvedge/contract';
 import type { VersionRecord } from '../domain/agent-state.ts';
 
 /** The versions of workloads on disk, side by side. A version has its folder only when every file of it has arrived whole. */
@@ -8,6 +9,7 @@ export interface VersionStore {
   list(workload: string): Promise<string[]>;
   /**
    * Fetches what is missing; resumes what a cut or a restart left.
+   * @returns what it cost, also in earlier tries; undefined when the version was there.
    * @throws AppError DIGEST_MISMATCH, DISK_FULL, DOWNLOAD_FAILED, SERVER_UNREACHABLE, NOT_FOUND, FORBIDDEN (operational or
    *   user); INPUT_INVALID when the manifest is not a valid one or belongs to another model.
    */
@@ -16,7 +18,7 @@ export interface VersionStore {
     record: VersionRecord,
     onProgress: (doneBytes: number, totalBytes: number) => void,
     signal: AbortSignal,
-  ): Promise<void>;
+  ): Promise<TransferCounts | undefined>;
   /**
    * Hashes every file again.
    * @throws AppError DIGEST_MISMATCH (operational) when a byte differs from what was ordered.

@@ -19,6 +19,7 @@ function setUp(infer: ModelProcess['infer'] = async () => result) {
     exited: new Promise(() => undefined),
     probe: async () => undefined,
     hand: () => undefined,
+    onGivenBack: () => undefined,
     port: 1,
     release: () => undefined,
     resume: () => undefined,

@@ -99,6 +99,7 @@ export class Commands {
     switch (command.type) {
       // Transfers take long and have a bound of their own.
       case 'push':
+      case 'push-folder':
       case 'pull':
         return { ok: true, transfer: await (await this.#options.transfers()).transfer(command) };
       case 'cancel':

@@ -1,7 +1,7 @@
 import { AppError, type TransferResult } from '@selvedge/contract';
-import type { DeviceFiles, PullCommand, PushCommand } from '../ports/device-files.ts';
+import type { DeviceFiles, PullCommand, PushCommand, PushFolderCommand } from '../ports/device-files.ts';
 
-type TransferCommand = PushCommand | PullCommand;
+type TransferCommand = PushCommand | PushFolderCommand | PullCommand;
 
 interface Job {
   readonly command: TransferCommand;
@@ -13,7 +13,7 @@ const MAX_AT_ONCE = 2;
 const MAX_JOBS = 256;
 
 /**
- * Transfers of files, two at a time. One that is asked for again while it is under way is not begun anew: the server does so after
+ * Transfers of files and folders, two at a time. One that is asked for again while it is under way is not begun anew: the server does so after
  * it has lost the connection, which the transfer itself survives.
  */
 export class FileTransfers {
@@ -43,7 +43,7 @@ export class FileTransfers {
     if (job === undefined) return false;
     job.control.abort(new AppError('CANCELLED', { message: 'The transfer was cancelled.' }));
     await job.done.catch(() => undefined); // whoever asked for it is told
-    if (job.command.type === 'push') await this.#files.forget(job.command);
+    if (job.command.type !== 'pull') await this.#files.forget(job.command);
     return true;
   }
 
@@ -59,7 +59,7 @@ export class FileTransfers {
     else this.#running += 1;
     try {
       signal.throwIfAborted();
-      return await (command.type === 'push' ? this.#files.receive(command, signal) : this.#files.send(command, signal));
+      return await (command.type === 'pull' ? this.#files.send(command, signal) : this.#files.receive(command, signal));
     } finally {
       const next = this.#waiting.shift();
       if (next === undefined) this.#running -= 1;

@@ -18,6 +18,7 @@ const RETRY_MS = 3600_000;
 const FIRST_LOOK_MS = 60_000;
 /** A refusal may be due to an expired certificate; then it is renewed, but not at each of them. */
 const LEAST_MS = 60_000;
+const LEAST_DOUBT_MS = 10_000;
 
 /**
  * Renews the device's key and certificate when half of the certificate's life is over. It is first looked at when the server
@@ -29,6 +30,7 @@ export class IdentityRenewal {
   #timer: NodeJS.Timeout | undefined;
   #busy = false;
   #lastTryMs = Number.NEGATIVE_INFINITY;
+  #lastDoubtMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: IdentityRenewalOptions) {
     this.#options = options;
@@ -46,6 +48,13 @@ export class IdentityRenewal {
   /** The server does not accept the certificate: whatever this machine believes, it may have expired. */
   refused(): void {
     if (Math.abs(this.#options.clock() - this.#lastTryMs) >= LEAST_MS) void this.#look(true);
+  }
+
+  /** What the server says of where and whom to trust may be outdated. */
+  doubt(): void {
+    if (Math.abs(this.#options.clock() - this.#lastDoubtMs) < LEAST_DOUBT_MS) return;
+    this.#lastDoubtMs = this.#options.clock();
+    this.refresh().catch((error: unknown) => this.#options.log.debug('the server could not be asked whom to trust', describeError(error)));
   }
 
   /** The server asked for it. @throws what `renew` throws. */

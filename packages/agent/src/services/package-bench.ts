@@ -1,6 +1,7 @@
 import { AppError, type Command, type NativeBench, nativeBenchSchema } from '@selvedge/contract';
 import { SerialRunner } from '@selvedge/runtime';
 import type { VersionRecord } from '../domain/agent-state.ts';
+import { otherTarget } from '../domain/runtime-choice.ts';
 import { versionKey } from '../domain/version-key.ts';
 import type { VersionStore } from '../ports/version-store.ts';
 
@@ -35,10 +36,7 @@ export class PackageBench {
 
   async #measure({ native, seconds, threads }: BenchCommand): Promise<NativeBench> {
     const { store, targets, run } = this.#options;
-    if (!targets.includes(native.target)) {
-      const own = targets.length === 0 ? 'none' : targets.join(', ');
-      throw new AppError('CONFLICT', { message: `The package is for ${native.target}; this device runs packages for: ${own}.` });
-    }
+    if (!targets.includes(native.target)) throw new AppError('CONFLICT', { message: otherTarget(native.target, targets) });
     const record: VersionRecord = {
       key: versionKey('package', native.manifestSha256),
       model: native.model,

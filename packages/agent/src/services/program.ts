@@ -83,7 +83,7 @@ export class Program {
     this.#running = undefined;
     await this.#onEnd(end).catch(() => undefined); // said where it is written; the end is true all the same
     this.#end = end;
-    this.endedAtMs = Date.now();
+    this.endedAtMs = performance.now();
     this.#notify();
   }
 

@@ -168,7 +168,7 @@ export class Programs {
   }
 
   #forgetEnded(): void {
-    const nowMs = this.#options.clock();
+    const nowMs = performance.now();
     const ended = [...this.#programs].filter(([, program]) => program.endedAtMs !== null);
     const surplus = ended.length - MAX_ENDED;
     ended.forEach(([stream, { endedAtMs }], at) => {

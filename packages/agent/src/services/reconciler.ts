@@ -11,6 +11,8 @@ export interface ReconcilerOptions extends KeeperContext {
   states: StateStore;
   versions: VersionStore;
   makePort: () => ServingPort;
+  /** What the server tells about budgets has changed. */
+  onBudgets: (budgets: DesiredState['budgets']) => void;
 }
 
 /** Keeps every workload of the desired state, each on its own, so that a slow download holds up nothing else. */
@@ -45,14 +47,26 @@ export class Reconciler {
       return;
     }
     const isSame = JSON.stringify(desired) === JSON.stringify(this.#state.desired);
+    const areOthers = JSON.stringify(desired.budgets) !== JSON.stringify(this.#state.desired?.budgets);
+    // Before versions are fetched.
+    if (areOthers) this.#options.onBudgets(desired.budgets);
     this.#state = { ...this.#state, desired };
     this.#spread();
+    if (areOthers) {
+      this.retryNetwork();
+      this.#wakeAll();
+    }
     this.#options.onChange();
     if (!isSame) await this.#save();
   }
 
   retryNetwork(): void {
     for (const keeper of this.#keepers.values()) keeper.retryNetwork();
+  }
+
+  /** It may be another time than was believed: windows are looked at again. */
+  timeKnown(): void {
+    this.#wakeAll();
   }
 
   reports(): WorkloadReport[] {
@@ -76,6 +90,10 @@ export class Reconciler {
     await Promise.all([...this.#keepers.values()].map((keeper) => keeper.stop()));
   }
 
+  #wakeAll(): void {
+    for (const keeper of this.#keepers.values()) keeper.wake();
+  }
+
   #spread(): void {
     const wanted = this.#state.desired?.workloads ?? [];
     for (const workload of wanted) {
@@ -87,7 +105,7 @@ export class Reconciler {
   }
 
   #makeKeeper(name: string, saved?: AgentState['workloads'][string]): WorkloadKeeper {
-    const { versions, makePort, ...context } = this.#options;
+    const { versions, makePort, onBudgets: _, ...context } = this.#options;
     const keeper: WorkloadKeeper = new WorkloadKeeper(
       {
         ...context,

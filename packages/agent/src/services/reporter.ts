@@ -1,4 +1,4 @@
-import { DEVICE_CHANNEL_VERSION, type DeviceInfo, type ReportedState, type WorkloadReport } from '@selvedge/contract';
+import { DEVICE_CHANNEL_VERSION, type DeviceInfo, type ReportedState, type Upkeep, type WorkloadReport } from '@selvedge/contract';
 import { describeError, type Logger } from '@selvedge/runtime';
 import type { DeviceChannel } from '../ports/device-channel.ts';
 import type { StateStore } from '../ports/state-store.ts';
@@ -13,6 +13,8 @@ export interface ReporterOptions {
   observedRevision: () => number;
   /** What else there is to say of the device. */
   standing: () => Pick<ReportedState, 'clockOffsetMs' | 'location' | 'trusts'>;
+  /** What goes along with a report, but is no reason for one. */
+  upkeep: () => Upkeep;
   log: Logger;
 }
 
@@ -92,8 +94,17 @@ export class Reporter {
 
   #message(workloads: WorkloadReport[], observedRevision: number): ReportedState {
     this.#sequence += 1;
-    const { instanceId, info, standing } = this.#options;
-    return { v: DEVICE_CHANNEL_VERSION, sequence: this.#sequence, instanceId, observedRevision, info, workloads, ...standing() };
+    const { instanceId, info, standing, upkeep } = this.#options;
+    return {
+      v: DEVICE_CHANNEL_VERSION,
+      sequence: this.#sequence,
+      instanceId,
+      observedRevision,
+      info,
+      workloads,
+      ...standing(),
+      upkeep: upkeep(),
+    };
   }
 
   async #keep(workloads: WorkloadReport[], observedRevision: number): Promise<void> {

@@ -1,7 +1,7 @@
 import type { AppError, DesiredWorkload, WorkloadReport } from '@selvedge/contract';
 import type { Logger } from '@selvedge/runtime';
 import type { VersionRecord } from '../domain/agent-state.ts';
-import { givesUp, waysToServe } from '../domain/runtime-choice.ts';
+import { givesUp, otherTarget, waysToServe } from '../domain/runtime-choice.ts';
 
 /**
  * Chooses between the native package and the model server for one workload.
@@ -41,7 +41,11 @@ export class RuntimeChoice {
 
   /** Why the desired native package does not serve; null when it does, or may, or there is none. */
   refusal(desired: DesiredWorkload | null): WorkloadReport['nativeError'] {
-    if (desired === null || this.#refused === null) return null;
+    if (desired === null) return null;
+    const { native } = desired;
+    if (native !== undefined && !this.#targets.includes(native.target))
+      return { code: 'CONFLICT', message: otherTarget(native.target, this.#targets) };
+    if (this.#refused === null) return null;
     if (waysToServe(desired, this.#targets)[0].key !== this.#refused.key) return null;
     const { code, message } = this.#refused;
     return { code, message: message.slice(0, 4096) };

@@ -1,43 +1,48 @@
 /**
- * The server's time, reckoned from this machine's clock and the difference that the server's answers show: a device without a
- * battery begins in 1970, and what it says and does must still be right.
+ * The server's time, reckoned from what its answers say and the time since then: a device without a battery begins in 1970, its clock
+ * is set while the agent runs, and what it says and does must still be right.
  */
 export class ServerClock {
   readonly #clock: () => number;
-  #offsetMs: number | undefined;
+  readonly #steady: () => number;
+  /** The steady clock minus the server's. */
+  #aheadMs: number | undefined;
   #learnedAtMs = Number.NEGATIVE_INFINITY;
 
-  /** @param clock - this machine's, Unix milliseconds. */
-  constructor(clock: () => number) {
+  /**
+   * @param clock - this machine's, Unix milliseconds; may be set at any time.
+   * @param steady - milliseconds that nobody sets, of any beginning.
+   */
+  constructor(clock: () => number, steady: () => number) {
     this.#clock = clock;
+    this.#steady = steady;
   }
 
   /** The server said that it is this late; it says whole seconds. */
   learn(serverMs: number): void {
-    const now = this.#clock();
-    this.#offsetMs = now - (serverMs + 500);
-    this.#learnedAtMs = now;
+    this.#learnedAtMs = this.#steady();
+    this.#aheadMs = this.#learnedAtMs - (serverMs + 500);
   }
 
   /** This machine's clock minus the server's, in whole seconds as milliseconds; undefined before anything is known. */
   get offsetMs(): number | undefined {
-    return this.#offsetMs === undefined ? undefined : Math.round(this.#offsetMs / 1000) * 1000;
+    const reckoned = this.#reckoned();
+    return reckoned === undefined ? undefined : Math.round((this.#clock() - reckoned) / 1000) * 1000;
   }
 
-  /** The server's time. */
+  /** The server's time: this machine's clock while they agree to a minute, or nothing is known. */
   now(): number {
-    return this.toServerTime(this.#clock());
+    const own = this.#clock();
+    const reckoned = this.#reckoned() ?? own;
+    return Math.abs(own - reckoned) < 60_000 ? own : reckoned;
   }
 
-  /** What the server's clock shows when this machine's shows this: the same while they agree to a minute, or nothing is known. */
-  toServerTime(ms: number): number {
-    const offset = this.#offsetMs ?? 0;
-    return Math.abs(offset) < 60_000 ? ms : ms - offset;
-  }
-
-  /** Whether it should be asked for again: never learned, a day ago, or this machine's clock was set back. */
+  /** Whether it should be asked for again: never learned, or a day ago. */
   get isStale(): boolean {
-    const age = this.#clock() - this.#learnedAtMs;
-    return age < 0 || age > 86_400_000;
+    return this.#steady() - this.#learnedAtMs > 86_400_000;
+  }
+
+  #reckoned(): number | undefined {
+    return this.#aheadMs === undefined ? undefined : this.#steady() - this.#aheadMs;
   }
 }

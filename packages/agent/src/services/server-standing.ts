@@ -8,6 +8,8 @@ export interface ServerStandingOptions {
   serverClock: ServerClock;
   /** The certificate is not accepted, although the device was not removed. */
   onNotAccepted: () => void;
+  /** The device is accepted, and yet not let in where it tried: MQTT may be spoken elsewhere by now. */
+  onMoved: () => void;
   /** The server's time is known, or could not be learned. */
   onTimeKnown: () => void;
   /** Keeps why the server refuses this device for `agent status`; undefined when it does not. */
@@ -44,10 +46,11 @@ export class ServerStanding {
 
   /** The server has refused the channel. @returns how long to leave it alone at least, in milliseconds. */
   async refused(): Promise<number> {
-    const { ask, log, onNotAccepted } = this.#options;
+    const { ask, log, onNotAccepted, onMoved } = this.#options;
     let refusal: AppError | undefined;
     try {
       refusal = await ask(this.#abort.signal);
+      if (refusal === undefined && !this.#abort.signal.aborted) onMoved();
     } catch (error) {
       log.debug('the server could not be asked why it refuses this device', describeError(error));
     }

@@ -9,6 +9,8 @@ export interface HoldSources {
   /** Why the device is locked, as who locked it says; null: it is not. */
   lockReason: () => Promise<string | null>;
   isMetered: () => Promise<boolean>;
+  /** Why nothing may be fetched because the bytes of the day are used up; null: it may. */
+  trafficWait: () => Promise<{ message: string; untilAt: string | null } | null>;
 }
 
 /** How often it is looked whether what holds is over, milliseconds. */
@@ -26,7 +28,7 @@ export class UpdateHolds {
   readonly #log: Logger;
   readonly #saidZones = new Set<string>();
   #held: Held | null = null;
-  #lookAgainMs: number | null = null;
+  #lookAgainInMs: number | null = null;
 
   constructor(sources: HoldSources, log: Logger) {
     this.#sources = sources;
@@ -37,28 +39,30 @@ export class UpdateHolds {
     return this.#held;
   }
 
-  /** When to look again, Unix milliseconds; null while nothing is held. */
-  get lookAgainMs(): number | null {
-    return this.#lookAgainMs;
+  /** How long after `look` to look again, milliseconds; null while nothing is held. */
+  get lookAgainInMs(): number | null {
+    return this.#lookAgainInMs;
   }
 
   /** What may not be done now. Asks nothing of the device while no change is pending. */
   async look(desired: DesiredWorkload | null, key: string | null, state: WorkloadState, nowMs: number): Promise<Hold> {
     this.#held = null;
-    this.#lookAgainMs = null;
+    this.#lookAgainInMs = null;
     const phase = state.trial?.key === key ? state.trial?.phase : undefined;
     if (desired === null || key === null || key === state.lastServed || ['running', 'passed', 'failed'].includes(phase ?? ''))
       return { fetch: false, start: false };
     const isAbsent = versionOf(state, key).disk === 'absent';
     const isMetered = desired.deferOnMetered === true && isAbsent && (await this.#sources.isMetered());
-    if (isMetered) this.#hold('metered', 'The link is metered; it is fetched over another one.', null, nowMs + METERED_LOOK_MS);
+    if (isMetered) this.#hold('metered', 'The link is metered; it is fetched over another one.', null, METERED_LOOK_MS);
+    const wait = isAbsent ? await this.#sources.trafficWait() : null;
+    if (wait !== null) this.#hold('budget', wait.message, wait.untilAt, METERED_LOOK_MS);
     const isClosed = this.#isClosed(desired, state, nowMs);
     const reason = await this.#sources.lockReason();
     if (reason !== null) {
       const why = reason === '' ? '' : `: ${reason}`;
-      this.#hold('lock', `Updates are locked on the device${why}`.slice(0, 1024), null, nowMs + LOCK_LOOK_MS);
+      this.#hold('lock', `Updates are locked on the device${why}`.slice(0, 1024), null, LOCK_LOOK_MS);
     }
-    return { fetch: isMetered, start: isClosed || reason !== null };
+    return { fetch: isMetered || wait !== null, start: isClosed || reason !== null };
   }
 
   #isClosed({ windows = [] }: DesiredWorkload, state: WorkloadState, nowMs: number): boolean {
@@ -72,13 +76,13 @@ export class UpdateHolds {
     if (isOpen) return false;
     const zones = unknownZones.length === 0 ? '' : ` (${unknownZones.join(', ')} is not known here: taken as UTC)`;
     const at = opensAtMs === null ? null : new Date(opensAtMs).toISOString();
-    const lookMs = Math.min(opensAtMs ?? Number.POSITIVE_INFINITY, nowMs + WINDOW_LOOK_MS);
+    const lookMs = Math.min(opensAtMs === null ? Number.POSITIVE_INFINITY : opensAtMs - nowMs, WINDOW_LOOK_MS);
     this.#hold('window', `The maintenance window is closed${zones}.`, at, lookMs);
     return true;
   }
 
-  #hold(reason: Held['reason'], message: string, untilAt: string | null, lookAgainMs: number): void {
+  #hold(reason: Held['reason'], message: string, untilAt: string | null, lookAgainInMs: number): void {
     this.#held = { reason, message, untilAt };
-    this.#lookAgainMs = Math.min(this.#lookAgainMs ?? Number.POSITIVE_INFINITY, lookAgainMs);
+    this.#lookAgainInMs = Math.min(this.#lookAgainInMs ?? Number.POSITIVE_INFINITY, lookAgainInMs);
   }
 }

@@ -5,8 +5,10 @@ import type { ServingPort } from '../ports/serving-port.ts';
 export interface WorkloadAddressOptions {
   port: ServingPort;
   log: Logger;
-  /** Unix milliseconds. */
+  /** Milliseconds that nobody sets. */
   clock: () => number;
+  /** What time it is, Unix milliseconds. */
+  time: () => number;
   /** Delays between tries of a desired port that is taken. */
   backoff: Backoff;
 }
@@ -45,7 +47,7 @@ export class WorkloadAddress {
     return this.#refusal?.fault ?? null;
   }
 
-  /** When `move` is to be called again because the desired port was taken, in Unix milliseconds. */
+  /** When `move` is to be called again because the desired port was taken, by `clock`. */
   get retryAtMs(): number | undefined {
     return this.#refusal?.retryAtMs;
   }
@@ -79,7 +81,7 @@ export class WorkloadAddress {
    * @returns whether the open port or the fault changed.
    */
   async move(wanted: number): Promise<boolean> {
-    const { port, log, clock, backoff } = this.#options;
+    const { port, log, clock, time, backoff } = this.#options;
     const before = this.#refusal;
     if (this.#open === null || wanted === 0 || wanted === this.#open) {
       this.#refusal = null;
@@ -94,7 +96,7 @@ export class WorkloadAddress {
       const { code, message } = toAppError(error);
       const attempts = (known?.attempts ?? 0) + 1;
       const delayMs = backoffDelayMs(attempts, backoff);
-      const fault = known?.fault ?? { code, message, at: new Date(clock()).toISOString() };
+      const fault = known?.fault ?? { code, message, at: new Date(time()).toISOString() };
       this.#refusal = { wanted, attempts, retryAtMs: clock() + delayMs, fault };
       log.warn('the serving port could not be changed', { port: wanted, code, error: message, retryInMs: Math.round(delayMs) });
       return known === null;

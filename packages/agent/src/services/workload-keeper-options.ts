@@ -13,8 +13,10 @@ export interface KeeperContext {
   means: TrialMeans;
   holds: HoldSources;
   log: Logger;
-  /** Unix milliseconds. */
+  /** Milliseconds that nobody sets: for how long something lasts or waits. */
   clock: () => number;
+  /** What time it is, Unix milliseconds: for windows, and for what people read. */
+  time: () => number;
   /** Delays after failures of a version. */
   backoff: Backoff;
   /** A report has changed. */

@@ -41,7 +41,8 @@ export class WorkloadKeeper {
   #state: WorkloadState;
   #current: StepProgress | null = null;
   #currentAbort: AbortController | undefined;
-  #servingSinceMs: number | null = null;
+  /** Since when the routed version serves: by the steady clock, and by the time. */
+  #servingSince: { atMs: number; timeMs: number } | null = null;
   #restarts = 0;
   #loop: Promise<void> | undefined;
   #again = false;
@@ -53,10 +54,10 @@ export class WorkloadKeeper {
 
   constructor(options: KeeperOptions, saved: SavedWorkload = EMPTY_SAVED_WORKLOAD) {
     this.#options = options;
-    const { name, store, host, port, clock, backoff, onSave } = options;
+    const { name, store, host, port, clock, time, backoff, onSave } = options;
     const log = options.log.child({ workload: name });
-    this.#address = new WorkloadAddress({ port, log, clock, backoff });
-    this.#faults = new WorkloadFaults({ backoff, clock, log });
+    this.#address = new WorkloadAddress({ port, log, clock, time, backoff });
+    this.#faults = new WorkloadFaults({ backoff, clock, time, log });
     this.#choice = new RuntimeChoice(options.targets, log);
     this.#records = new WorkloadRecords(saved, onSave, log);
     this.#steps = new WorkloadSteps({
@@ -66,6 +67,7 @@ export class WorkloadKeeper {
       port,
       openPort: () => this.#openPort(),
       onProgress: (step, doneBytes, totalBytes) => this.#progress(step, doneBytes, totalBytes),
+      onFetched: (key, cost) => this.#records.fetched(key, cost),
       onEnd: (key, how) => this.#ended(key, how),
       onProxyEnd: () => this.#proxyEnded(),
       test: (key, stable, signal) => this.#trials.test(key, stable, signal),
@@ -164,10 +166,11 @@ export class WorkloadKeeper {
       current: this.#current,
       fault: fault === null ? null : { key: desiredKey ?? '', ...fault },
       restarts: this.#restarts,
-      servingSinceMs: this.#servingSinceMs,
+      servingSinceMs: this.#servingSince?.timeMs ?? null,
       nativeError: this.#choice.refusal(this.#desired),
       trial: this.#trials.report(),
       held: this.#holds.held,
+      transfer: this.#records.transferOf(desiredKey),
     });
   }
 
@@ -184,7 +187,7 @@ export class WorkloadKeeper {
         nowMs = this.#options.clock();
         if (this.#unsaved) await this.#save();
         const key = this.#desiredKey();
-        const step = this.#next(key, nowMs, await this.#look(nowMs));
+        const step = this.#next(key, nowMs, await this.#look());
         if (step === undefined) break;
         await this.#execute(step);
       }
@@ -192,17 +195,18 @@ export class WorkloadKeeper {
     }
     if (this.#stopped) return;
     // Asked of the moment at which there was nothing to do: by a later one a rest may just be over, and nobody would wake.
-    const times = [wakeAtMs(this.#state, nowMs), this.#address.retryAtMs, this.#holds.lookAgainMs];
+    const heldMs = this.#holds.lookAgainInMs;
+    const times = [wakeAtMs(this.#state, nowMs), this.#address.retryAtMs, heldMs === null ? undefined : nowMs + heldMs];
     const wakeAt = Math.min(...times.map((time) => time ?? Number.POSITIVE_INFINITY));
     if (Number.isFinite(wakeAt)) this.#timer = setTimeout(() => this.wake(), Math.max(0, wakeAt - this.#options.clock()));
   }
 
   /** What may not be done now; brings the trial in line with what is desired. */
-  async #look(nowMs: number): Promise<Hold> {
+  async #look(): Promise<Hold> {
     if (this.#desired !== null) this.#records.set(this.#choice.choose(this.#desired));
     this.#state = this.#trials.follow(this.#state, this.#desired, this.#desiredKey());
     const before = this.#holds.held?.message;
-    const hold = await this.#holds.look(this.#desired, this.#desiredKey(), this.#state, nowMs);
+    const hold = await this.#holds.look(this.#desired, this.#desiredKey(), this.#state, this.#options.time());
     if (this.#holds.held?.message !== before) this.#options.onChange();
     return hold;
   }
@@ -265,7 +269,7 @@ export class WorkloadKeeper {
     const wasRouted = this.#state.routed === key;
     if (wasRouted) this.#options.port.route(null);
     this.#restarts += 1;
-    const servedMs = wasRouted && this.#servingSinceMs !== null ? this.#options.clock() - this.#servingSinceMs : 0;
+    const servedMs = wasRouted && this.#servingSince !== null ? this.#options.clock() - this.#servingSince.atMs : 0;
     this.#rest(key, new AppError('WORKLOAD_FAILED', { message: `The model server ended with ${how}.` }), servedMs >= STABLE_MS, true);
     this.wake();
   }
@@ -282,7 +286,7 @@ export class WorkloadKeeper {
     if (key !== this.#desiredKey() && this.#state.routed !== null && this.#state.routed === this.#desiredKey()) this.#faults.clear();
     const attempts = this.#state.failures.find((failure) => failure.key === key)?.attempts ?? 0;
     this.#choice.failed(this.#desired, key, error, attempts);
-    if (this.#state.routed === null) this.#servingSinceMs = null;
+    if (this.#state.routed === null) this.#servingSince = null;
     this.#options.onChange();
   }
 
@@ -303,12 +307,12 @@ export class WorkloadKeeper {
   }
 
   async #reached(step: Step): Promise<void> {
-    const { name, log, store, clock } = this.#options;
+    const { name, log, store, clock, time } = this.#options;
     const { key } = step;
     log.debug('step done', { workload: name, step: step.kind, key });
     if (step.kind === 'fetch') this.#state = this.#faults.afterFetch(this.#state, key);
     if (step.kind === 'switch' && this.#state.routed === key) {
-      this.#servingSinceMs = clock();
+      this.#servingSince = { atMs: clock(), timeMs: time() };
       if (key === this.#desiredKey()) this.#faults.clear();
       log.info('serving', { workload: name, version: this.#records.all.get(key)?.version, port: this.#address.open });
       await store.sweep(
@@ -339,7 +343,7 @@ export class WorkloadKeeper {
   }
 
   #makeTrials(saved: SavedWorkload, log: Logger): WorkloadTrials {
-    const { name, means, clock, onChange } = this.#options;
+    const { name, means, clock, time, onChange } = this.#options;
     const onKeep = () => {
       this.#unsaved = true;
       this.wake();
@@ -352,6 +356,7 @@ export class WorkloadKeeper {
         source: () => this.#steps.trafficSource(this.#state),
         versionOf: (key) => this.#records.all.get(key)?.version,
         clock,
+        time,
         log,
         onVerdict: (outcome) => this.#judged(outcome),
         onChange,

@@ -1,3 +1,4 @@
+import type { TransferCounts } from '@selvedge/contract';
 import { describeError, type Logger } from '@selvedge/runtime';
 import type { SavedWorkload, VersionRecord } from '../domain/agent-state.ts';
 import type { WorkloadState } from '../domain/workload-state.ts';
@@ -8,10 +9,12 @@ export class WorkloadRecords {
   readonly #log: Logger;
   readonly #records: Map<string, VersionRecord>;
   #saved: SavedWorkload;
+  #transfer: SavedWorkload['transfer'];
 
   /** @param onSave - what `saved` is has changed; resolves when it is on disk. */
   constructor(saved: SavedWorkload, onSave: () => Promise<void>, log: Logger) {
     this.#saved = saved;
+    this.#transfer = saved.transfer;
     this.#onSave = onSave;
     this.#log = log;
     this.#records = new Map(saved.versions.map((record) => [record.key, record]));
@@ -29,6 +32,18 @@ export class WorkloadRecords {
     this.#records.set(record.key, record);
   }
 
+  /** A version has come, at this cost. */
+  fetched(key: string, cost: TransferCounts): void {
+    this.#transfer = { key, ...cost };
+  }
+
+  /** What a version cost; undefined when it was there before it was desired. */
+  transferOf(key: string | null): TransferCounts | undefined {
+    if (this.#transfer === undefined || this.#transfer.key !== key) return undefined;
+    const { key: _, ...cost } = this.#transfer;
+    return cost;
+  }
+
   /**
    * Forgets the versions that are neither on disk nor desired, and saves the rest where it differs from what is saved.
    *
@@ -38,7 +53,11 @@ export class WorkloadRecords {
   async save(state: WorkloadState, port: number | null, desiredKey: string | null, trials: Partial<SavedWorkload>): Promise<void> {
     const onDisk = state.versions.filter((version) => version.disk !== 'absent').map((version) => version.key);
     const versions = [...this.#records.values()].filter((record) => onDisk.includes(record.key));
-    const next = { port: port ?? this.#saved.port, lastServed: state.lastServed, previous: state.previous, versions, ...trials };
+    // Another version is desired now: should this one come back, it is there already.
+    if (desiredKey !== null && this.#transfer?.key !== desiredKey) this.#transfer = undefined;
+    const transfer = this.#transfer === undefined ? {} : { transfer: this.#transfer };
+    const { lastServed, previous } = state;
+    const next = { port: port ?? this.#saved.port, lastServed, previous, versions, ...trials, ...transfer };
     for (const key of this.#records.keys()) if (!onDisk.includes(key) && key !== desiredKey) this.#records.delete(key);
     const before = this.#saved;
     if (JSON.stringify(next) === JSON.stringify(before)) return;

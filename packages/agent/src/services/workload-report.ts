@@ -1,4 +1,4 @@
-import type { DesiredWorkload, Held, TrialReport, WorkloadReport } from '@selvedge/contract';
+import type { DesiredWorkload, Held, TransferCounts, TrialReport, WorkloadReport } from '@selvedge/contract';
 import type { VersionRecord } from '../domain/agent-state.ts';
 import type { Step, StepKind, WorkloadState } from '../domain/workload-state.ts';
 
@@ -29,6 +29,7 @@ export interface ReportInput {
   nativeError: WorkloadReport['nativeError'];
   trial: TrialReport | null;
   held: Held | null;
+  transfer: TransferCounts | undefined;
 }
 
 const STATE_OF_STEP: Partial<Record<StepKind, WorkloadReport['state']>> = {
@@ -54,7 +55,7 @@ function stateOf(input: ReportInput): WorkloadReport['state'] {
 
 /** What the server is told about one workload; undefined when it goes away and nothing is known of it. */
 export function buildReport(input: ReportInput): WorkloadReport | undefined {
-  const { name, desired, records, state, port, current, fault, restarts, servingSinceMs, nativeError, trial, held } = input;
+  const { name, desired, records, state, port, current, fault, restarts, servingSinceMs, nativeError, trial, held, transfer } = input;
   const routed = state.routed === null ? undefined : records.get(state.routed);
   const previous = state.previous === null ? undefined : records.get(state.previous);
   const known = desired ?? routed ?? [...records.values()][0];
@@ -75,5 +76,6 @@ export function buildReport(input: ReportInput): WorkloadReport | undefined {
     nativeError,
     ...(trial === null ? {} : { trial }),
     ...(held === null ? {} : { held }),
+    ...(transfer === undefined ? {} : { transfer }),
   };
 }

@@ -1,4 +1,4 @@
-import { AppError } from '@selvedge/contract';
+import { AppError, type TransferCounts } from '@selvedge/contract';
 import type { VersionRecord } from '../domain/agent-state.ts';
 import type { Step, WorkloadState } from '../domain/workload-state.ts';
 import type { ModelHost, ModelProcess } from '../ports/model-process.ts';
@@ -15,6 +15,7 @@ export interface WorkloadStepsOptions {
   /** Called before a process is started; the serving port is open when it resolves. */
   openPort: () => Promise<void>;
   onProgress: (step: Step, doneBytes: number, totalBytes: number) => void;
+  onFetched: (key: string, cost: TransferCounts) => void;
   /** A process has ended, wanted or not. */
   onEnd: (key: string, how: string) => void;
   /** The trial proxy has ended, and the version of before has its connections. */
@@ -76,7 +77,9 @@ export class WorkloadSteps {
       case 'verify': {
         if (record === undefined) throw new AppError('INTERNAL', { message: `Version ${key} of ${name} is not known.` });
         if (step.kind === 'verify') return store.verify(name, record, signal);
-        return store.fetch(name, record, (doneBytes, totalBytes) => onProgress(step, doneBytes, totalBytes), signal);
+        const cost = await store.fetch(name, record, (doneBytes, totalBytes) => onProgress(step, doneBytes, totalBytes), signal);
+        if (cost !== undefined) this.#options.onFetched(key, cost);
+        return;
       }
       case 'start':
         return this.#start(key, record?.native !== undefined, signal);

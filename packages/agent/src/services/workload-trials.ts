@@ -18,7 +18,10 @@ export interface WorkloadTrialsOptions {
   /** What counts the answers of the version on trial. */
   source: () => TrafficSource | undefined;
   versionOf: (key: string) => string | undefined;
+  /** Milliseconds that nobody sets. */
   clock: () => number;
+  /** What time it is, Unix milliseconds. */
+  time: () => number;
   log: Logger;
   /** A gate broke, or the trial is over. */
   onVerdict: (outcome: 'passed' | 'failed') => void;
@@ -31,6 +34,7 @@ export interface WorkloadTrialsOptions {
 const OUTER_CODES: readonly string[] = [
   'SERVER_UNREACHABLE',
   'DOWNLOAD_FAILED',
+  'RATE_LIMITED',
   'NOT_FOUND',
   'FORBIDDEN',
   'DISK_FULL',
@@ -133,8 +137,11 @@ export class WorkloadTrials {
       this.#watchClosely(trial.key);
     }
     if (trial.phase === 'failed' && this.#record.revertedInMs === null && this.#isBack(state, trial)) {
-      const finishedMs = this.#finishedMs ?? Date.parse(this.#record.finishedAt ?? this.#record.startedAt);
-      this.#update({ revertedInMs: Math.max(0, this.#options.clock() - finishedMs) });
+      const { clock, time } = this.#options;
+      // After a restart only the time of day tells when that was.
+      const finishedMs = Date.parse(this.#record.finishedAt ?? this.#record.startedAt);
+      const passedMs = this.#finishedMs === null ? time() - finishedMs : clock() - this.#finishedMs;
+      this.#update({ revertedInMs: Math.max(0, passedMs) });
       this.#tell();
       this.#options.onKeep();
     }
@@ -211,7 +218,7 @@ export class WorkloadTrials {
   }
 
   #begin(begun: Pick<TrialRecord, 'id' | 'version' | 'key' | 'stable' | 'mode' | 'phase'>): void {
-    const at = new Date(this.#options.clock()).toISOString();
+    const at = new Date(this.#options.time()).toISOString();
     this.#record = {
       ...begun,
       stableVersion: begun.stable === null ? null : (this.#options.versionOf(begun.stable) ?? null),
@@ -312,12 +319,12 @@ export class WorkloadTrials {
   }
 
   #finish(phase: 'passed' | 'failed', failure: TrialRecord['failure']): void {
-    const { clock, log } = this.#options;
+    const { clock, time, log } = this.#options;
     const record = this.#need();
     const wasBeforeTraffic = record.phase !== 'running';
     this.#stopWatching();
     this.#finishedMs = clock();
-    const finishedAt = new Date(this.#finishedMs).toISOString();
+    const finishedAt = new Date(time()).toISOString();
     const shortened = failure === null ? null : { ...failure, message: failure.message.slice(0, 4096) };
     this.#update({ phase, finishedAt, failure: shortened, ...(failure !== null && wasBeforeTraffic ? { revertedInMs: 0 } : {}) });
     if (phase === 'failed') this.#failed = [...this.#failed.filter((id) => id !== record.id), record.id].slice(-MAX_FAILED);

@@ -73,8 +73,8 @@ export class AgentRig {
     return stored;
   }
 
-  run(env: Record<string, string> = {}): ChildProcess {
-    return this.#spawn(['run', '--dir', this.dir, '--log-level', 'debug'], env);
+  run(env: Record<string, string> = {}, args: readonly string[] = []): ChildProcess {
+    return this.#spawn(['run', '--dir', this.dir, '--log-level', 'debug', ...args], env);
   }
 
   /** Pids of the model servers that were started for this folder. */

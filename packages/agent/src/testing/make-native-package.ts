@@ -1,8 +1,8 @@
 import { fileURLToPath } from 'node:url';
 import type { NativeManifest, NativePackageReference } from '@selvedge/contract';
 import { sha256Hex } from '@selvedge/runtime';
+import { TEST_PROVENANCE, type TestFile, testFrames, testManifest } from '@selvedge/runtime/package-rig';
 import { type PackageSigner, sealedArchive, sealHead } from '@selvedge/runtime/package-sealing';
-import { TEST_PROVENANCE, type TestFile, testFrames, testManifest } from '@selvedge/runtime/package-testing';
 import type { TestPackage } from './make-package.ts';
 
 export interface TestNativePackage {
@@ -35,12 +35,13 @@ function executable(broken: boolean, emulator: string | undefined): string {
 /**
  * The native package of a version, signed; inside is the model server with the files of `pack`.
  *
+ * @param options.content - the executable; default: a script.
  * @param options.emulator - what the executable expects to be told of the emulator that it runs in; default: it does not ask.
  */
 export async function makeNativePackage(
   pack: TestPackage,
   signer: PackageSigner,
-  options: { broken?: boolean; target?: string; emulator?: string } = {},
+  options: { broken?: boolean; target?: string; emulator?: string; content?: Buffer } = {},
 ): Promise<TestNativePackage> {
   const { model, version, files: inner } = pack.manifest;
   const target = options.target ?? 'linux-amd64';
@@ -49,7 +50,7 @@ export async function makeNativePackage(
     { path: 'inner/manifest.json', content: pack.manifestBytes },
     ...inner.map(({ path, sha256 }) => ({ path: `inner/${path}`, content: pack.blobs.get(sha256) ?? Buffer.alloc(0) })),
     { path: 'model.bin', content: Buffer.from('weights') },
-    { path: 'run', content: Buffer.from(executable(options.broken ?? false, options.emulator)), executable: true },
+    { path: 'run', content: options.content ?? Buffer.from(executable(options.broken ?? false, options.emulator)), executable: true },
     { path: 'sbom.json', content: Buffer.from('{}') },
   ];
   const manifest: NativeManifest = testManifest(files, { model, version, target });

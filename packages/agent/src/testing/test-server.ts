@@ -8,6 +8,7 @@ import {
   type Command,
   type DesiredState,
   type DesiredWorkload,
+  type DeviceBudgets,
   deviceTopic,
   formatJoinToken,
   joinRequestSchema,
@@ -183,9 +184,9 @@ export class TestServer {
     return { name: 'colours', kind: 'model-server', model, version, manifest, servingPort: 0, ...more };
   }
 
-  async desire(device: string, workloads: DesiredWorkload[]): Promise<void> {
+  async desire(device: string, workloads: DesiredWorkload[], budgets?: DeviceBudgets): Promise<void> {
     this.#revision += 1;
-    const desired: DesiredState = { v: 1, revision: this.#revision, workloads };
+    const desired: DesiredState = { v: 1, revision: this.#revision, workloads, budgets };
     await this.publish(deviceTopic(device, 'desired'), desired, true);
   }
 

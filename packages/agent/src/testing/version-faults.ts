@@ -15,7 +15,7 @@ if (isTarget) {
   const begin = () => {
     if (began) return;
     began = true;
-    if (fault === 'crash-later') setTimeout(() => process.exit(3), 1200);
+    if (fault === 'crash-later') setTimeout(() => process.exit(3), 10000);
     if (fault === 'hang') setTimeout(() => { for (;;); }, 1200);
     if (fault === 'leak') { const kept = []; setInterval(() => kept.push(Buffer.alloc(8 * 2 ** 20, 1)), 200); }
   };

@@ -62,7 +62,7 @@ describe('the trial proxy in shadow mode', () => {
     });
     for (let index = 1; index <= 8; index += 1) {
       expect((await ask()).text).toContain('"label":"a"');
-      await waitUntil(() => proxy.counts().compared === index, { timeoutMs: 5000, what: 'the comparison' });
+      await waitUntil(() => proxy.counts().compared === index, { timeoutMs: 30_000, what: 'the comparison' });
     }
     const { compared, same, previous, candidate, skipped } = proxy.counts();
     expect({ compared, same, skipped }).toEqual({ compared: 8, same: 6, skipped: 0 });
@@ -87,7 +87,7 @@ describe('the trial proxy in shadow mode', () => {
     const { proxy, after, ask } = await startProxy(says('a'), says('a'));
     after.server.close();
     expect(await ask()).toMatchObject({ status: 200 });
-    await waitUntil(() => proxy.counts().candidate.errors === 1, { timeoutMs: 5000, what: 'the error to be counted' });
+    await waitUntil(() => proxy.counts().candidate.errors === 1, { timeoutMs: 30_000, what: 'the error to be counted' });
   });
 
   it('leaves requests for a version by name, and everything else, to the version of before', async () => {

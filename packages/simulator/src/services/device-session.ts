@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { DEVICE_CHANNEL_VERSION, type DeviceTopic, deviceTopic, MAX_DEVICE_MESSAGE_BYTES, parseDeviceTopic } from '@selvedge/contract';
-import { MqttSession, type ServerAccess } from '@selvedge/device-link';
+import { type LinkMeter, MqttSession, type ServerAccess } from '@selvedge/device-link';
 import { backoffDelayMs, type Logger } from '@selvedge/runtime';
 import type { DelayedLine } from './link.ts';
 import type { Measurements } from './measurements.ts';
+import type { Turns } from './turns.ts';
 
 export interface DeviceSessionOptions {
   device: string;
@@ -11,6 +12,9 @@ export interface DeviceSessionOptions {
   uplink: DelayedLine;
   downlink: DelayedLine;
   measurements: Measurements;
+  link: LinkMeter;
+  /** Shared by all devices, for making connections. */
+  turns: Turns;
   log: Logger;
   onConnected: () => void;
   onMessage: (topic: DeviceTopic, payload: Uint8Array) => void;
@@ -66,6 +70,7 @@ export class DeviceSession {
 
   /** Resolves when the server has acknowledged it, with the time it took; undefined when the connection broke first or there is none. */
   async publish(topic: DeviceTopic, message: object): Promise<number | undefined> {
+    const beganMs = performance.now();
     const passed = this.#options.uplink.pass();
     if (passed !== undefined) await passed;
     const session = this.#session;
@@ -74,18 +79,30 @@ export class DeviceSession {
     const id = this.#messageId;
     const sentMs = performance.now();
     return new Promise((resolve) => {
-      const settle = (delivered: boolean) => resolve(delivered ? performance.now() - sentMs : undefined);
+      const settle = (delivered: boolean) => {
+        resolve(delivered ? performance.now() - sentMs : undefined);
+        if (delivered) void this.#answered(beganMs);
+      };
       this.#unacknowledged.set(id, { sentMs, settle });
       session.publish(id, deviceTopic(this.#options.device, topic), JSON.stringify(message), false);
     });
   }
 
+  /** The acknowledgement comes back over the same bad line. */
+  async #answered(beganMs: number): Promise<void> {
+    await this.#options.downlink.pass();
+    this.#options.link.answered(performance.now() - beganMs);
+  }
+
   async #connect(): Promise<void> {
-    const { measurements, log, device, onConnected } = this.#options;
+    const { measurements, log, device, turns, onConnected } = this.#options;
     const session = this.#makeSession();
-    const beganMs = performance.now();
+    let beganMs = 0;
     try {
-      await session.open();
+      await turns.take(async () => {
+        beganMs = performance.now();
+        if (!this.#stopped) await session.open();
+      });
     } catch (error) {
       measurements.failedConnects += 1;
       measurements.failed(error instanceof Error ? error.message : String(error));
@@ -96,6 +113,7 @@ export class DeviceSession {
     measurements.connectMs.add(performance.now() - beganMs);
     measurements.online += 1;
     this.#session = session;
+    this.#options.link.connected();
     const connectedMs = performance.now();
     void this.publish('presence', { v: DEVICE_CHANNEL_VERSION, online: true, instanceId: this.instanceId });
     onConnected();

@@ -10,12 +10,14 @@ export interface FetchOptions {
   /** Without it as fast as it goes. */
   bytesPerS: number | undefined;
   onBytes: (count: number) => void;
+  /** A file is there. */
+  onFile: (bytes: number, tookMs: number) => void;
   signal: AbortSignal;
 }
 
 /** Reads a blob to its end and checks its digest; keeps it when it is wanted, else throws the bytes away. */
 async function fetchBlob(sha256: string, keep: boolean, options: FetchOptions): Promise<Buffer> {
-  const { access, bytesPerS, onBytes, signal } = options;
+  const { access, bytesPerS, onBytes, onFile, signal } = options;
   const response = await openBlob(access, sha256, 0, signal);
   if (response.status !== 200) throw new AppError('DOWNLOAD_FAILED', { message: `A download was answered with HTTP ${response.status}.` });
   const hash = createHash('sha256');
@@ -31,6 +33,7 @@ async function fetchBlob(sha256: string, keep: boolean, options: FetchOptions): 
     const dueMs = bytesPerS === undefined ? 0 : beganMs + (bytes / bytesPerS) * 1000 - performance.now();
     if (dueMs > 0) await sleep(dueMs, signal);
   }
+  onFile(bytes, performance.now() - beganMs);
   if (hash.digest('hex') !== sha256) throw new AppError('DIGEST_MISMATCH', { message: 'A download has another sha256 than was ordered.' });
   return Buffer.concat(kept);
 }

@@ -11,6 +11,7 @@ import { type Logger, sleep } from '@selvedge/runtime';
 import type { Identities, SimulatedIdentity, SimulationHead } from '../adapters/identities.ts';
 import { Measurements } from './measurements.ts';
 import { SimulatedDevice } from './simulated-device.ts';
+import { Turns } from './turns.ts';
 
 export interface FleetOptions {
   job: SimulationJob;
@@ -24,12 +25,15 @@ export interface FleetOptions {
 const REPORT_MS = 1000;
 /** Joins under way at one time. */
 const MAX_JOINING = 64;
+/** Connections being made at one time; each is several milliseconds of this process's work. */
+const MAX_CONNECTING = 100;
 
 /** All simulated devices of one process. */
 export class Fleet {
   readonly #options: FleetOptions;
   readonly #measurements = new Measurements();
   readonly #devices: SimulatedDevice[] = [];
+  readonly #turns = new Turns(MAX_CONNECTING);
 
   constructor(options: FleetOptions) {
     this.#options = options;
@@ -99,6 +103,7 @@ export class Fleet {
       access,
       profile: job.profile,
       measurements: this.#measurements,
+      turns: this.#turns,
       log,
     });
     this.#devices.push(device);

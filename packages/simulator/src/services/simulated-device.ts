@@ -5,8 +5,9 @@ import {
   desiredStateSchema,
   type SimulationProfile,
   type TelemetrySample,
+  type Upkeep,
 } from '@selvedge/contract';
-import type { ServerAccess } from '@selvedge/device-link';
+import { LinkMeter, type ServerAccess } from '@selvedge/device-link';
 import { type Logger, sleep } from '@selvedge/runtime';
 import * as z from 'zod';
 import { between, seededRandom } from '../domain/random.ts';
@@ -15,6 +16,7 @@ import { DeviceSession } from './device-session.ts';
 import { fetchVersion } from './fetch-version.ts';
 import { DelayedLine } from './link.ts';
 import type { Measurements } from './measurements.ts';
+import type { Turns } from './turns.ts';
 
 export interface SimulatedDeviceOptions {
   device: string;
@@ -23,11 +25,14 @@ export interface SimulatedDeviceOptions {
   access: ServerAccess;
   profile: SimulationProfile;
   measurements: Measurements;
+  turns: Turns;
   log: Logger;
 }
 
 const MIB = 1024 * 1024;
 const MAX_SPOOLED = 1000;
+/** More often than an agent, so that a simulation of minutes shows it. */
+const LINK_EVERY_MS = 30_000;
 const commandHeadSchema = z.object({ id: z.string() });
 
 /** One device: connects, samples itself, follows its desired state, and fails as often as the profile says. */
@@ -35,6 +40,8 @@ export class SimulatedDevice {
   readonly #options: SimulatedDeviceOptions;
   readonly #random: () => number;
   readonly #session: DeviceSession;
+  readonly #link = new LinkMeter(() => performance.now());
+  #linkSaidMs = Number.NEGATIVE_INFINITY;
   readonly #abort = new AbortController();
   readonly #workloads = new Map<string, SimulatedWorkload>();
   readonly #updates = new Map<string, AbortController>();
@@ -45,7 +52,7 @@ export class SimulatedDevice {
 
   constructor(options: SimulatedDeviceOptions) {
     this.#options = options;
-    const { profile, number, device, access, measurements, log } = options;
+    const { profile, number, device, access, measurements, turns, log } = options;
     this.#random = seededRandom(profile.seed * 1_000_003 + number);
     this.#session = new DeviceSession({
       device,
@@ -53,6 +60,8 @@ export class SimulatedDevice {
       uplink: new DelayedLine(profile.link, this.#random),
       downlink: new DelayedLine(profile.link, this.#random),
       measurements,
+      link: this.#link,
+      turns,
       log,
       onConnected: () => this.#connected(),
       onMessage: (topic, payload) => this.#receive(topic, payload),
@@ -124,13 +133,26 @@ export class SimulatedDevice {
     const samples = this.#spool;
     this.#spool = [];
     measurements.samplesSent += samples.length;
-    const tookMs = await this.#session.publish('telemetry', { v: DEVICE_CHANNEL_VERSION, samples });
+    const tookMs = await this.#session.publish('telemetry', { v: DEVICE_CHANNEL_VERSION, samples, ...this.#upkeepIfDue() });
     if (tookMs === undefined) {
       this.#spool = [...samples, ...this.#spool].slice(-MAX_SPOOLED);
       return;
     }
     measurements.samplesAcknowledged += samples.length;
     measurements.telemetryAckMs.add(tookMs);
+  }
+
+  #upkeep(): { upkeep?: Upkeep } {
+    const link = this.#link.standing();
+    return link === undefined ? {} : { upkeep: { link } };
+  }
+
+  #upkeepIfDue(): { upkeep?: Upkeep } {
+    const nowMs = performance.now();
+    if (nowMs - this.#linkSaidMs < LINK_EVERY_MS) return {};
+    const upkeep = this.#upkeep();
+    if (upkeep.upkeep !== undefined) this.#linkSaidMs = nowMs;
+    return upkeep;
   }
 
   #receive(topic: DeviceTopic, payload: Uint8Array): void {
@@ -178,7 +200,8 @@ export class SimulatedDevice {
       const onBytes = (count: number) => {
         measurements.downloads.bytes += count;
       };
-      await fetchVersion(wanted, { access, bytesPerS: profile.link.bytesPerS, onBytes, signal });
+      const onFile = (bytes: number, tookMs: number) => this.#link.downloaded(bytes, tookMs);
+      await fetchVersion(wanted, { access, bytesPerS: profile.link.bytesPerS, onBytes, onFile, signal });
       measurements.downloads.count += 1;
     }
     this.#change(name, (workload) => ({ ...workload, state: 'starting' }));
@@ -247,6 +270,7 @@ export class SimulatedDevice {
         memoryBytes: 1024 * MIB,
       },
       workloads: [...this.#workloads.values()].map(reportOf),
+      ...this.#upkeep(),
     });
   }
 }

@@ -37,6 +37,9 @@ beforeEach(async () => {
     root,
     log,
     caPem: async () => '',
+    askDelta: async () => undefined,
+    askPackageDelta: async () => undefined,
+    applyDelta: () => Promise.reject(new Error('nothing is patched')),
     openBlob: async (sha256, offset) => {
       opened.push(sha256);
       const content = blobs.get(sha256);

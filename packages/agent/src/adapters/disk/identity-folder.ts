@@ -16,6 +16,8 @@ const facts = {
 const identitySchema = z.object(facts);
 export type Identity = z.infer<typeof identitySchema>;
 
+const brokerSchema = z.object({ host: z.string(), port: z.int() });
+
 const storedSchema = z.discriminatedUnion('formatVersion', [
   /** Key, certificate and authority in files of their own. */
   z.object({ formatVersion: z.literal(1), ...facts }),
@@ -26,6 +28,7 @@ const storedSchema = z.discriminatedUnion('formatVersion', [
     certPem: z.string(),
     caPem: z.string(),
     packageCaPem: z.string().optional(),
+    broker: brokerSchema.optional(),
   }),
 ]);
 
@@ -37,6 +40,8 @@ export interface StoredIdentity {
   caPem: string;
   /** Authorities whose package signatures hold, when they are others. */
   packageCaPem?: string;
+  /** Where MQTT is spoken, when not on the device port. */
+  broker?: z.infer<typeof brokerSchema>;
 }
 
 const FILE = 'identity.json';
@@ -52,8 +57,9 @@ export async function readIdentity(folder: string): Promise<StoredIdentity | und
   if (stored === undefined) return undefined;
   const identity = identitySchema.parse(stored);
   if (stored.formatVersion === 1) return { identity, ...(await readSeparateFiles(folder)) };
-  const { keyPem, certPem, caPem, packageCaPem } = stored;
-  return { identity, keyPem, certPem, caPem, ...(packageCaPem === undefined ? {} : { packageCaPem }) };
+  const { keyPem, certPem, caPem, packageCaPem, broker } = stored;
+  const more = { ...(packageCaPem === undefined ? {} : { packageCaPem }), ...(broker === undefined ? {} : { broker }) };
+  return { identity, keyPem, certPem, caPem, ...more };
 }
 
 async function readSeparateFiles(folder: string): Promise<Pick<StoredIdentity, 'keyPem' | 'certPem' | 'caPem'>> {
@@ -78,6 +84,11 @@ export async function writeIdentity(folder: string, stored: StoredIdentity): Pro
 /** Whose signatures on packages and golden sets hold: also those of authorities that the server itself no longer uses. */
 export function packageAuthorities({ caPem, packageCaPem }: StoredIdentity): string {
   return packageCaPem ?? caPem;
+}
+
+/** How the broker is reached that the server has named, or the server itself. */
+export function channelAccessOf(stored: StoredIdentity): ServerAccess {
+  return stored.broker === undefined ? accessOf(stored) : { ...accessOf(stored), ...stored.broker, isBroker: true };
 }
 
 export function accessOf(stored: StoredIdentity): ServerAccess {

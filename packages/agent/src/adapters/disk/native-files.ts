@@ -1,24 +1,47 @@
 import { readFile, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { AppError, MANIFEST_ENTRY, type NativeManifest, type NativePackageReference, nativeManifestSchema } from '@selvedge/contract';
+import {
+  AppError,
+  type DeltaOffer,
+  MANIFEST_ENTRY,
+  type NativeManifest,
+  type NativePackageReference,
+  nativeManifestSchema,
+  PACKAGE_DELTA_FORMAT,
+  type TransferCounts,
+  toAppError,
+} from '@selvedge/contract';
 import {
   confinePath,
   type DownloadResponse,
   downloadResumable,
   type Logger,
+  pathExists,
   sha256File,
   sha256Hex,
   systemErrorCode,
 } from '@selvedge/runtime';
 import type { VersionRecord } from '../../domain/agent-state.ts';
+import type { PatchRequest } from '../process/run-patcher.ts';
+import { folderBytes } from './disk-use.ts';
+import type { PatchFetcher } from './patch-fetcher.ts';
+import type { KnownPackage } from './versions-on-disk.ts';
 
 export interface NativeFetch {
   /** Folder that is there and holds what an earlier try left. */
   partial: string;
   record: VersionRecord;
   native: NativePackageReference;
-  openBlob: (offset: number) => Promise<DownloadResponse>;
+  /** Native packages on disk, the likeliest base of a patch first. */
+  known: readonly KnownPackage[];
+  patches: PatchFetcher;
+  openBlob: (sha256: string, offset: number, signal: AbortSignal) => Promise<DownloadResponse>;
+  /** Asks the server for a patch between packages, which are named by the digests of their manifests. */
+  askPackageDelta: (native: NativePackageReference, from: readonly string[], signal: AbortSignal) => Promise<DeltaOffer | undefined>;
+  applyDelta: (request: PatchRequest) => Promise<void>;
   caPem: () => Promise<string>;
+  /** Throws when so many bytes do not fit. */
+  needRoom: (bytes: number) => Promise<void>;
   onProgress: (doneBytes: number, totalBytes: number) => void;
   signal: AbortSignal;
   log: Logger;
@@ -26,6 +49,10 @@ export interface NativeFetch {
 
 const ARCHIVE = 'package.tar.zst';
 const UNPACKED = 'unpacked';
+/** Patches on their way. */
+const PATCHES = '.patches';
+/** An archive and what is unpacked of it lie side by side; it is of compressed weights, mostly. */
+const UNPACKED_SIZE = 2.5;
 
 function damaged(path: string, found: string): AppError {
   return new AppError('DIGEST_MISMATCH', { message: `${path} of the native package is damaged: ${found}.` });
@@ -40,16 +67,69 @@ function checkIdentity(manifest: NativeManifest, record: VersionRecord, native: 
 }
 
 /**
- * Downloads a package's archive, verifies its signature before anything of it is written, and unpacks it.
+ * Gets a package's files, by a patch to those of another package or from its archive, and verifies its signature before
+ * anything of it is written.
  *
- * @returns the folder with the unpacked files, inside `partial`.
+ * @returns the folder with the files, inside `partial`, and what they have cost.
  * @throws AppError SIGNATURE_INVALID, ARCHIVE_UNSAFE, INPUT_INVALID (user): the archive is thrown away; otherwise as a download does.
  */
-export async function fetchNativeFiles(options: NativeFetch): Promise<string> {
+export async function fetchNativeFiles(options: NativeFetch): Promise<{ unpacked: string; cost: TransferCounts }> {
+  const { partial, native } = options;
+  const unpacked = join(partial, UNPACKED);
+  await rm(unpacked, { recursive: true, force: true });
+  const wholeBytes = native.archive.sizeBytes;
+  const spent = await patchFiles(options, unpacked);
+  if (spent.isDone) return { unpacked, cost: { wholeBytes, fetchedBytes: spent.bytes, sharedBytes: 0, patchedBytes: wholeBytes } };
+  await options.needRoom(wholeBytes * UNPACKED_SIZE - (await folderBytes(partial)));
+  await fetchArchive(options, unpacked);
+  return { unpacked, cost: { wholeBytes, fetchedBytes: spent.bytes + wholeBytes, sharedBytes: 0, patchedBytes: 0 } };
+}
+
+/** What another package on disk becomes by a patch is checked as an archive is, but for its seal, which is of the compressed form. */
+async function patchFiles(options: NativeFetch, destination: string): Promise<{ isDone: boolean; bytes: number }> {
+  const { partial, record, native, known, signal } = options;
+  const none = { isDone: false, bytes: 0 };
+  // what has come of the archive already is gone on with
+  if (known.length === 0 || (await pathExists(join(partial, `${ARCHIVE}.part`))) || (await pathExists(join(partial, ARCHIVE)))) return none;
+  const offer = await askFor(options);
+  const base = known.find(({ sha256 }) => sha256 === offer?.from);
+  const opened = offer?.opened;
+  if (offer === undefined || opened === undefined || base === undefined) return none;
+  const wanted = { path: native.package, sizeBytes: native.archive.sizeBytes, scratch: join(partial, PATCHES) };
+  const result = join(wanted.scratch, 'result');
+  const use = async (patch: string) => {
+    const { unpackOpened } = await import('@selvedge/runtime/package');
+    const { sha256, sizeBytes } = opened;
+    try {
+      await options.needRoom(sizeBytes * 2);
+      await options.applyDelta({ base: base.folder, patch, destination: result, sha256, sizeBytes, signal });
+      const { manifestSha256 } = native;
+      const manifest = await unpackOpened({ source: result, opened, ca: await options.caPem(), manifestSha256, destination, signal });
+      checkIdentity(manifest, record, native);
+    } finally {
+      await rm(result, { force: true });
+    }
+  };
+  return options.patches.fetch(wanted, offer.patch, use, (done) => options.onProgress(done, wanted.sizeBytes), signal);
+}
+
+async function askFor({ native, known, askPackageDelta, signal, log }: NativeFetch): Promise<DeltaOffer | undefined> {
+  try {
+    const from = known.map(({ sha256 }) => sha256);
+    const offer = await askPackageDelta(native, from, signal);
+    return offer?.format === PACKAGE_DELTA_FORMAT && offer.patch.sizeBytes < native.archive.sizeBytes ? offer : undefined;
+  } catch (error) {
+    signal.throwIfAborted();
+    log.debug('no patch could be asked for', { path: native.package, error: toAppError(error).message });
+    return undefined;
+  }
+}
+
+async function fetchArchive(options: NativeFetch, destination: string): Promise<void> {
   const { partial, record, native, signal } = options;
   const archive = join(partial, ARCHIVE);
   await downloadResumable({
-    open: options.openBlob,
+    open: (offset) => options.openBlob(native.archive.sha256, offset, signal),
     destination: archive,
     sha256: native.archive.sha256,
     sizeBytes: native.archive.sizeBytes,
@@ -57,8 +137,6 @@ export async function fetchNativeFiles(options: NativeFetch): Promise<string> {
     signal,
     log: options.log,
   });
-  const destination = join(partial, UNPACKED);
-  await rm(destination, { recursive: true, force: true });
   // Loaded for each new package only: an idle agent does without the unpacker.
   const { verifyPackageArchive } = await import('@selvedge/runtime/package');
   try {
@@ -70,7 +148,6 @@ export async function fetchNativeFiles(options: NativeFetch): Promise<string> {
     throw error;
   }
   await rm(archive);
-  return destination;
 }
 
 /** Puts what {@link fetchNativeFiles} unpacked in its place. */

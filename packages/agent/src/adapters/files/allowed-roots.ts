@@ -26,12 +26,14 @@ export class AllowedRoots {
    * Finds the place of a path.
    *
    * @param options.make - makes the folders that lead there where they are missing.
+   * @param options.orRoot - takes an allowed folder itself as well; it has no name then.
    * @throws AppError FORBIDDEN for a path that is not allowed; NOT_FOUND when a folder is missing, CONFLICT when one is a file.
    */
-  async place(path: string, options: { make: boolean }): Promise<Place> {
+  async place(path: string, options: { make: boolean; orRoot?: boolean }): Promise<Place> {
     const parts = pathParts(path);
     const allowed = await this.#onDisk();
     for (const { written, real } of allowed) {
+      if (options.orRoot === true && parts?.join('/') === written.join('/')) return { folder: real, name: '', path: real };
       const below = parts === undefined ? undefined : partsBelow(written, parts);
       if (below === undefined) continue;
       const name = below.at(-1) ?? '';

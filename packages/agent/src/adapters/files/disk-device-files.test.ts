@@ -2,11 +2,10 @@ import { randomBytes } from 'node:crypto';
 import { mkdir, mkdtemp, readdir, readFile, realpath, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Readable } from 'node:stream';
-import { buffer } from 'node:stream/consumers';
 import { createLogger, sha256Hex } from '@selvedge/runtime';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { PullCommand, PushCommand } from '../../ports/device-files.ts';
+import { BreakingLink } from '../../testing/breaking-link.ts';
 import { AllowedRoots } from './allowed-roots.ts';
 import { DiskDeviceFiles } from './disk-device-files.ts';
 
@@ -14,43 +13,23 @@ describe('DiskDeviceFiles', () => {
   let base: string;
   let root: string;
   let files: DiskDeviceFiles;
-  /** What the server has, by digest, and where each download from it begins. */
-  const blobs = new Map<string, Buffer>();
-  let offsets: number[] = [];
-  /** Bytes after which a download breaks off, one by one. */
-  let cuts: number[] = [];
-  let sent = Buffer.alloc(0);
+  let link: BreakingLink;
   const { signal } = new AbortController();
 
   beforeEach(async () => {
     base = await realpath(await mkdtemp(join(tmpdir(), 'device-files-')));
     root = join(base, 'root');
     await mkdir(root);
-    offsets = [];
-    cuts = [];
-    sent = Buffer.alloc(0);
+    link = new BreakingLink();
     const roots = new AllowedRoots([root, join(base, 'missing')]);
     files = new DiskDeviceFiles({
+      dir: join(base, 'agent'),
+      unfinishedDir: join(base, 'unfinished'),
       readRoots: roots,
       writeRoots: roots,
-      openBlob: async (sha256, offset) => {
-        offsets.push(offset);
-        const blob = blobs.get(sha256);
-        if (blob === undefined) return { status: 404, headers: {}, body: Readable.from([]) };
-        const cut = cuts.shift();
-        async function* content() {
-          yield blob?.subarray(offset, cut === undefined ? undefined : offset + cut) ?? Buffer.alloc(0);
-          if (cut !== undefined) throw new Error('the link was cut');
-        }
-        return { status: offset === 0 ? 200 : 206, headers: {}, body: Readable.from(content()) };
-      },
-      sentBytes: async () => sent.byteLength,
-      sendPart: async (_operation, { content }) => {
-        const cut = cuts.shift();
-        const bytes = await buffer(content);
-        sent = Buffer.concat([sent, bytes.subarray(0, cut)]);
-        if (cut !== undefined) throw new Error('the link was cut');
-      },
+      openBlob: link.openBlob,
+      sentBytes: link.sentBytes,
+      sendPart: link.sendPart,
       log: createLogger({ name: 'test', write: () => undefined }),
       clock: () => Date.now(),
     });
@@ -59,18 +38,16 @@ describe('DiskDeviceFiles', () => {
 
   const head = { v: 1 as const, id: 'a', expiresAt: new Date().toISOString(), operation: 'op-1' };
   const push = (path: string, content: Buffer, more: Partial<PushCommand> = {}): PushCommand => {
-    const sha256 = sha256Hex(content);
-    blobs.set(sha256, content);
-    return { ...head, type: 'push', file: { sha256, sizeBytes: content.byteLength }, path, ...more };
+    return { ...head, type: 'push', file: link.offer(content), path, ...more };
   };
   const pull = (path: string, more: Partial<PullCommand> = {}): PullCommand => ({ ...head, type: 'pull', path, ...more });
 
   it('makes the folders that lead to a file, and goes on where a download broke off', async () => {
     const content = randomBytes(2_000_000);
-    cuts = [600_000, 700_000];
+    link.cuts = [600_000, 700_000];
     const result = await files.receive(push(join(root, 'a/b/data.bin'), content, { mode: 0o640 }), signal);
     expect(result).toMatchObject({ sizeBytes: 2_000_000, changed: true });
-    expect(offsets).toEqual([0, 600_000, 1_300_000]);
+    expect(link.offsets).toEqual([0, 600_000, 1_300_000]);
     expect(sha256Hex(await readFile(join(root, 'a/b/data.bin')))).toBe(sha256Hex(content));
     expect((await stat(join(root, 'a/b/data.bin'))).mode & 0o777).toBe(0o640);
     expect(await readdir(join(root, 'a/b'))).toEqual(['data.bin']);
@@ -80,17 +57,17 @@ describe('DiskDeviceFiles', () => {
     const content = randomBytes(100_000);
     const command = push(join(root, 'data.bin'), content);
     const gone = new AbortController();
-    cuts = [40_000];
+    link.cuts = [40_000];
     const first = files.receive(command, gone.signal);
     gone.abort(new Error('killed'));
     await expect(first).rejects.toThrow();
     const [part = ''] = await readdir(root);
     expect(part).toMatch(/^\.selvedge-.*\.part$/);
     await writeFile(join(root, part), content.subarray(0, 50_000));
-    cuts = [];
-    offsets = [];
+    link.cuts = [];
+    link.offsets = [];
     await files.receive(command, signal);
-    expect(offsets).toEqual([50_000]);
+    expect(link.offsets).toEqual([50_000]);
     expect(sha256Hex(await readFile(join(root, 'data.bin')))).toBe(sha256Hex(content));
     await rm(join(root, 'data.bin'));
     await writeFile(join(root, part), randomBytes(50_000));
@@ -108,7 +85,7 @@ describe('DiskDeviceFiles', () => {
     expect(await files.receive(push(path, content), signal)).toMatchObject({ changed: false });
     expect(await files.receive(push(path, content, { mode: 0o644 }), signal)).toMatchObject({ changed: true });
     expect((await stat(path)).mode & 0o777).toBe(0o644);
-    expect(offsets).toEqual([]);
+    expect(link.offsets).toEqual([]);
   });
 
   it('keeps the permissions of a file that it replaces, and replaces a link instead of following it', async () => {
@@ -164,20 +141,20 @@ describe('DiskDeviceFiles', () => {
   it('sends a file, on from what the server has', async () => {
     const content = randomBytes(3_000_000);
     await writeFile(join(root, 'data.bin'), content);
-    cuts = [1_000_000, 1_500_000];
+    link.cuts = [1_000_000, 1_500_000];
     const result = await files.send(pull(join(root, 'data.bin')), signal);
     expect(result).toEqual({ sha256: sha256Hex(content), sizeBytes: 3_000_000, changed: false });
-    expect(sha256Hex(sent)).toBe(sha256Hex(content));
-    sent = Buffer.alloc(0);
+    expect(sha256Hex(link.sent)).toBe(sha256Hex(content));
+    link.sent = Buffer.alloc(0);
     await files.send(pull(join(root, 'data.bin'), { check: true }), signal);
-    expect(sent.byteLength).toBe(0);
+    expect(link.sent.byteLength).toBe(0);
   });
 
   it('refuses a file that does not fit on the disk before it fetches anything', async () => {
     const file = { sha256: '0'.repeat(64), sizeBytes: Number.MAX_SAFE_INTEGER };
     const command = { ...push(join(root, 'huge'), Buffer.from('')), file };
     await expect(files.receive(command, signal)).rejects.toMatchObject({ code: 'DISK_FULL' });
-    expect(offsets).toEqual([]);
+    expect(link.offsets).toEqual([]);
     await files.forget(command);
     expect(await readdir(root)).toEqual([]);
   });

@@ -1,11 +1,11 @@
-import { MqttClient, type MqttClientOptions } from '@selvedge/device-link';
+import { LinkMeter, MqttClient, type MqttClientOptions } from '@selvedge/device-link';
 import { createLogger, waitUntil } from '@selvedge/runtime';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { startRelay } from '../../testing/relay.ts';
 import { TestServer } from '../../testing/test-server.ts';
 
 const log = createLogger({ name: 'test', write: () => undefined });
-const WAIT = { timeoutMs: 10_000, what: 'it' };
+const WAIT = { timeoutMs: 30_000, what: 'it' };
 let server: TestServer;
 const clients: MqttClient[] = [];
 
@@ -60,6 +60,35 @@ describe('MqttClient', () => {
     };
     await connected(makeClient().client);
     expect(seen).toEqual(['device-1', 'instance-1']);
+  });
+
+  it('measures its link by what is answered anyway: handshake, acknowledgements, pings', async () => {
+    const relay = await startRelay(server.port, 40);
+    const link = new LinkMeter(() => performance.now());
+    const { client } = makeClient({ link, keepaliveMs: 200 }, relay.port);
+    await connected(client);
+    await client.publish('out', 'hello');
+    await client.publish('out', 'x'.repeat(8000)); // says more of the rate: not counted
+    expect(link.standing()).toMatchObject({ samples: 3, reconnectsDay: 0 });
+    await waitUntil(() => (link.standing()?.samples ?? 0) > 3, WAIT);
+    // Both ways; timers may be early by less than a millisecond.
+    expect(link.standing()?.rttMs).toBeGreaterThan(78);
+    expect(link.standing()?.unansweredPings).toBe(0);
+    relay.close();
+  });
+
+  it('counts a connection that came again, and the ping that was not answered before it', async () => {
+    const relay = await startRelay(server.port);
+    const link = new LinkMeter(() => performance.now());
+    const { client, events } = makeClient({ link, keepaliveMs: 100, answerTimeoutMs: 500 }, relay.port);
+    await connected(client);
+    relay.setSilent(true);
+    await waitUntil(() => events.some((event) => event.includes('no answer to a ping')), WAIT);
+    relay.setSilent(false);
+    await connected(client);
+    expect(link.standing()).toMatchObject({ reconnectsHour: 1, reconnectsDay: 1 });
+    expect(link.standing()?.unansweredPings).toBeGreaterThan(0);
+    relay.close();
   });
 
   it('keeps what could not be sent and sends it after the reconnection, in order', async () => {

@@ -7,7 +7,7 @@ import {
   type Presence,
   parseDeviceTopic,
 } from '@selvedge/contract';
-import { MqttClient, type ServerAccess } from '@selvedge/device-link';
+import { type LinkMeter, MqttClient, type ServerAccess } from '@selvedge/device-link';
 import type { Backoff, Logger } from '@selvedge/runtime';
 import type { DeviceChannel, DeviceMessages } from '../../ports/device-channel.ts';
 
@@ -18,6 +18,7 @@ export interface MqttDeviceChannelOptions {
   keepaliveMs: number;
   backoff: Backoff;
   log: Logger;
+  link: LinkMeter;
   /** Acknowledged when it resolves, so it should be on disk by then. */
   onDesired: (desired: DesiredState) => Promise<void>;
   /** JSON, not yet checked. */
@@ -26,6 +27,8 @@ export interface MqttDeviceChannelOptions {
   onDisconnected: (reason: string) => void;
   /** See MqttClientOptions. */
   onRefused: () => Promise<number>;
+  /** See MqttClientOptions. */
+  onFailed: (attempt: number) => void;
 }
 
 const STOP_TIMEOUT_MS = 1000;
@@ -39,7 +42,7 @@ export class MqttDeviceChannel implements DeviceChannel {
 
   constructor(options: MqttDeviceChannelOptions) {
     this.#options = options;
-    const { device, instanceId, endpoint, keepaliveMs, backoff, log, onDisconnected, onRefused } = options;
+    const { device, instanceId, endpoint, keepaliveMs, backoff, log, link, onDisconnected, onRefused, onFailed } = options;
     this.#client = new MqttClient({
       endpoint,
       clientId: device,
@@ -50,10 +53,12 @@ export class MqttDeviceChannel implements DeviceChannel {
       maxPacketBytes: MAX_DEVICE_MESSAGE_BYTES + PACKET_OVERHEAD_BYTES,
       backoff,
       log,
+      link,
       onMessage: (topic, payload) => this.#receive(topic, payload),
       onConnected: () => this.#connected(),
       onDisconnected,
       onRefused,
+      onFailed,
     });
   }
 
@@ -66,7 +71,7 @@ export class MqttDeviceChannel implements DeviceChannel {
   }
 
   publish<T extends keyof DeviceMessages>(topic: T, message: DeviceMessages[T]): Promise<void> {
-    return this.#client.publish(deviceTopic(this.#options.device, topic), JSON.stringify(message));
+    return this.#client.publish(deviceTopic(this.#options.device, topic), JSON.stringify(message), { keep: topic === 'presence' });
   }
 
   /** Says that the device goes offline, if that takes no longer than a second, and disconnects. */

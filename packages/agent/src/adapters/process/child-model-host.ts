@@ -12,15 +12,21 @@ export interface ChildModelHostOptions {
   emulator?: string | undefined;
   /** Name of the device: control groups are told apart by it, as several agents may share a machine. */
   device: string;
-  resources: ResourceLimits;
+  /** As they are when a process starts. */
+  resources: () => ResourceLimits;
   limits?: Partial<LivenessLimits>;
   /** Takes each line that a workload writes on stdout or stderr. */
   onLine: (workload: string, line: string) => void;
   log: Logger;
 }
 
-/** A model server allocates large tensors all the time: the agent's thrifty malloc would slow it down. */
-const OWN_MALLOC = { MALLOC_TRIM_THRESHOLD_: undefined, MALLOC_TOP_PAD_: undefined, MALLOC_MMAP_THRESHOLD_: undefined };
+/** A model server allocates large tensors all the time: what keeps the agent small would slow it down. */
+const UNTHRIFTY = {
+  MALLOC_TRIM_THRESHOLD_: undefined,
+  MALLOC_TOP_PAD_: undefined,
+  MALLOC_MMAP_THRESHOLD_: undefined,
+  UV_THREADPOOL_SIZE: undefined,
+};
 
 /**
  * Starts model servers and native packages as child processes that end with us, however we end: their stdin and IPC channel
@@ -34,7 +40,8 @@ export class ChildModelHost implements ModelHost {
   }
 
   async start(what: { name: string; folder: string; isNative: boolean }, signal: AbortSignal): Promise<ModelProcess> {
-    const { limits, log, device, resources, onLine } = this.#options;
+    const { limits, log, device, onLine } = this.#options;
+    const resources = this.#options.resources();
     // Loaded with the first workload only: an agent that serves nothing does without.
     const { spawn } = await import('node:child_process');
     const { makeControlGroup, withRlimits } = await import('./resource-limits.ts');
@@ -45,7 +52,7 @@ export class ChildModelHost implements ModelHost {
     const [program = '', ...args] = limited ? withRlimits(command, resources) : command;
     signal.throwIfAborted();
     const child = spawn(program, args, {
-      env: { ...process.env, ...OWN_MALLOC, ...emulatorEnv(this.#options.emulator), [EXIT_WITH_PARENT_ENV]: '1' },
+      env: { ...process.env, ...UNTHRIFTY, ...emulatorEnv(this.#options.emulator), [EXIT_WITH_PARENT_ENV]: '1' },
       stdio: ['pipe', 'pipe', 'pipe', 'ipc'],
     });
     // The name is that of the workload and the key of its version.
@@ -54,7 +61,7 @@ export class ChildModelHost implements ModelHost {
     for (const stream of [child.stdout, child.stderr]) if (stream !== null) splitLines(stream, (line) => onLine(workload, line));
     child.on('spawn', () => onLine(workload, `== ${what.name}: process ${child.pid} started`));
     child.on('exit', (code, how) => onLine(workload, `== ${what.name}: process ${child.pid} ended: ${how ?? `exit code ${code}`}`));
-    const started = new ChildModelProcess(child, what.name, { ...DEFAULT_LIVENESS, ...limits }, log, !what.isNative);
+    const started = new ChildModelProcess(child, what.name, { ...DEFAULT_LIVENESS, ...limits }, log);
     const failed = (error: unknown) =>
       log.warn('a control group could not be used', { workload: what.name, error: error instanceof Error ? error.message : String(error) });
     if (group !== undefined) {

@@ -1,8 +1,9 @@
 import type { ChildProcess } from 'node:child_process';
-import type { Socket } from 'node:net';
+import { Socket } from 'node:net';
 import { AppError, fromProblem, type InferResult, inferResultSchema, isErrorCode, problemSchema } from '@selvedge/contract';
 import { type Logger, timeoutSignal } from '@selvedge/runtime';
 import { fromModelServerSchema, type ToModelServer } from '../../domain/model-process-messages.ts';
+import { stopReading } from '../../model-server/detach-connection.ts';
 import type { LivenessLimits, ModelProcess, ProcessEnd } from '../../ports/model-process.ts';
 import { askLocal } from './local-http.ts';
 
@@ -46,20 +47,18 @@ export class ChildModelProcess implements ModelProcess {
   #pongTimer: NodeJS.Timeout | undefined;
   /** Connections that it has not been given yet. */
   readonly #handing = new Set<Socket>();
+  #takeBack: ((connection: Socket) => void) | undefined;
   /** Called at every message and at the end; each looks whether what it waits for is there. */
   readonly #watchers = new Set<() => void>();
 
-  readonly #canResume: boolean;
-
-  constructor(child: ChildProcess, name: string, limits: LivenessLimits, log: Logger, canResume = true) {
-    this.#canResume = canResume;
+  constructor(child: ChildProcess, name: string, limits: LivenessLimits, log: Logger) {
     this.#child = child;
     this.#name = name;
     this.#usual = limits;
     this.#limits = limits;
     this.#log = log;
     child.stdin?.on('error', () => undefined); // it closed its end first; its exit tells
-    child.on('message', (message) => this.#receive(message));
+    child.on('message', (message, handle) => this.#receive(message, handle));
     this.exited = new Promise((resolve) => {
       const onEnd = (code: number | null, signal: string | null) => {
         if (this.#ended !== undefined) return;
@@ -98,8 +97,12 @@ export class ChildModelProcess implements ModelProcess {
       throw new AppError('WORKLOAD_FAILED', { message: `The model server is not ready: ${answer.text.slice(0, 500)}` });
   }
 
-  hand(connection: Socket): void {
-    this.#tell({ type: 'connection' }, connection);
+  hand(connection: Socket, isKept = false): void {
+    this.#tell({ type: 'connection', ...(isKept ? { kept: true } : {}) }, connection);
+  }
+
+  onGivenBack(take: (connection: Socket) => void): void {
+    this.#takeBack = take;
   }
 
   get port(): number | undefined {
@@ -107,13 +110,13 @@ export class ChildModelProcess implements ModelProcess {
   }
 
   release(): void {
-    this.#tell({ type: 'drain' });
+    this.#tell({ type: 'drain', giveBack: true });
   }
 
   resume(): void {
     this.#drained = false;
-    // A native package does not know it: it goes on to close each connection after one request.
-    if (this.#canResume) this.#tell({ type: 'resume' });
+    // A native package of before says that it does not know this, and goes on to close each connection after one request.
+    this.#tell({ type: 'resume' });
   }
 
   watchClosely(limits: Partial<LivenessLimits> | null): void {
@@ -140,7 +143,7 @@ export class ChildModelProcess implements ModelProcess {
 
   async drain(timeoutMs: number, signal?: AbortSignal): Promise<void> {
     this.#drained = false;
-    this.#tell({ type: 'drain' });
+    this.#tell({ type: 'drain', giveBack: true });
     try {
       await this.#until(() => this.#drained, timeoutSignal(timeoutMs, signal));
     } catch (error) {
@@ -196,9 +199,13 @@ export class ChildModelProcess implements ModelProcess {
     });
   }
 
-  #receive(message: unknown): void {
+  #receive(message: unknown, handle: unknown): void {
+    // Before anything else: Node has begun to read it.
+    const connection = handle instanceof Socket ? handle : undefined;
+    const isUnread = connection !== undefined && stopReading(connection);
     const parsed = fromModelServerSchema.safeParse(message);
     if (!parsed.success) {
+      connection?.destroy();
       this.#log.warn('a model server sent a message that is not known', { workload: this.#name });
       return;
     }
@@ -206,6 +213,8 @@ export class ChildModelProcess implements ModelProcess {
     if (data.type === 'listening') this.#port = data.port;
     if (data.type === 'ready') this.#ready = true;
     if (data.type === 'drained') this.#drained = true;
+    if (data.type === 'connection' && isUnread && this.#takeBack !== undefined) this.#takeBack(connection);
+    else connection?.destroy();
     if (data.type === 'failed') {
       this.#failure = new AppError(isErrorCode(data.code) ? data.code : 'WORKLOAD_FAILED', { message: data.message });
     }

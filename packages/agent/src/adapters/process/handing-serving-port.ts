@@ -27,7 +27,7 @@ export class HandingServingPort implements ServingPort {
   readonly #log: Logger;
   #server: Server | undefined;
   #target: ModelProcess | null = null;
-  readonly #waiting = new Map<Socket, NodeJS.Timeout>();
+  readonly #waiting = new Map<Socket, { timer: NodeJS.Timeout; isKept: boolean }>();
 
   constructor(log: Logger, host = '127.0.0.1') {
     this.#log = log;
@@ -57,9 +57,10 @@ export class HandingServingPort implements ServingPort {
   route(target: ModelProcess | null): void {
     this.#target = target;
     if (target === null) return;
-    for (const [socket, timer] of this.#waiting) {
+    target.onGivenBack((socket) => this.#takeBack(socket));
+    for (const [socket, { timer, isKept }] of this.#waiting) {
       clearTimeout(timer);
-      target.hand(socket);
+      target.hand(socket, isKept);
     }
     this.#waiting.clear();
   }
@@ -68,7 +69,7 @@ export class HandingServingPort implements ServingPort {
     const server = this.#server;
     this.#server = undefined;
     this.#target = null;
-    for (const [socket, timer] of this.#waiting) {
+    for (const [socket, { timer }] of this.#waiting) {
       clearTimeout(timer);
       socket.destroy();
     }
@@ -80,18 +81,26 @@ export class HandingServingPort implements ServingPort {
 
   #accept(socket: Socket): void {
     socket.on('error', () => socket.destroy()); // the client went away
-    if (this.#target !== null) {
-      this.#target.hand(socket);
-      return;
+    this.#forward(socket, false);
+  }
+
+  #takeBack(socket: Socket): void {
+    socket.on('error', () => socket.destroy());
+    if (this.#server === undefined) socket.destroy();
+    else this.#forward(socket, true);
+  }
+
+  #forward(socket: Socket, isKept: boolean): void {
+    // A client that has not asked anything yet expects no answer either.
+    const refuse = () => (isKept ? socket.destroy() : socket.end(BUSY_ANSWER));
+    if (this.#target !== null) this.#target.hand(socket, isKept);
+    else if (this.#waiting.size >= MAX_WAITING) refuse();
+    else {
+      const timer = setTimeout(() => {
+        this.#waiting.delete(socket);
+        refuse();
+      }, WAIT_MS);
+      this.#waiting.set(socket, { timer, isKept });
     }
-    if (this.#waiting.size >= MAX_WAITING) {
-      socket.end(BUSY_ANSWER);
-      return;
-    }
-    const timer = setTimeout(() => {
-      this.#waiting.delete(socket);
-      socket.end(BUSY_ANSWER);
-    }, WAIT_MS);
-    this.#waiting.set(socket, timer);
   }
 }
