@@ -11,6 +11,8 @@ export interface ForegroundOptions {
   /** What it is, for messages, like `the server`. */
   readonly what: string;
   readonly io: Io;
+  /** Instead of this process's own. */
+  readonly env?: NodeJS.ProcessEnv;
   /** The program is to print its error as one line of problem JSON. */
   readonly errorsAsJson: boolean;
   /** Called with each line of the program's stdout. */
@@ -39,7 +41,7 @@ export async function runForeground(options: ForegroundOptions): Promise<void> {
     cwd: io.cwd,
     detached: true,
     stdio: ['pipe', 'pipe', 'inherit'],
-    env: { ...io.env, [EXIT_WITH_PARENT_ENV]: '1', ...(options.errorsAsJson ? { [ERROR_FORMAT_ENV]: 'json' } : {}) },
+    env: { ...(options.env ?? io.env), [EXIT_WITH_PARENT_ENV]: '1', ...(options.errorsAsJson ? { [ERROR_FORMAT_ENV]: 'json' } : {}) },
   });
   child.stdin.on('error', () => undefined); // it has ended; that is handled below
   const lines = createInterface({ input: child.stdout }).on('line', options.onLine);

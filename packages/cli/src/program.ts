@@ -150,6 +150,12 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./commands/agent.ts')).registerAgent,
   },
   {
+    name: 'bundle',
+    group: FLEET,
+    summary: 'update devices that no network leads to, by a stick',
+    load: async () => (await import('./commands/bundle.ts')).registerBundle,
+  },
+  {
     name: 'play',
     group: FLEET,
     summary: 'bring devices into a state by a list of tasks',
@@ -204,6 +210,12 @@ export const COMMANDS: readonly CommandEntry[] = [
     group: ANY,
     summary: 'check tools, and begin new ones',
     load: async () => (await import('./commands/tool.ts')).registerTool,
+  },
+  {
+    name: 'device-protocol',
+    group: ANY,
+    summary: 'check agents in whatever language',
+    load: async () => (await import('./commands/device-protocol.ts')).registerDeviceProtocol,
   },
   {
     name: 'version',

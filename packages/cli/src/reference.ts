@@ -4,11 +4,13 @@ import { registerApply } from './commands/apply.ts';
 import { registerArtifact } from './commands/artifact.ts';
 import { registerBench } from './commands/bench.ts';
 import { registerBuild } from './commands/build.ts';
+import { registerBundle } from './commands/bundle.ts';
 import { registerCa } from './commands/ca.ts';
 import { registerDataset } from './commands/dataset.ts';
 import { registerDelete } from './commands/delete.ts';
 import { registerDeploy } from './commands/deploy.ts';
 import { registerDevice } from './commands/device.ts';
+import { registerDeviceProtocol } from './commands/device-protocol.ts';
 import { registerGet } from './commands/get.ts';
 import { registerGroup } from './commands/group.ts';
 import { registerInfer } from './commands/infer.ts';
@@ -56,9 +58,11 @@ const REGISTER: Readonly<Record<string, Register>> = {
   rollout: registerRollout,
   recall: registerRecall,
   device: registerDevice,
+  'device-protocol': registerDeviceProtocol,
   group: registerGroup,
   ca: registerCa,
   agent: registerAgent,
+  bundle: registerBundle,
   operation: registerOperation,
   play: registerPlay,
   bench: registerBench,

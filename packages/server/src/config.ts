@@ -1,5 +1,25 @@
 import * as z from 'zod';
 
+const mqttsUrl = z.string().regex(/^mqtts:\/\/(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+)(:\d{1,5})?$/, 'must look like mqtts://host:8883');
+
+/** With files of its own for TLS, or, without them, with an identity of the device authority. */
+const brokerConfigSchema = z
+  .strictObject({
+    url: mqttsUrl,
+    /** The address under which devices reach it; default `url`. */
+    advertise: mqttsUrl.nullable().default(null),
+    /** Authorities of the broker's certificate, PEM. */
+    caFile: z.string().min(1).nullable().default(null),
+    /** The server's own certificate and key at the broker, PEM; both or none. */
+    certFile: z.string().min(1).nullable().default(null),
+    keyFile: z.string().min(1).nullable().default(null),
+  })
+  .refine(({ certFile, keyFile }) => (certFile === null) === (keyFile === null), {
+    message: 'certificate and key go together',
+    path: ['keyFile'],
+  });
+export type BrokerConfig = z.output<typeof brokerConfigSchema>;
+
 /** Settings of the server: one schema gives defaults, validation and documentation; parsed once in main. */
 export const serverConfigSchema = z.strictObject({
   /** Everything the server keeps lives below this folder. */
@@ -9,6 +29,8 @@ export const serverConfigSchema = z.strictObject({
   port: z.int().min(0).max(65_535).default(7070),
   deviceHost: z.string().default('127.0.0.1'),
   devicePort: z.int().min(0).max(65_535).default(7443),
+  /** A broker of its own for MQTT with devices; without it, the server speaks it on the device port. */
+  broker: brokerConfigSchema.nullable().default(null),
   /** Host names or addresses under which devices reach the device port; the first goes into join commands. */
   advertise: z.array(z.string()).default([]),
   /** Folder of the built web UI; none: the UI is not served. */
@@ -38,6 +60,15 @@ export const serverConfigSchema = z.strictObject({
     .int()
     .min(1)
     .default(50 * 1024 ** 3),
+  /** Command that makes a patch between two files; none: devices fetch whole files. */
+  deltaCommand: z.array(z.string()).default([]),
+  /** What patches between versions may take on disk, in bytes; 0: none are made. */
+  deltaCacheBytes: z
+    .int()
+    .min(0)
+    .default(1024 ** 3),
   telemetryRetentionDays: z.int().min(1).default(14),
+  /** How long what devices put together while they were offline is kept: one sample for ten minutes and more, results of an hour and more. */
+  telemetrySummaryRetentionDays: z.int().min(1).default(400),
 });
 export type ServerConfig = z.output<typeof serverConfigSchema>;

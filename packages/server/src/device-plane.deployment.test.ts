@@ -1,4 +1,11 @@
-import { type AnyResource, commandSchema, type InferenceModel, MAX_INFER_BODY_BYTES, type TelemetrySample } from '@selvedge/contract';
+import {
+  type AnyResource,
+  commandSchema,
+  type DeviceBudgets,
+  type InferenceModel,
+  MAX_INFER_BODY_BYTES,
+  type TelemetrySample,
+} from '@selvedge/contract';
 import { sha256Hex, waitUntil } from '@selvedge/runtime';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { ask, type TestDevice } from './testing/device-client.ts';
@@ -43,7 +50,7 @@ describe('a fleet', () => {
       expect(served.status).toMatchObject({ resolvedVersion: '1', url: 'http://127.0.0.1:9000', observedGeneration: 1 });
       expect(condition(served, 'Available')).toMatchObject({ status: 'True', reason: 'Serving' });
       expect(condition(served, 'Progressing')).toMatchObject({ status: 'False', reason: 'Complete' });
-      expect((await rig.store.get('ModelVersion', 'digits.v1'))?.status.servedBy).toBe(2);
+      await expect.poll(async () => (await rig.store.get('ModelVersion', 'digits.v1'))?.status.servedBy).toBe(2);
 
       await rig.addVersion('digits', '2');
       await devices[0]?.untilDesired((state) => state.workloads[0]?.version === '2');
@@ -66,6 +73,23 @@ describe('a fleet', () => {
       await rig.plane.removeDevice('cam-1');
       const again = await rig.connect(await rig.join('cam-1'));
       expect((await again.untilDesired(() => true)).revision).toBeGreaterThan(before.revision);
+    });
+
+    it('tells a device its budgets with a growing revision, also without workloads, and takes them away', async () => {
+      const [device] = await fleet('cam-1');
+      const before = await device?.untilDesired(() => true);
+      const set = (budgets: DeviceBudgets) =>
+        rig.store.update('Device', 'cam-1', ({ metadata: { name, labels, annotations }, spec, status }) => {
+          return { name, labels, annotations, spec: { ...spec, budgets }, status };
+        });
+      await set({ trafficMiBPerDay: 50, telemetryIntervalS: 300 });
+      const told = await device?.untilDesired((state) => state.budgets !== undefined);
+      expect(told).toMatchObject({ workloads: [], budgets: { trafficMiBPerDay: 50, telemetryIntervalS: 300 } });
+      expect(told?.revision).toBeGreaterThan(before?.revision ?? 0);
+      await rig.restart();
+      expect(await rig.store.readDesiredState('cam-1')).toEqual(told);
+      await set({});
+      await expect.poll(async () => (await rig.store.readDesiredState('cam-1'))?.budgets).toBeUndefined();
     });
 
     it('says plainly what it cannot do, and stops what ran before', async () => {
@@ -264,7 +288,7 @@ describe('a fleet', () => {
       await expect(infer()).rejects.toMatchObject({ code: 'NOT_FOUND' });
       const [device] = await serve('cam-1');
       await rig.join('cam-2');
-      await waitUntil(() => rig.plane.counts().total === 2, { timeoutMs: 5_000, what: 'the second device' });
+      await waitUntil(() => rig.plane.counts().total === 2, { timeoutMs: 30_000, what: 'the second device' });
       await expect(infer({ device: 'none' })).rejects.toMatchObject({ code: 'NOT_FOUND' });
       await expect(infer({ device: 'cam-2' })).rejects.toMatchObject({ code: 'DEVICE_OFFLINE' });
       await device?.report([], 1);

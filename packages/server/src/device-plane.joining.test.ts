@@ -169,7 +169,7 @@ describe('a change of authorities', () => {
     const device = await rig.connect(first);
     await report(device, first);
     await waitUntil(() => device.received.some(({ topic }) => topic === deviceTopic('cam-1', 'commands')), {
-      timeoutMs: 10_000,
+      timeoutMs: 30_000,
       what: 'the device to be asked',
     });
     expect(await knows(first)).toBe('NOT_FOUND');
@@ -197,7 +197,7 @@ describe('a change of authorities', () => {
         () => false,
         () => true,
       );
-    await waitUntil(isRefused, { timeoutMs: 5_000, what: 'the new certificate of the server' });
+    await waitUntil(isRefused, { timeoutMs: 30_000, what: 'the new certificate of the server' });
     await expect(connectAsync(mqttOptions(rig.port, { ...first, ca: followed.ca }))).rejects.toMatchObject({ code: 5 });
     const trust = await trustOf(followed);
     expect(fingerprints(trust.caPem)).toEqual([next]);

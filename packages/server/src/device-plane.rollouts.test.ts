@@ -29,7 +29,7 @@ describe('rollouts', () => {
   /** Until the last thing that it was told is this version. */
   const wants = (device: TestDevice, version: string) =>
     waitUntil(() => workloadOf(device)?.version === version, {
-      timeoutMs: 5000,
+      timeoutMs: 30_000,
       intervalMs: 2,
       what: `version ${version} on ${device.name}`,
     });
@@ -39,7 +39,7 @@ describe('rollouts', () => {
         const found = await rig.store.get('Rollout', name);
         return found !== undefined && check(found) ? found : undefined;
       },
-      { timeoutMs: 10_000, intervalMs: 5, what: `a state of rollout ${name}` },
+      { timeoutMs: 30_000, intervalMs: 5, what: `a state of rollout ${name}` },
     );
   const inPhase = (name: string, phase: Rollout['status']['phase']) => untilRollout(name, ({ status }) => status.phase === phase);
   const states = ({ status }: Rollout) => Object.fromEntries(status.devices.map(({ device, state }) => [device, state]));
@@ -258,13 +258,13 @@ describe('rollouts', () => {
     }
     const kept = async () => (await rig.store.list('Rollout')).items.map(({ metadata }) => metadata.name);
     await waitUntil(async () => ((await kept()).length === 20 ? true : undefined), {
-      timeoutMs: 5000,
+      timeoutMs: 30_000,
       intervalMs: 10,
       what: 'twenty records',
     });
     expect(await kept()).not.toContain('reader-2');
     await rig.store.delete('InferenceModel', 'reader');
-    await waitUntil(async () => ((await kept()).length === 0 ? true : undefined), { timeoutMs: 5000, intervalMs: 10, what: 'no record' });
+    await waitUntil(async () => ((await kept()).length === 0 ? true : undefined), { timeoutMs: 30_000, intervalMs: 10, what: 'no record' });
   });
 
   const rejoin = (device: TestDevice) => {

@@ -3,6 +3,7 @@ import {
   AppError,
   type benchResponseSchema,
   type CaStatus,
+  type DeviceTopic,
   type inferResponseSchema,
   type operationInputSchema,
   type Rollout,
@@ -10,13 +11,19 @@ import {
 import { describeError, type Logger } from '@selvedge/runtime';
 import type * as z from 'zod';
 import { DeviceListener, type TlsCredentials } from './adapters/device-port/device-listener.ts';
+import { FsDeltaStore, type MakeDelta } from './adapters/fs/fs-delta-store.ts';
 import { FsTransferFiles } from './adapters/fs/fs-transfer-files.ts';
 import { CertificateAuthority } from './adapters/tls/certificate-authority.ts';
 import { deviceUrl } from './addresses.ts';
 import type { ServerConfig } from './config.ts';
+import { brokerAddress, externalBroker } from './device-broker.ts';
+import { deviceHandlers } from './device-handlers.ts';
 import type { BlobStore } from './ports/blob-store.ts';
+import type { BrokerHandlers, DeviceBroker } from './ports/device-broker.ts';
 import type { Store } from './ports/store.ts';
 import { type BenchRequest, BenchService } from './services/bench-service.ts';
+import { pruneBundles } from './services/bundle-retention.ts';
+import { BundleService } from './services/bundle-service.ts';
 import { CaRotation } from './services/ca-rotation.ts';
 import { DeploymentController, type PublishToDevice } from './services/deployment-controller.ts';
 import { rebootHandler, restartHandler, writeInput } from './services/device-actions.ts';
@@ -35,6 +42,7 @@ import { OperationService } from './services/operation-service.ts';
 import type { PackageTrust } from './services/package-builder.ts';
 import { ProgramOperation } from './services/program-operation.ts';
 import { RemoteOutput } from './services/remote-output.ts';
+import { ResultsImport } from './services/results-import.ts';
 import { TransferService } from './services/transfer-service.ts';
 
 export interface DevicePlaneOptions {
@@ -47,6 +55,8 @@ export interface DevicePlaneOptions {
   clock: () => Date;
   /** Begins to make the golden set of a rollout; asked for again until the rollout has it. */
   prepareGolden?: (rollout: Rollout) => void;
+  /** Makes patches between files of versions; without it, devices fetch whole files. */
+  makeDelta?: MakeDelta;
 }
 
 /** Everything between the server and its devices: the device port, their identities, what they serve, and how to reach them. */
@@ -83,6 +93,9 @@ export interface DevicePlane {
   bench(request: BenchRequest): Promise<z.output<typeof benchResponseSchema>>;
   /** What is asked of devices and recorded as Operations. */
   readonly operations: Pick<OperationService, 'create' | 'cancel'>;
+  /** What devices get, and bring back, on a stick. */
+  readonly bundles: Pick<BundleService, 'create' | 'open' | 'revoke'>;
+  readonly results: Pick<ResultsImport, 'import'>;
   /** Files that are on their way to and from devices. */
   readonly transfers: Pick<TransferService, 'files' | 'uploadState' | 'receiveUpload'>;
   /** What commands on devices write, while and after they run. */
@@ -107,6 +120,8 @@ class Plane implements DevicePlane {
   readonly #options: DevicePlaneOptions;
   readonly #authority: CertificateAuthority;
   readonly #listener: DeviceListener;
+  readonly #broker: DeviceBroker;
+  readonly #keepBrokerFiles: () => Promise<void>;
   readonly #enrolment: DeviceEnrolment;
   readonly #devices: DeviceService;
   readonly #controller: DeploymentController;
@@ -115,8 +130,11 @@ class Plane implements DevicePlane {
   readonly #rotation: CaRotation;
   readonly desk: JoinDesk;
   readonly #transferFiles: FsTransferFiles;
+  readonly #deltas: FsDeltaStore | undefined;
   readonly transfers: TransferService;
   readonly operations: OperationService;
+  readonly bundles: BundleService;
+  readonly results: ResultsImport;
   readonly output: RemoteOutput;
   readonly logs: DeviceLogService;
   readonly #link: DeviceLink;
@@ -126,19 +144,20 @@ class Plane implements DevicePlane {
   #housekeeping: Promise<void> = Promise.resolve();
 
   constructor(options: DevicePlaneOptions) {
-    const { config, store, blobs, hub, log, clock, prepareGolden } = options;
+    const { config, store, blobs, hub, log, clock, prepareGolden, makeDelta } = options;
     this.#options = options;
-    this.#authority = new CertificateAuthority({ folder: join(config.dataDir, 'authority'), clock });
+    this.#authority = new CertificateAuthority({ folder: join(config.dataDir, 'authority'), clock, broker: brokerAddress(config) });
     this.#enrolment = new DeviceEnrolment({ store, signer: this.#authority, log, clock });
     this.desk = new JoinDesk({
       store,
       caSha256: () => this.#authority.caSha256,
       isChanging: () => this.#authority.facts().next !== null,
       url: () => this.#url(),
+      sign: ({ type: _, ...request }) => this.#enrolment.signRequest(request),
       log,
       clock,
     });
-    const publish: PublishToDevice = (device, topic, payload, how) => this.#listener.mqtt.publish(device, topic, payload, how);
+    const publish: PublishToDevice = (device, topic, payload, how) => this.#broker.publish(device, topic, payload, how);
     this.#controller = new DeploymentController({ store, hub, publish, log, clock, prepareGolden });
     const commands = new DeviceCommands({ publish, clock });
     const { view } = this.#controller;
@@ -180,37 +199,70 @@ class Plane implements DevicePlane {
       devices: () => view.devices.values(),
       isOnline,
       commands,
-      takeEffect: async () => this.#listener.setCredentials(await this.#credentials()),
+      takeEffect: async () => {
+        this.#listener.setCredentials(await this.#credentials());
+        await this.#keepBrokerFiles();
+      },
       log,
       clock,
     });
-    const content = new DeviceContent(store, blobs, (device, sha256) => this.#bench.mayFetch(device, sha256));
-    const { transfers } = this;
+    const content = new DeviceContent(
+      store,
+      blobs,
+      (device, sha256) => this.#bench.mayFetch(device, sha256),
+      () => view.packages.values(),
+    );
+    this.bundles = new BundleService({
+      store,
+      blobs,
+      view,
+      content,
+      trust: this.trust,
+      authoritySha256: () => this.#authority.caSha256,
+      settle: () => this.#controller.settle(),
+      log,
+      clock,
+    });
+    this.results = new ResultsImport({
+      store,
+      judge: (certificate) => this.#authority.judge(certificate),
+      // One that was never renewed, because the device never meets the server, still says who it is.
+      identify: (certificate) => this.#enrolment.identify(certificate, { allowExpired: true }),
+      take: (device, results) => this.#devices.takeResults(device, results),
+      log,
+      clock,
+    });
+    const folder = join(config.dataDir, 'deltas');
+    const maxBytes = config.deltaCacheBytes;
+    this.#deltas = makeDelta === undefined || maxBytes === 0 ? undefined : new FsDeltaStore({ folder, make: makeDelta, maxBytes, log });
     const enrolment = this.#enrolment;
+    const channel: BrokerHandlers = {
+      connected: (session) => this.#devices.connected(session),
+      disconnected: (session) => this.#devices.disconnected(session),
+      received: (session, topic, payload) => this.#devices.received(session, topic, payload),
+    };
     this.#listener = new DeviceListener({
       host: config.deviceHost,
       port: config.devicePort,
+      hasOtherBroker: config.broker !== null,
       log,
       handlers: {
+        ...channel,
         identify: (certificate) => enrolment.identify(certificate),
-        connected: (session) => this.#devices.connected(session),
-        disconnected: (session) => this.#devices.disconnected(session),
-        received: (session, topic, payload) => this.#devices.received(session, topic, payload),
-        join: (request, address) => enrolment.join(request, address),
-        renew: (certificate, csrPem) => enrolment.renew(certificate, csrPem),
-        trustOf: (certificate) => enrolment.trustOf(certificate),
-        statBlob: async (certificate, sha256) => {
-          const { name } = await enrolment.identify(certificate);
-          const blob = (await content.mayFetch(name, sha256)) ? await blobs.stat(sha256) : undefined;
-          return blob ?? transfers.stat(name, sha256);
-        },
-        openBlob: async ({ commonName }, sha256, range) =>
-          (await transfers.stat(commonName, sha256)) === undefined ? blobs.open(sha256, range) : transfers.open(commonName, sha256, range),
-        sentBytes: async (certificate, operation) => transfers.sentBytes((await enrolment.identify(certificate)).name, operation),
-        receive: async (certificate, operation, body, part) =>
-          transfers.receiveFromDevice((await enrolment.identify(certificate)).name, operation, body, part),
+        ...deviceHandlers({ enrolment, content, blobs, deltaStore: this.#deltas, transfers: this.transfers }),
       },
     });
+    const brokerHandlers = {
+      ...channel,
+      isKnown: async (device: string) => (await store.get('Device', device)) !== undefined,
+      receivedLate: (device: string, topic: DeviceTopic, payload: Uint8Array) => this.#devices.receivedLate(device, topic, payload),
+    };
+    const external =
+      config.broker === null
+        ? undefined
+        : externalBroker(config.broker, { config, authority: this.#authority, handlers: brokerHandlers, log, clock });
+    this.#broker = external?.broker ?? this.#listener.mqtt;
+    this.#keepBrokerFiles = external?.keepFiles ?? (async () => undefined);
   }
 
   async start(): Promise<{ port: number }> {
@@ -218,7 +270,9 @@ class Plane implements DevicePlane {
     await this.#authority.start();
     try {
       await this.#transferFiles.start();
-      await this.#listener.mqtt.start();
+      await this.#deltas?.start();
+      await this.#keepBrokerFiles();
+      await this.#broker.start();
       await this.#devices.start();
       await this.#controller.start();
       await this.operations.start();
@@ -245,7 +299,9 @@ class Plane implements DevicePlane {
     this.#port = undefined;
     await this.operations.stop();
     await this.#rotation.stop();
+    await this.#deltas?.stop();
     await this.#listener.stop();
+    await this.#broker.stop();
     await this.#controller.stop();
     await this.#devices.stop();
     await this.#housekeeping;
@@ -262,8 +318,16 @@ class Plane implements DevicePlane {
   }
 
   async removeDevice(name: string): Promise<boolean> {
-    const removed = await this.#options.store.delete('Device', name);
+    const { store } = this.#options;
+    const device = await store.get('Device', name);
+    const certificates = [device?.status.certificate, await store.readPendingCertificate(name)];
+    const removed = await store.delete('Device', name);
     this.#cutOff(name);
+    await this.#broker.revoke(
+      name,
+      certificates.flatMap((certificate) => certificate ?? []),
+    );
+    if (device !== undefined) await this.bundles.voidFor(name, device.metadata.uid);
     await this.#options.store.deletePendingCertificate(name);
     await this.#options.store.joins.forgetDevice(name);
     return removed;
@@ -304,12 +368,14 @@ class Plane implements DevicePlane {
     return { ...(await this.#authority.serverCredentials(this.#options.config.advertise)), ca: this.#authority.trust.caPem };
   }
 
-  /** Renews the port's certificate when it is time, and drops telemetry and operations that are older than their retention. */
+  /** Renews the port's certificate when it is time, and drops telemetry, operations and bundles that are older than their retention. */
   async #keepHouse(): Promise<void> {
     const { store, config, clock, log } = this.#options;
     try {
       this.#listener.setCredentials(await this.#credentials());
-      const removed = await store.pruneTelemetry(new Date(clock().getTime() - config.telemetryRetentionDays * DAY_MS).toISOString());
+      await this.#keepBrokerFiles();
+      const daysAgo = (days: number) => new Date(clock().getTime() - days * DAY_MS).toISOString();
+      const removed = await store.pruneTelemetry(daysAgo(config.telemetryRetentionDays), daysAgo(config.telemetrySummaryRetentionDays));
       await store.joins.prune(clock().toISOString());
       if (removed > 0) log.info('old telemetry removed', { samples: removed });
       const needed = new Set<string>();
@@ -318,6 +384,8 @@ class Plane implements DevicePlane {
       });
       await this.transfers.sweep((sha256) => needed.has(sha256));
       if (operations > 0) log.info('old operations removed', { operations });
+      const bundles = await pruneBundles(store, this.#options.blobs, clock());
+      if (bundles > 0) log.info('old bundles removed', { bundles });
     } catch (error) {
       log.error('housekeeping of the device port failed', describeError(error));
     }

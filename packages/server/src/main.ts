@@ -1,4 +1,4 @@
-import { createLogger, exitWithParent, runMain } from '@selvedge/runtime';
+import { createLogger, exitWithParent, keepAllocatorFromChildren, runMain } from '@selvedge/runtime';
 import { readServerConfig, USAGE } from './command-line.ts';
 import { startServer } from './server.ts';
 
@@ -6,6 +6,7 @@ import { startServer } from './server.ts';
 const STOP_LIMIT_MS = 5000;
 
 await runMain(async (signal) => {
+  keepAllocatorFromChildren();
   const config = readServerConfig(process.argv.slice(2), process.env, import.meta.url);
   if (config === undefined) {
     process.stdout.write(`${USAGE}\n`);

@@ -8,6 +8,7 @@ import * as z from 'zod';
 import packageJson from '../package.json' with { type: 'json' };
 import { lockFolder } from './adapters/folder-lock/folder-lock.ts';
 import { FsBlobStore } from './adapters/fs/fs-blob-store.ts';
+import { makeDeltaInChild } from './adapters/fs/make-delta-in-child.ts';
 import { readProjectTools } from './adapters/fs/read-project-tools.ts';
 import { readToolToken } from './adapters/fs/read-tool-token.ts';
 import { S3Objects } from './adapters/s3/s3-source.ts';
@@ -108,7 +109,16 @@ async function start(config: ServerConfig, log: Logger, ending: Endings): Promis
   await blobs.start();
   let golden: GoldenSets | undefined; // needs the tools, which start after the device port
   const prepareGolden = (rollout: Rollout) => golden?.prepare(rollout);
-  const devices = createDevicePlane({ config, store, blobs, hub, log: log.child({ part: 'devices' }), clock, prepareGolden });
+  const devices = createDevicePlane({
+    config,
+    store,
+    blobs,
+    hub,
+    log: log.child({ part: 'devices' }),
+    clock,
+    prepareGolden,
+    ...(config.deltaCommand.length === 0 ? {} : { makeDelta: makeDeltaInChild(config.deltaCommand, (sha256) => blobs.path(sha256)) }),
+  });
   const { port: devicePort } = await devices.start();
   ending.push(() => devices.stop());
 

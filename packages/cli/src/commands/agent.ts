@@ -5,10 +5,14 @@ import { runForeground } from '../foreground.ts';
 import { agentProgram } from '../install-root.ts';
 import type { Io } from '../io.ts';
 import { finishLeaf } from '../leaf.ts';
-import { collectLabels, globalOptions } from '../options.ts';
+import { collectLabels, globalOptions, seconds } from '../options.ts';
 
 interface JoinOptions {
-  token: string;
+  token?: string;
+  offline?: boolean;
+  out?: string;
+  answer?: string;
+  caSha256?: string;
   dir?: string;
   name?: string;
   label?: Record<string, string>;
@@ -24,8 +28,14 @@ function agentDir(given: string | undefined, io: Io): string {
   return wanted === undefined ? join(io.env.HOME ?? homedir(), '.selvedge', 'agent') : resolve(io.cwd, wanted);
 }
 
-function joinArguments(url: string, options: JoinOptions, dir: string): string[] {
-  const args = ['join', url, '--token', options.token, '--dir', dir];
+/** The agent's own program says which of them go together. */
+function joinArguments(url: string | undefined, options: JoinOptions, dir: string, io: Io): string[] {
+  const args = ['join', ...(url === undefined ? [] : [url]), '--dir', dir];
+  if (options.token !== undefined) args.push('--token', options.token);
+  if (options.offline === true) args.push('--offline');
+  if (options.out !== undefined) args.push('--out', resolve(io.cwd, options.out));
+  if (options.answer !== undefined) args.push('--answer', resolve(io.cwd, options.answer));
+  if (options.caSha256 !== undefined) args.push('--ca-sha256', options.caSha256);
   if (options.name !== undefined) args.push('--name', options.name);
   for (const [key, value] of Object.entries(options.label ?? {})) args.push('--label', `${key}=${value}`);
   if (options.force === true) args.push('--force');
@@ -47,24 +57,30 @@ async function runAgent(args: readonly string[], called: Command, io: Io): Promi
 
 function registerJoin(command: Command, io: Io): void {
   const joined = command
-    .command('join <url>')
+    .command('join [url]')
     .description('make this machine a device of the server, then run the agent')
-    .requiredOption('--token <token>', 'join token, from "selvedge device token"')
+    .option('--token <token>', 'join token, from "selvedge device token"')
+    .option('--offline', 'without a network: write a request for "selvedge device sign-request"')
+    .option('--out <file>', 'with --offline: where to write it')
+    .option('--answer <file>', 'without a network: take what "selvedge device sign-request" wrote')
+    .option('--ca-sha256 <hex>', 'with --answer: the authority that it must be of, as "sign-request" printed it')
     .option(DIR_FLAGS, DIR_HELP)
     .option('--name <name>', 'wished name of the device (default: the server picks one)')
     .option('--label <key=value>', 'label of the device; may be repeated', collectLabels)
     .option('--force', 'join although the folder belongs to a device already')
     .option('--no-run', 'do not run the agent afterwards')
-    .action(async (url: string, options: JoinOptions, called: Command) => {
+    .action(async (url: string | undefined, options: JoinOptions, called: Command) => {
       const dir = agentDir(options.dir, io);
-      await runAgent(joinArguments(url, options, dir), called, io);
-      if (options.run && !io.signal.aborted) await runAgent(['run', '--dir', dir], called, io);
+      await runAgent(joinArguments(url, options, dir, io), called, io);
+      if (options.run && options.offline !== true && !io.signal.aborted) await runAgent(['run', '--dir', dir], called, io);
     });
   finishLeaf(joined, {
     server: false,
     examples: [
       'selvedge agent join https://edge-server:7443 --token TOKEN --name edge-1 --label site=plant-3',
       'selvedge agent join https://edge-server:7443 --token TOKEN --dir /var/lib/selvedge --no-run',
+      'selvedge agent join --offline --out edge-1.request --name edge-1',
+      'selvedge agent join --answer edge-1.answer',
     ],
     notes: 'The URL is that of the device port; "selvedge device token" prints the whole command.',
   });
@@ -73,6 +89,7 @@ function registerJoin(command: Command, io: Io): void {
 export function registerAgent(command: Command, io: Io): void {
   registerJoin(command, io);
   registerService(command, io);
+  registerBundles(command, io);
   const run = command
     .command('run')
     .description('run the agent of a machine that has joined, in the foreground')
@@ -81,6 +98,42 @@ export function registerAgent(command: Command, io: Io): void {
       await runAgent(['run', '--dir', agentDir(options.dir, io)], called, io);
     });
   finishLeaf(run, { server: false, examples: ['selvedge agent run', 'selvedge agent run --dir /var/lib/selvedge'] });
+}
+
+interface ApplyBundleOptions {
+  dir?: string;
+  resultsTo?: string;
+  wait?: number;
+}
+
+function registerBundles(command: Command, io: Io): void {
+  const apply = command
+    .command('apply-bundle <file>')
+    .description('take what "selvedge bundle export" wrote for this device; no network is needed')
+    .option(DIR_FLAGS, DIR_HELP)
+    .option('--results-to <folder>', 'write the results there afterwards, e.g. onto the stick')
+    .option('--wait <span>', 'how long what it brings is waited for (default: not, with --results-to: 60s)', seconds(0, 86_400, '0s to 1d'))
+    .action(async (file: string, options: ApplyBundleOptions, called: Command) => {
+      const { dir, resultsTo, wait } = options;
+      const args = ['apply-bundle', resolve(io.cwd, file), '--dir', agentDir(dir, io)];
+      if (resultsTo !== undefined) args.push('--results-to', resolve(io.cwd, resultsTo));
+      if (wait !== undefined) args.push('--wait', String(wait));
+      await runAgent(args, called, io);
+    });
+  finishLeaf(apply, {
+    server: false,
+    examples: ['selvedge agent apply-bundle /media/stick/line-3.tar', 'selvedge agent apply-bundle line-3.tar --results-to /media/stick'],
+    notes: 'Nothing is changed before the last byte was verified. A running agent takes it up at once, another when it starts.',
+  });
+  const results = command
+    .command('export-results')
+    .description('write what this device reports to a file, for "selvedge bundle import-results"')
+    .option(DIR_FLAGS, DIR_HELP)
+    .requiredOption('-o, --out <file>', 'file to write')
+    .action(async (options: { dir?: string; out: string }, called: Command) => {
+      await runAgent(['export-results', '--out', resolve(io.cwd, options.out), '--dir', agentDir(options.dir, io)], called, io);
+    });
+  finishLeaf(results, { server: false, output: 'file', examples: ['selvedge agent export-results -o /media/stick/edge-1.results'] });
 }
 
 interface InstallOptions {

@@ -12,7 +12,7 @@ import {
   PRECISIONS,
   packageName,
 } from '@selvedge/contract';
-import { systemErrorCode } from '@selvedge/runtime';
+import { explainUnreadable } from '@selvedge/runtime';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { resolveReference } from '../data/model-reference.ts';
 import { buildFailure, watchPackage } from '../follow/watch-package.ts';
@@ -55,9 +55,7 @@ async function readSource(path: string, io: Io): Promise<{ path: string; text: s
   try {
     return { path: basename(path), text: await readFile(resolve(io.cwd, path), 'utf8') };
   } catch (cause) {
-    const code = systemErrorCode(cause);
-    if (code === undefined) throw cause;
-    throw new AppError('FILE_UNREADABLE', { message: `${path} could not be read (${code}).` }, { cause });
+    throw explainUnreadable(cause, path);
   }
 }
 

@@ -1,6 +1,16 @@
-import type { DeviceJoin, DeviceTokenFacts } from '@selvedge/contract';
-import { AppError } from '@selvedge/contract';
+import { stat } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import {
+  AppError,
+  type DeviceJoin,
+  type DeviceTokenFacts,
+  MAX_OFFLINE_JOIN_BYTES,
+  type OfflineJoinRequest,
+  offlineJoinRequestSchema,
+} from '@selvedge/contract';
+import { readJsonFile, systemErrorCode } from '@selvedge/runtime';
 import type { Command } from 'commander';
+import { saveStream } from '../data/save-stream.ts';
 import type { Io } from '../io.ts';
 import { finishLeaf } from '../leaf.ts';
 import { collectLabels, integer, seconds } from '../options.ts';
@@ -132,6 +142,47 @@ export function registerApproval(command: Command, io: Io): void {
       await session.result({ name, action: 'rejected' }, () => `Device/${name} rejected`);
     });
   finishLeaf(reject, { examples: ['selvedge device reject edge-1'] });
+}
+
+interface SignOptions {
+  out: string;
+  name?: string;
+  label?: Record<string, string>;
+}
+
+async function readRequest(session: Session, file: string): Promise<OfflineJoinRequest> {
+  const path = resolve(session.io.cwd, file);
+  let size: number;
+  try {
+    size = (await stat(path)).size;
+  } catch (cause) {
+    throw new AppError('FILE_UNREADABLE', { message: `${file} cannot be read (${systemErrorCode(cause) ?? 'unknown error'}).` }, { cause });
+  }
+  const request = size <= MAX_OFFLINE_JOIN_BYTES ? await readJsonFile(path, offlineJoinRequestSchema) : undefined;
+  if (request !== undefined) return request;
+  throw new AppError('INPUT_INVALID', { message: `${file} is not a request that "selvedge agent join --offline" wrote.` });
+}
+
+/** Registers the command by which a device joins that no network leads to. */
+export function registerSignRequest(command: Command, io: Io): void {
+  const sign = command
+    .command('sign-request <file>')
+    .description('make a device of one that has asked in a file ("selvedge agent join --offline"); the answer goes back to it')
+    .requiredOption('-o, --out <file>', 'file to write the answer to')
+    .option('--name <name>', 'name of the device; wins over the one that it wishes')
+    .option('--label <key=value>', 'label of the device; may be repeated', collectLabels)
+    .action(async (file: string, { out, name, label }: SignOptions, called: Command) => {
+      const session = await openSession(called, io);
+      const request = await readRequest(session, file);
+      const body = { ...request, ...(name === undefined ? {} : { name }), labels: { ...request.labels, ...label } };
+      const answer = await session.client.signDeviceRequest({ body, signal: io.signal });
+      const path = resolve(io.cwd, out);
+      await saveStream(path, [`${JSON.stringify(answer, null, 2)}\n`]);
+      const { device, authoritySha256 } = answer;
+      await session.result({ device, path, authoritySha256 }, () => `${path}: the answer for device "${device}"`);
+      session.note(`On the device: selvedge agent join --answer FILE --ca-sha256 ${authoritySha256}`);
+    });
+  finishLeaf(sign, { output: 'file', examples: ['selvedge device sign-request edge-1.request -o edge-1.answer --label site=plant-3'] });
 }
 
 async function namesWaiting(session: Session): Promise<string[]> {

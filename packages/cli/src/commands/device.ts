@@ -1,4 +1,4 @@
-import { clockFault, type Device, locationOf } from '@selvedge/contract';
+import { clockFault, type Device, linkText, locationOf } from '@selvedge/contract';
 import type { Command } from 'commander';
 import type { Io } from '../io.ts';
 import { finishLeaf } from '../leaf.ts';
@@ -9,8 +9,9 @@ import { openSession, type Session } from '../session.ts';
 import { registerDeviceActions, registerDeviceExec } from './device-exec.ts';
 import { registerDeviceFiles } from './device-files.ts';
 import { registerInventory } from './device-inventory.ts';
-import { registerApproval, registerToken } from './device-join.ts';
+import { registerApproval, registerSignRequest, registerToken } from './device-join.ts';
 import { registerDeviceLogs } from './device-logs.ts';
+import { registerDeviceResults, upkeepFields } from './device-results.ts';
 import { registerDeviceChanges } from './device-set.ts';
 import { registerDeviceShell } from './device-shell.ts';
 
@@ -24,18 +25,24 @@ function servingOf(device: Device): string {
   return orDash(serving.join(' '));
 }
 
+function linkOf({ status }: Device): string {
+  const link = status.upkeep?.link;
+  return link === undefined ? '-' : linkText(link);
+}
+
 function deviceTable(session: Session, devices: readonly Device[]): string {
   const now = session.io.now();
   const rows = devices.map((device) => [
     device.metadata.name,
     session.state(stateOf(device)),
     servingOf(device),
+    linkOf(device),
     device.status.info === null ? '-' : `${device.status.info.platform}-${device.status.info.arch}`,
     ageOf(device.status.lastSeenAt, now),
     ageOf(device.status.joinedAt, now),
     formatLabels(device.metadata.labels),
   ]);
-  return renderTable(['DEVICE', 'STATE', 'SERVING', 'ARCH', 'SEEN', 'AGE', 'LABELS'], rows);
+  return renderTable(['DEVICE', 'STATE', 'SERVING', 'LINK', 'ARCH', 'SEEN', 'AGE', 'LABELS'], rows);
 }
 
 function share(used: number | null, total: number | null): string {
@@ -71,6 +78,10 @@ function placeFields(device: Device): [string, string][] {
   return fields;
 }
 
+function byBundleField({ bundle, importedAt }: NonNullable<Device['status']['byBundle']>): [string, string] {
+  return ['By bundle', `at ${importedAt}${bundle === null ? '' : `, after ${bundle}`}`];
+}
+
 function workloadTable(session: Session, device: Device): string {
   const rows = device.status.workloads.map((one) => [
     one.name,
@@ -94,12 +105,14 @@ function describeDevice(session: Session, device: Device): string {
     ['State', session.state(stateOf(device))],
     ['Labels', formatLabels(metadata.labels)],
     ['Seen', status.lastSeenAt === null ? 'never' : `${ageOf(status.lastSeenAt, now)} ago`],
+    ...(status.byBundle === undefined ? [] : [byBundleField(status.byBundle)]),
     ['Joined', `${ageOf(status.joinedAt, now)} ago`],
     ['Certificate', `until ${status.certificate.notAfter.slice(0, 10)}, serial ${status.certificate.serial}`],
     ['Machine', info === null ? '-' : `${info.platform}-${info.arch}, ${info.cpus} × ${info.cpuModel}, ${info.osRelease}`],
     ['Agent', info === null ? '-' : `${info.agentVersion} on ${info.hostname}`],
     ...placeFields(device),
     ...telemetryFields(device),
+    ...upkeepFields(device, now),
   ]);
   const parts = [facts];
   if (status.workloads.length > 0) parts.push(workloadTable(session, device));
@@ -136,12 +149,14 @@ function registerShowAndList(command: Command, io: Io): void {
 export function registerDevice(command: Command, io: Io): void {
   registerToken(command, io);
   registerApproval(command, io);
+  registerSignRequest(command, io);
   registerShowAndList(command, io);
   registerDeviceChanges(command, io);
   registerInventory(command, io);
   registerDeviceFiles(command, io);
   registerDeviceExec(command, io);
   registerDeviceLogs(command, io);
+  registerDeviceResults(command, io);
   registerDeviceShell(command, io);
   registerDeviceActions(command, io);
   const remove = command

@@ -1,4 +1,4 @@
-import type { AnyResource, InferenceModel } from '@selvedge/contract';
+import { type AnyResource, bundleState, type InferenceModel } from '@selvedge/contract';
 import type { Command } from 'commander';
 import type { Io } from '../io.ts';
 import { finishLeaf } from '../leaf.ts';
@@ -8,7 +8,7 @@ import { getOne, listAll, parseKind } from '../resources.ts';
 import { openSession, type Session } from '../session.ts';
 
 /** What a resource says of itself in a word or two. */
-function stateOf(resource: AnyResource): string {
+function stateOf(resource: AnyResource, nowMs: number): string {
   switch (resource.kind) {
     case 'Device':
       return resource.status.online ? 'online' : 'offline';
@@ -34,6 +34,8 @@ function stateOf(resource: AnyResource): string {
       return resource.status.phase;
     case 'Operation':
       return resource.status.state;
+    case 'Bundle':
+      return bundleState(resource, nowMs);
   }
 }
 
@@ -45,7 +47,7 @@ function servedState({ status }: InferenceModel): string {
 function resourceTable(session: Session, resources: readonly AnyResource[]): string {
   const rows: Cell[][] = resources.map((resource) => [
     resource.metadata.name,
-    session.state(stateOf(resource)),
+    session.state(stateOf(resource, session.io.now())),
     formatLabels(resource.metadata.labels),
     ageOf(resource.metadata.createdAt, session.io.now()),
   ]);

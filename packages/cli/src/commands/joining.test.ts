@@ -89,6 +89,31 @@ describe('device set, show and inventory', () => {
     expect((await bench.call(['device', 'set', 'edge-1'])).code).toBe(2);
   });
 
+  test('set gives and takes budgets, of all devices of a query, and refuses impossible ones by name', async () => {
+    const applied: unknown[] = [];
+    const known = [device('edge-1'), { ...device('edge-2'), spec: { notes: 'old', budgets: { trafficMiBPerDay: 5, cpuLimit: 1 } } }];
+    await bench.serve({
+      listResources: () => ({ items: known, next: null }),
+      apply: ({ body }) => {
+        const { documents } = body as { documents: { metadata: { name: string }; spec: unknown }[] };
+        applied.push(...documents.map(({ metadata, spec }) => [metadata.name, spec]));
+        return { results: [] };
+      },
+    });
+    const args = ['--traffic-mib-per-day', '50', '--cpu-limit', 'none', '--metered', 'true', '--defer-telemetry', 'untilUnmetered'];
+    const { code, stdout } = await bench.call(['device', 'set', 'site=lab', ...args]);
+    expect([code, stdout]).toEqual([0, 'Device/edge-1 configured\nDevice/edge-2 configured\n']);
+    const budgets = { trafficMiBPerDay: 50, metered: true, defer: { telemetry: 'untilUnmetered' } };
+    expect(applied).toEqual([
+      ['edge-1', { budgets }],
+      ['edge-2', { notes: 'old', budgets }],
+    ]);
+    const wrong = await bench.call(['device', 'set', 'site=lab', '--memory-limit-mib', '1']);
+    expect(wrong.code).toBe(2);
+    expect(wrong.stderr).toContain('memoryLimitMiB');
+    expect(applied).toHaveLength(2);
+  });
+
   test('show names a wrong clock and the place that is set', async () => {
     const base = device('edge-1');
     const location = { latitude: 52.5, longitude: 13.4, place: 'hall' };

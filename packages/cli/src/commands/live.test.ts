@@ -196,7 +196,7 @@ describe('agent', () => {
     const running = bench.start(args);
     await running.seen(/ready/);
     const dir = join(bench.cwd, '.selvedge/agent');
-    expect(running.stdout).toContain(`joined join https://127.0.0.1:2 --token T --dir ${dir} --name edge-1 --label a=b --label c=d\n`);
+    expect(running.stdout).toContain(`joined join https://127.0.0.1:2 --dir ${dir} --token T --name edge-1 --label a=b --label c=d\n`);
     expect(running.stdout).toContain(`run --dir ${dir}`);
     running.child.kill('SIGINT');
     expect(await running.ended()).toMatchObject({ code: 0 });

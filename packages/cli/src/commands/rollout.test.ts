@@ -40,7 +40,7 @@ function rollout(status: Partial<Rollout['status']> = {}): Rollout {
           arms: [arm],
           message: 'p95Ratio 2.5 > 1.3',
           revertedInMs: 80,
-          transfer: null,
+          transfer: { fetchedBytes: 12 * 2 ** 20, wholeBytes: 310 * 2 ** 20, sharedBytes: 10 * 2 ** 20, patchedBytes: 300 * 2 ** 20 },
         },
       ],
       message: 'Wave 1 failed: 1 of 1 devices failed, 0 may.',
@@ -77,7 +77,8 @@ describe('rollout', () => {
     const { code, stdout } = await bench.call(['rollout', 'show', 'digits']);
     expect(code).toBe(0);
     expect(stdout).toMatch(/cam-1\s+p95Ratio\s+2\.5\s+12\s+1\.3\s+40\s+failed/);
-    expect(stdout).toMatch(/cam-1\s+1\s+reverted\s+1\s+80 ms/);
+    expect(stdout).toMatch(/cam-1\s+1\s+reverted\s+1\s+12 MiB of 310 MiB \(4 %\)\s+80 ms/);
+    expect(stdout).toMatch(/Sent\s+12 MiB of 310 MiB \(4 %\); 10 MiB were there, 300 MiB came as patches/);
     expect(stdout).toMatch(/cam-1\s+2\s+40\s+1\s+10\s+30\s+0\.9/);
   });
 
@@ -117,6 +118,14 @@ describe('deploy', () => {
     expect(outcome.stderr).toContain('Rollout digits-3 failed: Wave 1 failed');
     const policy = { waves: [1, '10%', '100%'], trial: { durationS: 300 }, gates: { p95Ratio: 1.3, agreement: 0.95 } };
     expect(asked).toEqual([['digits', { model: 'digits', version: '2', rollout: policy }]]);
+  });
+
+  test('refuses waves that do not grow, with what would be right', async () => {
+    await bench.serve(withRollout(rollout()));
+    const outcome = await bench.call(['deploy', 'digits:2', '--waves', '10,5', '--order', 'link']);
+    expect(outcome.code).toBe(2);
+    expect(outcome.stderr).toContain("The rollout's waves[1] must be more than 10 before it");
+    expect(outcome.stderr).toContain('for 5 more devices write 15');
   });
 
   test('refuses what is no gate, with those that there are', async () => {

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { basename, dirname, resolve } from 'node:path';
 import { AppError, type ToolExample, toolExampleSchema } from '@selvedge/contract';
-import { systemErrorCode } from '@selvedge/runtime';
+import { explainUnreadable } from '@selvedge/runtime';
 import { locateIssues, parseDocuments } from '@selvedge/runtime/documents';
 import { type CheckResult, type ToolVerification, verifyTool } from '@selvedge/runtime/tool-conformance';
 import { type Command, Option } from 'commander';
@@ -27,7 +27,7 @@ async function readBytes(path: string): Promise<Buffer> {
   try {
     return await readFile(path);
   } catch (cause) {
-    throw new AppError('FILE_UNREADABLE', { message: `${path} could not be read (${systemErrorCode(cause) ?? 'unknown'}).` }, { cause });
+    throw explainUnreadable(cause, path);
   }
 }
 

@@ -1,4 +1,5 @@
 import { type ServerReady, serverReadySchema } from '@selvedge/contract';
+import { withConnectionAllocator } from '@selvedge/runtime';
 import { type Command, Option } from 'commander';
 import { runForeground } from '../foreground.ts';
 import { serverCommand } from '../install-root.ts';
@@ -14,6 +15,11 @@ interface UpOptions {
   devicePort?: number;
   deviceHost?: string;
   advertise?: string[];
+  broker?: string;
+  brokerAdvertise?: string;
+  brokerCa?: string;
+  brokerCert?: string;
+  brokerKey?: string;
   project?: string;
   logLevel?: string;
 }
@@ -42,6 +48,11 @@ function serverArguments(options: UpOptions, dataDir: string): string[] {
   add('--device-port', options.devicePort);
   add('--device-host', options.deviceHost);
   for (const address of options.advertise ?? []) add('--advertise', address);
+  add('--broker', options.broker);
+  add('--broker-advertise', options.brokerAdvertise);
+  add('--broker-ca', options.brokerCa);
+  add('--broker-cert', options.brokerCert);
+  add('--broker-key', options.brokerKey);
   add('--project', options.project);
   add('--log-level', options.logLevel);
   return args;
@@ -72,6 +83,11 @@ export function registerUp(command: Command, io: Io): void {
     .option('--device-port <port>', 'port for devices (default: 7443)', integer(0, MAX_PORT))
     .option('--device-host <address>', 'address to listen on for devices (default: 127.0.0.1)')
     .option('--advertise <host>', 'name or address under which devices reach this machine; may be repeated', collect)
+    .option('--broker <url>', 'a broker of its own for the devices, such as Mosquitto, like mqtts://broker:8883')
+    .option('--broker-advertise <url>', 'address under which devices reach it (default: that of --broker)')
+    .option('--broker-ca <file>', 'authorities of its certificate (default: the authority of the devices)')
+    .option('--broker-cert <file>', 'certificate of the server there (default: made by the authority of the devices)')
+    .option('--broker-key <file>', 'its key')
     .option('--project <file>', 'tools of your own (default: selvedge.yaml in this folder, where it is there)')
     .addOption(new Option('--log-level <level>', 'how much the server says (default: info)').choices(LOG_LEVELS))
     .action(async (options: UpOptions, called: Command) => {
@@ -80,6 +96,7 @@ export function registerUp(command: Command, io: Io): void {
       await runForeground({
         command: [...serverCommand(), ...serverArguments(options, dataDirOf(given, io))],
         what: 'the server',
+        env: withConnectionAllocator(io.env),
         io,
         errorsAsJson: given.output === 'json',
         onLine: (line) => {

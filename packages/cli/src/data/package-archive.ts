@@ -1,32 +1,14 @@
-import { type FileHandle, open, readFile, rename, rm, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { AppError, type Package } from '@selvedge/contract';
-import { explainDiskError, systemErrorCode } from '@selvedge/runtime';
+import { systemErrorCode } from '@selvedge/runtime';
 import { type VerifiedPackage, verifyPackageArchive } from '@selvedge/runtime/package';
 import { chunksOf } from '../connect.ts';
 import { formatBytes } from '../output/format.ts';
 import { getOne } from '../resources.ts';
 import type { Session } from '../session.ts';
-
-/** Larger files are no certificates. */
-const MAX_CA_BYTES = 64 * 1024;
-
-async function readCa(session: Session, file: string | undefined): Promise<string> {
-  if (file === undefined) {
-    const chunks: Uint8Array[] = [];
-    const response = await session.client.stream('getSigningCa', { signal: session.io.signal });
-    for await (const chunk of chunksOf(response, session.settings.serverUrl)) chunks.push(chunk);
-    return Buffer.concat(chunks).toString('utf8');
-  }
-  const path = resolve(session.io.cwd, file);
-  try {
-    if ((await stat(path)).size <= MAX_CA_BYTES) return await readFile(path, 'utf8');
-  } catch (cause) {
-    if (systemErrorCode(cause) === undefined) throw cause;
-    throw new AppError('FILE_UNREADABLE', { message: `${file} could not be read (${systemErrorCode(cause)}).` }, { cause });
-  }
-  throw new AppError('INPUT_INVALID', { message: `${file} is too large to be a certificate.` });
-}
+import { readCa } from './read-ca.ts';
+import { alsoTo, writeWhole } from './write-whole.ts';
 
 async function isFile(path: string): Promise<boolean> {
   try {
@@ -79,13 +61,6 @@ export async function verifyPackage(session: Session, what: string, ca: string |
   return verifyPackageArchive({ source: downloaded(session, one), ca: await readCa(session, ca), expected: expectedOf(one), signal });
 }
 
-async function* alsoTo(file: FileHandle, chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  for await (const chunk of chunks) {
-    await file.writeFile(chunk);
-    yield chunk;
-  }
-}
-
 /**
  * Writes a package's archive to a file, or what is in it to a folder. It appears only when all of it was verified.
  *
@@ -105,22 +80,6 @@ export async function exportPackage(
     return { path, verified: await verifyPackageArchive({ ...common, source: downloaded(session, one), destination: path }) };
   }
   const path = resolve(session.io.cwd, options.out ?? `${name}.tar.zst`);
-  const part = `${path}.part`;
-  try {
-    const file = await open(part, 'w');
-    try {
-      const verified = await verifyPackageArchive({ ...common, source: alsoTo(file, downloaded(session, one)) });
-      await file.sync();
-      await rename(part, path);
-      return { path, verified };
-    } finally {
-      await file.close();
-    }
-  } catch (error) {
-    await rm(part, { force: true });
-    const code = error instanceof AppError ? undefined : systemErrorCode(error);
-    const disk = explainDiskError(error, path);
-    if (code === undefined || disk !== error) throw disk;
-    throw new AppError('FILE_UNREADABLE', { message: `${path} could not be written (${code}).` }, { cause: error });
-  }
+  const verified = await writeWhole(path, (file) => verifyPackageArchive({ ...common, source: alsoTo(file, downloaded(session, one)) }));
+  return { path, verified };
 }

@@ -4,7 +4,7 @@ import {
   type DeviceCount,
   parseTrialGate,
   type RolloutPolicy,
-  rolloutPolicySchema,
+  rolloutPolicyInputSchema,
   TRIAL_GATE_NAMES,
   type TrialGates,
 } from '@selvedge/contract';
@@ -13,6 +13,7 @@ import {
 export interface RolloutOptions {
   strategy?: 'all-at-once' | 'waves' | 'shadow' | 'split';
   waves?: string;
+  order?: 'name' | 'link';
   gate?: string[];
   trial?: number;
   minRequests?: number;
@@ -34,6 +35,7 @@ export function policyOf(options: RolloutOptions): RolloutPolicy | undefined {
       'waves',
       options.waves?.split(',').map((wave) => deviceCount(wave.trim())),
     ),
+    ...given('order', options.order),
     ...given('maxUnavailable', options.maxUnavailable === undefined ? undefined : deviceCount(options.maxUnavailable)),
     ...given('share', options.share),
     ...given('trial', trialOf(options)),
@@ -45,10 +47,12 @@ export function policyOf(options: RolloutOptions): RolloutPolicy | undefined {
     ...given('onFailure', options.onFailure),
   };
   if (Object.keys(policy).length === 0) return undefined;
-  const parsed = rolloutPolicySchema.safeParse(policy);
+  const parsed = rolloutPolicyInputSchema.safeParse(policy);
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;
-  throw new AppError('USAGE', { message: `The rollout's ${issue?.path.join('.') ?? 'policy'} ${issue?.message ?? 'is not valid'}.` });
+  throw new AppError('USAGE', {
+    message: `The rollout's ${issue === undefined ? 'policy' : formatPath(issue.path)} ${issue?.message ?? 'is not valid'}.`,
+  });
 }
 
 function given<K extends string, V>(key: K, value: V | undefined): Partial<Record<K, V>> {
@@ -87,4 +91,9 @@ function noGate(text: string): AppError {
   const meant = forms.find((form) => text.startsWith(form.slice(0, form.search(/[<>]/))));
   const message = meant === undefined ? `"${text}" is not a gate.` : `"${text}" is not a gate; it is written ${meant}.`;
   return new AppError('USAGE', { message, hint: `Gates: ${forms.join(', ')}.` });
+}
+
+/** `waves[1]` */
+function formatPath(path: readonly PropertyKey[]): string {
+  return path.map((part, at) => (typeof part === 'number' ? `[${part}]` : `${at === 0 ? '' : '.'}${String(part)}`)).join('');
 }

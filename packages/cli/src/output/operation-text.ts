@@ -8,6 +8,8 @@ function taskText(task: OperationTask): string {
   switch (task.type) {
     case 'push':
       return `${task.check === true ? 'compare' : 'push'} ${task.file.name} to ${task.path}`;
+    case 'push-folder':
+      return `${task.check === true ? 'compare' : 'push'} ${task.file.name}/ to ${task.path}`;
     case 'pull':
       return `${task.check === true ? 'look at' : 'pull'} ${task.path}`;
     case 'exec':

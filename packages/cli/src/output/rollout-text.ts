@@ -1,6 +1,6 @@
-import type { Rollout, RolloutDevice, TrialArm, TrialCheck } from '@selvedge/contract';
+import { type Rollout, type RolloutDevice, type TrialArm, type TrialCheck, transferOf } from '@selvedge/contract';
 import type { Session } from '../session.ts';
-import { ageOf, formatNumber, orDash } from './format.ts';
+import { ageOf, formatBytes, formatNumber, orDash } from './format.ts';
 import { type Cell, renderFields, renderTable } from './table.ts';
 
 const DONE: readonly string[] = ['passed'];
@@ -14,6 +14,21 @@ function strategyText({ policy }: Rollout['spec']): string {
 function progressText({ status }: Rollout): string {
   const done = status.devices.filter(({ state }) => DONE.includes(state)).length;
   return `${done} of ${status.devices.length}`;
+}
+
+/** `12 MiB of 310 MiB (4 %)`; what was not sent was on the devices, or came as a patch. */
+function sentText(transfer: RolloutDevice['transfer'] | undefined): string {
+  if (transfer == null) return '-';
+  const { fetchedBytes, wholeBytes } = transfer;
+  const share = wholeBytes === 0 ? 0 : (fetchedBytes / wholeBytes) * 100;
+  return `${formatBytes(fetchedBytes)} of ${formatBytes(wholeBytes)} (${share > 0 && share < 1 ? '<1' : Math.round(share)} %)`;
+}
+
+function sentFact({ status }: Rollout): string {
+  const total = transferOf(status);
+  if (total === undefined) return '-';
+  const parts = [`${formatBytes(total.sharedBytes)} were there`, `${formatBytes(total.patchedBytes)} came as patches`];
+  return `${sentText(total)}; ${parts.join(', ')}`;
 }
 
 export function rolloutTable(session: Session, rollouts: readonly Rollout[]): string {
@@ -78,6 +93,7 @@ export function rolloutText(session: Session, rollout: Rollout): string {
     ['Policy', strategyText(spec)],
     ['Attempt', String(status.attempt)],
     ['Devices', progressText(rollout)],
+    ['Sent', sentFact(rollout)],
     ['Golden set', golden === null ? orDash(spec.policy.golden?.dataset) : `${golden.samples} samples, sha256 ${golden.sha256}`],
     ['Started', `${ageOf(status.startedAt, now)} ago`],
     ['Finished', status.finishedAt === null ? '-' : `${ageOf(status.finishedAt, now)} ago`],
@@ -87,12 +103,13 @@ export function rolloutText(session: Session, rollout: Rollout): string {
     status.waves.map((wave) => [String(wave.index + 1), String(wave.devices), session.state(wave.state), wave.message]),
   );
   const devices = renderTable(
-    ['DEVICE', 'WAVE', 'STATE', 'FROM', 'REVERTED IN', 'MESSAGE'],
+    ['DEVICE', 'WAVE', 'STATE', 'FROM', 'SENT', 'REVERTED IN', 'MESSAGE'],
     status.devices.map((one) => [
       one.device,
       String(one.wave + 1),
       session.state(one.state),
       orDash(one.fromVersion),
+      sentText(one.transfer),
       one.revertedInMs === null ? '-' : `${formatNumber(one.revertedInMs)} ms`,
       one.message,
     ]),

@@ -19,7 +19,7 @@ function isExpression(source: string): boolean {
 }
 
 const actions = {
-  /** A file beside the play, copied as it is. */
+  /** A file or a folder beside the play, copied as it is. */
   copy: z.strictObject({ src: text, dst: devicePath, mode }).optional(),
   /** A text beside the play, with variables put in for each device. */
   template: z.strictObject({ src: text, dst: devicePath, mode }).optional(),
@@ -37,7 +37,7 @@ const actions = {
     .optional(),
   /** A workload that does not serve is restarted. */
   ensureRunning: z.strictObject({ workload: nameSchema }).optional(),
-  /** A file of the device, to DST/DEVICE/NAME beside the play. */
+  /** A file or a folder of the device, to DST/DEVICE/NAME beside the play. */
   fetch: z.strictObject({ src: devicePath, dst: text }).optional(),
 };
 

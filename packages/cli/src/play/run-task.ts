@@ -1,10 +1,12 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join, resolve } from 'node:path';
-import { AppError, type Device, type OperationDevice, type OperationTask } from '@selvedge/contract';
-import { sha256File, sha256Hex } from '@selvedge/runtime';
+import { AppError, type Device, type OperationDevice, type OperationTask, type TransferFile } from '@selvedge/contract';
+import { explainUnreadable, sha256File, sha256Hex } from '@selvedge/runtime';
+import { holdsFolder } from '@selvedge/runtime/folder-archive';
 import { downloadOperationFile } from '../fleet/download-operation-file.ts';
-import { uploadFile } from '../fleet/upload-file.ts';
+import { downloadOperationFolder } from '../fleet/download-operation-folder.ts';
+import { pushTask } from '../fleet/push-task.ts';
 import { watchOperation } from '../follow/watch-operation.ts';
 import { getOne } from '../resources.ts';
 import type { Session } from '../session.ts';
@@ -93,15 +95,13 @@ async function push(
   path: string,
   name?: string,
 ): Promise<Results> {
-  const file = await uploadFile(run.session, path);
-  const dst = checkedDevicePath(part.dst.endsWith('/') ? part.dst + (name ?? file.name) : part.dst);
-  const task: OperationTask = {
-    type: 'push',
-    file: { ...file, name: name ?? file.name },
-    path: dst,
-    ...(part.mode === undefined ? {} : { mode: Number.parseInt(part.mode, 8) }),
-    ...(run.check ? { check: true } : {}),
-  };
+  const task = await pushTask(run.session, {
+    source: path,
+    destination: checkedDevicePath(part.dst),
+    name,
+    mode: part.mode === undefined ? undefined : Number.parseInt(part.mode, 8),
+    check: run.check ? true : undefined,
+  });
   return resultsOf(await ask(run, task, names), ({ changed }) => (changed === true ? CHANGED : OK));
 }
 
@@ -109,7 +109,7 @@ async function push(
 async function pushTemplate(run: TaskRun, template: NonNullable<PlayTask['template']>, devices: readonly Device[]): Promise<Results> {
   const source = resolve(run.folder, template.src);
   const content = await readFile(source, 'utf8').catch((cause: unknown) => {
-    throw new AppError('FILE_UNREADABLE', { message: `${source} could not be read.` }, { cause });
+    throw explainUnreadable(cause, source);
   });
   if (content.length > MAX_TEMPLATE_BYTES)
     throw new AppError('PAYLOAD_TOO_LARGE', { message: `${source} is larger than 1 MiB; copy it instead.` });
@@ -184,24 +184,36 @@ async function ensure(run: TaskRun, workload: string, devices: readonly Device[]
   return results;
 }
 
+/** A folder of a device has a place of its own here, and takes it as a whole. */
+async function download(session: Session, sent: Parameters<typeof downloadOperationFolder>[1], path: string): Promise<void> {
+  if (sent.file.folder === true) await downloadOperationFolder(session, sent, path, { replace: true });
+  else await downloadOperationFile(session, sent.operation, sent.device, sent.file, path);
+}
+
+/** Whether a file or folder is here as a device has it. */
+async function isHere(path: string, file: TransferFile, signal: AbortSignal): Promise<boolean> {
+  if (file.folder === true) return holdsFolder(path, file, { signal });
+  return (await sha256File(path).catch(() => undefined)) === file.sha256;
+}
+
 async function fetchFile(run: TaskRun, { src, dst }: { src: string; dst: string }, names: readonly string[]): Promise<Results> {
   const path = checkedDevicePath(src);
   const place = (device: string) => join(resolve(run.folder, dst), device, basename(path));
-  const looked = await ask(run, { type: 'pull', path, check: true }, names);
+  const looked = await ask(run, { type: 'pull', path, folder: true, check: true }, names);
   const results: Results = new Map();
   const differing: string[] = [];
   for (const one of looked.devices) {
-    if (one.state !== 'succeeded') results.set(one.device, failureResult(one));
-    else if ((await sha256File(place(one.device)).catch(() => undefined)) === one.file?.sha256) results.set(one.device, OK);
+    if (one.state !== 'succeeded' || one.file === null) results.set(one.device, failureResult(one));
+    else if (await isHere(place(one.device), one.file, run.session.io.signal)) results.set(one.device, OK);
     else if (run.check) results.set(one.device, CHANGED);
     else differing.push(one.device);
   }
   if (differing.length === 0) return results;
-  const asked = await ask(run, { type: 'pull', path }, differing);
+  const asked = await ask(run, { type: 'pull', path, folder: true }, differing);
   for (const one of asked.devices) {
     if (one.state !== 'succeeded' || one.file === null) results.set(one.device, failureResult(one));
     else {
-      await downloadOperationFile(run.session, asked.operation, one.device, one.file, place(one.device));
+      await download(run.session, { operation: asked.operation, device: one.device, file: one.file }, place(one.device));
       results.set(one.device, CHANGED);
     }
   }

@@ -28,7 +28,7 @@ describe('EventStream', () => {
     const reading = (async () => {
       for await (const chunk of fast.body ?? []) received += chunk.length;
     })();
-    await waitUntil(() => stream.size === 2, { timeoutMs: 5000, what: 'both clients' });
+    await waitUntil(() => stream.size === 2, { timeoutMs: 30_000, what: 'both clients' });
     const gone = once(slow, 'close');
     const points = [{ metric: 'x'.repeat(100_000), step: 1, value: 1, at: new Date().toISOString() }];
     await waitUntil(

@@ -12,6 +12,7 @@ import { addGateway } from './gateway.ts';
 import { type Handlers, implementAll } from './implement.ts';
 import { addMlflow } from './mlflow/mlflow-api.ts';
 import { addPipelineContainer, pipelineHandlers } from './pipeline-container.ts';
+import { bundleRoutes } from './routes/bundle-routes.ts';
 import { dataRoutes } from './routes/data-routes.ts';
 import { datasetRoutes } from './routes/dataset-routes.ts';
 import { joiningRoutes } from './routes/joining-routes.ts';
@@ -98,6 +99,7 @@ export class HttpServer {
       ...runRoutes(services),
       ...packageRoutes(services),
       ...operationRoutes(services),
+      ...bundleRoutes(services),
       ...remoteRoutes(services),
       ...triggerRoutes(services),
       ...mlflowRoutes(services),

@@ -13,7 +13,7 @@ const operationSchema = z.looseObject({
   requestBody: z.looseObject({ content: z.record(z.string(), z.looseObject({ schema: z.unknown() })) }).optional(),
   responses: z.record(z.string(), z.looseObject({ description: z.string(), content: z.record(z.string(), z.unknown()).optional() })),
 });
-const documentSchema = z.looseObject({
+const documentOf = z.looseObject({
   openapi: z.string().regex(/^3\.1\./),
   info: z.looseObject({ title: z.string(), version: z.string() }),
   tags: z.array(z.looseObject({ name: z.string() })),
@@ -27,7 +27,7 @@ function schemasIn(value: unknown): unknown[] {
 
 describe('openApiDocument', () => {
   it('describes every route once, with its parameters and answers', async () => {
-    const document = documentSchema.parse(await openApiDocument());
+    const document = documentOf.parse(await openApiDocument());
     const operations = Object.entries(document.paths).flatMap(([path, item]) =>
       Object.entries(item).flatMap(([method, operation]) => (operation === undefined ? [] : [{ path, method, ...operation }])),
     );

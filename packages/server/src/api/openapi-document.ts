@@ -19,6 +19,7 @@ const TAGS: Record<string, string> = {
   triggers: 'What starts runs: schedules, new data, webhooks, metrics, by hand.',
   models: 'The registry, and inference on devices.',
   packages: 'Native packages: build, download, measure.',
+  bundles: 'What devices get, and bring back, on a stick.',
   rollouts: 'Changes of what devices serve: in waves, with gates; recalls.',
   blobs: 'Content by digest.',
   pipelines: 'Pipelines as containers of the uniform artifact API.',

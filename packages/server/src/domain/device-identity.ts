@@ -13,6 +13,13 @@ export interface IssuedCertificate {
   keySha256: string;
 }
 
+/** A certificate request whose sender has proved to hold its key. */
+export interface ClientRequest {
+  /** sha256 of the public key (SPKI, DER): how a device is known before it has a certificate. */
+  keySha256: string;
+  sign(device: string): Promise<IssuedCertificate>;
+}
+
 /** What a TLS client proved to hold the key of. Nothing here is trusted before the store was asked. */
 export interface PresentedCertificate {
   /** Common name of the subject. */

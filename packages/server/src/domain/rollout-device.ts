@@ -19,8 +19,15 @@ export interface DeviceContext {
 
 /** How a device stands after this look at it; the very same object when nothing changed. */
 export function observeDevice(device: RolloutDevice, facts: DeviceFacts, context: DeviceContext): RolloutDevice {
-  const seen = look(device, facts, context);
+  const seen = withTransfer(look(device, facts, context), facts, context);
   return seen === device || isSame(seen, device) ? device : seen;
+}
+
+/** A device that had the version before says nothing of what it cost, nor does one that has had it on its disk. */
+function withTransfer(device: RolloutDevice, { report }: DeviceFacts, { rollout }: DeviceContext): RolloutDevice {
+  const { model, toVersion } = rollout.spec;
+  if (device.releasedAt === null || device.fromVersion === toVersion || report?.transfer === undefined) return device;
+  return report.model === model && report.desiredVersion === toVersion ? { ...device, transfer: report.transfer } : device;
 }
 
 /** Field by field, because a large fleet is looked at several times a second. */
@@ -33,6 +40,7 @@ function isSame(a: RolloutDevice, b: RolloutDevice): boolean {
     a.finishedAt === b.finishedAt &&
     a.lost === b.lost &&
     a.revertedInMs === b.revertedInMs &&
+    a.transfer?.fetchedBytes === b.transfer?.fetchedBytes &&
     (sameNumbers || JSON.stringify([a.checks, a.arms]) === JSON.stringify([b.checks, b.arms]))
   );
 }

@@ -1,4 +1,4 @@
-import type { RolloutDevice, RolloutPolicy, TrialCheck } from '@selvedge/contract';
+import type { LinkStanding, RolloutDevice, RolloutPolicy, TrialCheck } from '@selvedge/contract';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { waveChecks } from './rollout-gates.ts';
@@ -51,6 +51,42 @@ describe('the order of devices', () => {
     expect(namesIn({ label: 'site', values: ['far', 'lab'] }, c, b, a)).toEqual(['a', 'b', 'c']);
     expect(namesIn({ label: 'site' }, c, b, a)).toEqual(['b', 'a', 'c']);
     expect(namesIn('link', a, c, b)).toEqual(['b', 'c', 'a']);
+  });
+});
+
+describe('the order by link', () => {
+  const LINK = { rttMs: 20, rttP95Ms: 60, samples: 8, reconnectsHour: 0, reconnectsDay: 0, unansweredPings: 0, watchedS: 900 };
+  const device = (name: string, link: Partial<LinkStanding> | undefined, online = true, held: object | null = null) => {
+    const upkeep = link === undefined ? {} : { link: { ...LINK, downloadBytesPerS: 4e6, wifiDbm: null, ...link } };
+    return { metadata: { name, labels: {} }, status: { online, workloads: [{ held }], upkeep } } as never as OrderedDevice;
+  };
+  const order = (...devices: OrderedDevice[]) => orderDevices(devices, 'link').map(({ metadata }) => metadata.name);
+
+  it('takes quick, fast and steady links first, within those that are online, metered, away', () => {
+    const ranked = [
+      device('z', {}),
+      device('reconnects', { reconnectsHour: 1 }),
+      device('slow', { downloadBytesPerS: 1e6 }),
+      device('far', { rttMs: 700 }),
+      device('unmeasured', undefined),
+      device('metered', { rttMs: 1 }, true, { reason: 'metered' }),
+      device('away', { rttMs: 1 }, false),
+      device('away-unmeasured', undefined, false),
+    ];
+    const names = ranked.map(({ metadata }) => metadata.name);
+    fc.assert(
+      fc.property(fc.shuffledSubarray(ranked, { minLength: ranked.length }), (shuffled) => {
+        expect(order(...shuffled)).toEqual(names);
+      }),
+    );
+  });
+
+  it('guesses the rate from the round trip while no download was measured, and is by name among equals', () => {
+    expect(order(device('far', { downloadBytesPerS: null, rttMs: 300 }), device('near', { downloadBytesPerS: null }))).toEqual([
+      'near',
+      'far',
+    ]);
+    expect(order(device('b', {}), device('a', {}), device('d', undefined), device('c', undefined))).toEqual(['a', 'b', 'c', 'd']);
   });
 });
 

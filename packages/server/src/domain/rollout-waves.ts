@@ -1,4 +1,4 @@
-import type { Device, RolloutPolicy, RolloutWave } from '@selvedge/contract';
+import { type Device, linkSeconds, type RolloutPolicy, type RolloutWave } from '@selvedge/contract';
 import { countOf } from './rollout-policy.ts';
 
 /** What the order of devices looks at. */
@@ -11,28 +11,36 @@ export type OrderedDevice = Pick<Device, 'metadata' | 'status'>;
 export function orderDevices<D extends OrderedDevice>(devices: readonly D[], order: RolloutPolicy['order']): D[] {
   const rank = rankOf(order);
   return [...devices].sort((a, b) => {
-    const byRank = rank(a) - rank(b);
-    if (byRank !== 0) return byRank;
+    const [ranks, others] = [rank(a), rank(b)];
+    const differs = ranks.findIndex((value, at) => value !== others[at]);
+    if (differs !== -1) return (ranks[differs] ?? 0) - (others[differs] ?? 0);
     const byPresence = Number(b.status.online) - Number(a.status.online);
     return byPresence !== 0 ? byPresence : a.metadata.name < b.metadata.name ? -1 : 1;
   });
 }
 
-function rankOf(order: RolloutPolicy['order']): (device: OrderedDevice) => number {
-  if (order === undefined || order === 'name') return () => 0;
+/** Numbers that are compared one after the other; the smaller comes first. */
+function rankOf(order: RolloutPolicy['order']): (device: OrderedDevice) => number[] {
+  if (order === undefined || order === 'name') return () => [];
   if (order === 'link') return linkRank;
   const { label, values } = order;
   return ({ metadata }) => {
     const value = metadata.labels[label];
     const index = value === undefined ? -1 : values === undefined ? 0 : values.indexOf(value);
-    return index === -1 ? Number.MAX_SAFE_INTEGER : index;
+    return [index === -1 ? Number.MAX_SAFE_INTEGER : index];
   };
 }
 
 /** Connected over a link that costs nothing, connected over a metered one, away. */
-function linkRank({ status }: OrderedDevice): number {
+function linkClass({ status }: OrderedDevice): number {
   if (!status.online) return 2;
   return status.workloads.some(({ held }) => held?.reason === 'metered') ? 1 : 0;
+}
+
+/** By the class of the link, within it by its measure; those without one come after those with one. */
+function linkRank(device: OrderedDevice): number[] {
+  const link = device.status.upkeep?.link;
+  return [linkClass(device), link === undefined ? Number.MAX_VALUE : linkSeconds(link)];
 }
 
 /** How many devices each wave has; their sum is all. Sizes are cumulative, and a wave that would add no device is left out. */

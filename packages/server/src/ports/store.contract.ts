@@ -1,4 +1,4 @@
-import type { AnyResource, DesiredWorkload, MetricPoint, TelemetrySample } from '@selvedge/contract';
+import type { AnyResource, DesiredWorkload, DeviceBudgets, MetricPoint, ResultSummary, TelemetrySample } from '@selvedge/contract';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { describeJoins } from './join-store.contract.ts';
 import { describeRunRecords } from './run-records.contract.ts';
@@ -120,6 +120,13 @@ function describeResources(store: () => Store, announced: () => { action: Change
       expect(edited?.metadata).toMatchObject({ generation: 2, resourceVersion: 3, createdAt: made.metadata.createdAt });
     });
 
+    it('takes a spec in another order for no edit', async () => {
+      const spec = { description: '', selector: 'a=b' };
+      await store().create('DeviceGroup', { ...dataset('a'), spec, status: {} });
+      const again = await store().update('DeviceGroup', 'a', (now) => ({ ...dataset('a', { tier: 'edge' }), spec: now.spec, status: {} }));
+      expect(again?.metadata).toMatchObject({ generation: 1, resourceVersion: 2 });
+    });
+
     it('writes and announces nothing when nothing changes', async () => {
       const made = await store().create('Dataset', dataset('a'));
       expect(await store().update('Dataset', 'a', () => undefined)).toEqual(made);
@@ -214,13 +221,87 @@ function describeSeries(store: () => Store): void {
     });
 
     it('keeps one sample per device and time, oldest first, and prunes', async () => {
-      await store().appendTelemetry('d1', [sample(T1, 0.5), sample(T0, null)]);
-      await Promise.all([store().appendTelemetry('d1', [sample(T1, 0.5), sample(T2, 1)]), store().appendTelemetry('d2', [sample(T0, 0)])]);
+      await store().appendTelemetry('d1', { samples: [sample(T1, 0.5), sample(T0, null)] });
+      await Promise.all([
+        store().appendTelemetry('d1', { samples: [sample(T1, 0.5), sample(T2, 1)] }),
+        store().appendTelemetry('d2', { samples: [sample(T0, 0)] }),
+      ]);
       expect(await store().readTelemetry('d1', T0)).toEqual([sample(T0, null), sample(T1, 0.5), sample(T2, 1)]);
       expect(await store().readTelemetry('d1', T1)).toHaveLength(2);
-      expect(await store().pruneTelemetry(T1)).toBe(2);
+      expect(await store().pruneTelemetry(T1, T0)).toBe(2);
       expect(await store().readTelemetry('d2', T0)).toEqual([]);
       expect(await store().readTelemetry('none', T0)).toEqual([]);
+    });
+
+    it('takes each number of a spool once, in any order of the batches, and what it stands for with it', async () => {
+      const at = (second: number) => new Date(Date.parse(T0) + second * 1000).toISOString();
+      const numbered = (first: number, last: number, id = 's1') => ({
+        samples: Array.from({ length: last - first + 1 }, (_, index) => ({ ...sample(at(first + index), 0.5), sequence: first + index })),
+        spool: { id, first, last },
+      });
+      const count = async () => (await store().readTelemetry('d1', T0)).length;
+      await store().appendTelemetry('d1', numbered(7, 9));
+      await Promise.all([store().appendTelemetry('d1', numbered(1, 3)), store().appendTelemetry('d1', numbered(1, 3))]);
+      expect(await count()).toBe(6);
+      // Sent again at other times, because the device has learned how wrong its clock was.
+      const again = numbered(1, 9);
+      await store().appendTelemetry('d1', { ...again, samples: again.samples.map((each, index) => ({ ...each, at: at(100 + index) })) });
+      expect(await count()).toBe(9);
+      await store().appendTelemetry('d1', numbered(1, 9));
+      expect(await count()).toBe(9);
+      // Another spool counts from one as well; a record without a number does not belong to the batch.
+      const other = numbered(201, 202, 's2');
+      await store().appendTelemetry('d1', { ...other, samples: [...other.samples, sample(at(300), 1)] });
+      expect(await count()).toBe(11);
+      // All numbers of a batch are settled, also of records that it does not have any more.
+      await store().appendTelemetry('d1', { samples: [], spool: { id: 's1', first: 10, last: 20 } });
+      await store().appendTelemetry('d1', numbered(10, 21));
+      expect(await count()).toBe(12);
+      await store().appendTelemetry('d1', numbered(30, 31));
+      const taken = await store().readTakenNumbers('d1', { spools: 5, ranges: 5 });
+      const bySpool = new Map(taken.map(({ spool, ranges }) => [spool, ranges]));
+      expect(bySpool.get('s1')).toEqual([
+        { first: 1, last: 21 },
+        { first: 30, last: 31 },
+      ]);
+      expect(bySpool.get('s2')).toEqual([{ first: 201, last: 202 }]);
+      expect((await store().readTakenNumbers('d1', { spools: 1, ranges: 1 })).map(({ ranges }) => ranges.length)).toEqual([1]);
+      expect(await store().readTakenNumbers('d2', { spools: 5, ranges: 5 })).toEqual([]);
+    });
+
+    it('keeps what models answered, and summaries for longer than what they are of', async () => {
+      const result = (time: string, spanS: number, workload = 'w'): ResultSummary => ({
+        ...{ at: time, spanS, workload, model: 'm', version: '1', requests: 10, errors: 1, p50Ms: 2.5, p95Ms: null },
+        ...{
+          latency: [
+            [2, 4],
+            [null, 1],
+          ],
+          confidence: [0, 0, 0, 0, 0, 0, 0, 1, 2, 3],
+          classes: [['a "b"', 3]],
+        },
+      });
+      const extremes = { cpu: 0.5, memoryUsedBytes: null, diskUsedBytes: null, temperatureC: -3, agentRssBytes: null };
+      const summary = { count: 60, spanS: 3540, min: extremes, max: extremes };
+      const spool = { id: 's1', first: 1, last: 5 };
+      const results = [result(T0, 300), result(T0, 3600, 'v'), result(T1, 300)].map((each, index) => ({ ...each, sequence: index + 1 }));
+      const samples = [
+        { ...sample(T0, 0.5), summary, sequence: 4 },
+        { ...sample(T1, 0.5), sequence: 5 },
+      ];
+      await store().appendTelemetry('d1', { samples, results, spool });
+      await store().appendTelemetry('d1', { samples, results, spool });
+      expect(await store().readResults('d1', { sinceIso: T0 })).toEqual([result(T0, 3600, 'v'), result(T0, 300), result(T1, 300)]);
+      expect(await store().readResults('d1', { sinceIso: T0, workload: 'v' })).toEqual([result(T0, 3600, 'v')]);
+      expect(await store().readResults('d1', { sinceIso: T0, untilIso: T1, workload: 'w' })).toEqual([result(T0, 300)]);
+      expect(await store().readResults('d1', { sinceIso: T0, model: 'm', version: '1', max: 1 })).toHaveLength(1);
+      expect(await store().readResults('d1', { sinceIso: T0, version: '2' })).toEqual([]);
+      expect(await store().readResults('d1', { sinceIso: T0, model: 'n' })).toEqual([]);
+      expect(await store().readTelemetry('d1', T0)).toEqual([{ ...sample(T0, 0.5), summary }, sample(T1, 0.5)]);
+      expect(await store().pruneTelemetry(T2, T0)).toBe(3);
+      expect(await store().readResults('d1', { sinceIso: T0 })).toEqual([result(T0, 3600, 'v')]);
+      expect(await store().readTelemetry('d1', T0)).toHaveLength(1);
+      expect(await store().pruneTelemetry(T2, T2)).toBe(2);
     });
   });
 }
@@ -261,15 +342,15 @@ function describeDeviceRecords(store: () => Store): void {
 
     it('raises the revision of a desired state only when the workloads differ', async () => {
       const replace = async (device: string, workloads: DesiredWorkload[]) =>
-        (await store().replaceDesiredWorkloads(new Map([[device, workloads]]))).get(device)?.revision;
+        (await store().replaceDesiredStates(new Map([[device, { workloads }]]))).get(device)?.revision;
       const revisions: unknown[] = [];
       for (const workloads of [[], [], [workload('1')], [workload('1')], [workload('2')], []])
         revisions.push(await replace('d1', workloads));
       expect(revisions).toEqual([1, 1, 2, 2, 3, 4]);
-      const both = await store().replaceDesiredWorkloads(
+      const both = await store().replaceDesiredStates(
         new Map([
-          ['d1', []],
-          ['d2', [workload('9')]],
+          ['d1', { workloads: [] }],
+          ['d2', { workloads: [workload('9')] }],
         ]),
       );
       expect([...both].map(([device, state]) => [device, state.revision])).toEqual([
@@ -279,6 +360,17 @@ function describeDeviceRecords(store: () => Store): void {
       expect(await store().readDesiredState('d2')).toEqual({ v: 1, revision: 1, workloads: [workload('9')] });
       expect([...(await store().listDesiredStates()).keys()]).toEqual(['d1', 'd2']);
       expect(await store().readDesiredState('none')).toBeUndefined();
+    });
+
+    it('keeps the budgets that go with a desired state; others raise its revision', async () => {
+      const tell = async (budgets: DeviceBudgets | undefined) =>
+        (await store().replaceDesiredStates(new Map([['d1', { workloads: [], budgets }]]))).get('d1')?.revision;
+      expect(await tell({ trafficMiBPerDay: 5 })).toBe(1);
+      expect(await tell({ trafficMiBPerDay: 5 })).toBe(1);
+      expect(await store().readDesiredState('d1')).toEqual({ v: 1, revision: 1, workloads: [], budgets: { trafficMiBPerDay: 5 } });
+      expect(await tell({ trafficMiBPerDay: 6 })).toBe(2);
+      expect(await tell(undefined)).toBe(3);
+      expect(await store().readDesiredState('d1')).toEqual({ v: 1, revision: 3, workloads: [] });
     });
   });
 }

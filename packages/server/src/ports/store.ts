@@ -1,4 +1,15 @@
-import type { AnyResource, DesiredState, DesiredWorkload, KINDS, Kind, MetricPoint, TelemetrySample } from '@selvedge/contract';
+import type {
+  AnyResource,
+  DesiredState,
+  KINDS,
+  Kind,
+  MetricPoint,
+  ResultSummary,
+  SpoolRange,
+  TakenNumbers,
+  TelemetryBatch,
+  TelemetrySample,
+} from '@selvedge/contract';
 import type * as z from 'zod';
 import type { JoinStore } from './join-store.ts';
 import type { MlflowStore } from './mlflow-store.ts';
@@ -23,10 +34,17 @@ export interface ListQuery {
   after?: string;
 }
 
+/** See ResourceStore.listStamps. */
+export function stampOf({ metadata }: AnyResource): string {
+  return `${metadata.uid}/${metadata.resourceVersion}`;
+}
+
 export interface ResourceStore {
   get<K extends Kind>(kind: K, name: string): Promise<ResourceOf<K> | undefined>;
   /** Sorted by name; `next` is the `after` of the following page. */
   list<K extends Kind>(kind: K, query?: ListQuery): Promise<{ items: ResourceOf<K>[]; next: string | null }>;
+  /** By name, a text that differs whenever the resource does: how a reader that knows them all finds what it has missed. */
+  listStamps(kind: Kind): Promise<ReadonlyMap<string, string>>;
   /** @throws AppError CONFLICT (user) when the name is taken. */
   create<K extends Kind>(kind: K, draft: ResourceDraft<K>): Promise<ResourceOf<K>>;
   /**
@@ -44,6 +62,20 @@ export interface ResourceStore {
   delete(kind: Kind, name: string): Promise<boolean>;
 }
 
+/** What a device has measured, as it arrives. */
+export type TelemetryWrite = Pick<TelemetryBatch, 'samples' | 'results'> & { spool?: Omit<SpoolRange, 'waiting'> | undefined };
+
+export interface ResultRange {
+  sinceIso: string;
+  /** Exclusive. */
+  untilIso?: string | undefined;
+  workload?: string | undefined;
+  model?: string | undefined;
+  version?: string | undefined;
+  /** Default and at most 10,000. */
+  max?: number | undefined;
+}
+
 export interface SeriesStore {
   /** Idempotent: a point with the same run, metric and step replaces the earlier one. */
   appendMetricPoints(run: string, points: readonly MetricPoint[]): Promise<void>;
@@ -52,12 +84,19 @@ export interface SeriesStore {
    * @param options.max - at most so many of each metric (3 to 10,000), chosen by `downsample`; without it all.
    */
   readMetricPoints(run: string, options?: { max?: number | undefined }): Promise<MetricPoint[]>;
-  /** Idempotent per device and time. */
-  appendTelemetry(device: string, samples: readonly TelemetrySample[]): Promise<void>;
+  /** Idempotent per device and time; of a batch with `spool`, also per number: all of it is stored, and its numbers noted, or nothing is. */
+  appendTelemetry(device: string, batch: TelemetryWrite): Promise<void>;
+  /** Numbers of the device's records that are stored, of the spools that it sent from last, the latest first; at most so many ranges of each. */
+  readTakenNumbers(device: string, max: { spools: number; ranges: number }): Promise<TakenNumbers[]>;
   /** Oldest first, at most 10,000. */
   readTelemetry(device: string, sinceIso: string): Promise<TelemetrySample[]>;
-  /** Removes samples older than this; returns how many. */
-  pruneTelemetry(beforeIso: string): Promise<number>;
+  /** Oldest first, at most 10,000. */
+  readResults(device: string, range: ResultRange): Promise<ResultSummary[]>;
+  /**
+   * Removes samples and results older than this; returns how many.
+   * @param summariesBeforeIso - for what stands for an hour or more, or for several samples.
+   */
+  pruneTelemetry(beforeIso: string, summariesBeforeIso: string): Promise<number>;
 }
 
 export interface CredentialStore {
@@ -90,6 +129,9 @@ export interface PendingCertificate {
   keySha256?: string;
 }
 
+/** What a device is told, without its revision. */
+export type DesiredContent = Pick<DesiredState, 'workloads' | 'budgets'>;
+
 export interface DeviceRecordStore {
   /** Replaces an earlier one of the same device. */
   savePendingCertificate(device: string, certificate: PendingCertificate): Promise<void>;
@@ -99,12 +141,12 @@ export interface DeviceRecordStore {
   listDesiredStates(): Promise<Map<string, DesiredState>>;
   readDesiredState(device: string): Promise<DesiredState | undefined>;
   /**
-   * Stores what devices are to run, all of them in one transaction. A device's revision grows by one when its workloads
+   * Stores what devices are told, all of them in one transaction. A device's revision grows by one when its workloads or budgets
    * differ from the stored ones; the first is 1. It never falls, also when a device is removed and made anew.
-   * @param changes - workloads by device name.
+   * @param changes - by device name.
    * @returns the states of these devices as they hold now.
    */
-  replaceDesiredWorkloads(changes: ReadonlyMap<string, readonly DesiredWorkload[]>): Promise<Map<string, DesiredState>>;
+  replaceDesiredStates(changes: ReadonlyMap<string, DesiredContent>): Promise<Map<string, DesiredState>>;
 }
 
 /** What a step has made, by what decides it. */

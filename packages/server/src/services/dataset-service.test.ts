@@ -48,7 +48,7 @@ describe('datasets', () => {
   it('go on being imported after a restart', async () => {
     await server.toolFlag('import', 'hold', true);
     await server.client.uploadDataset({ params: { name: 'things' }, upload: 'one' });
-    await waitUntil(async () => (await server.createdBy('import')).length === 1, { timeoutMs: 10_000, what: 'the tool to be asked' });
+    await waitUntil(async () => (await server.createdBy('import')).length === 1, { timeoutMs: 30_000, what: 'the tool to be asked' });
     await server.stopServer();
     await server.toolFlag('import', 'hold', false);
     await server.startAgain();

@@ -253,7 +253,7 @@ describe('a download', () => {
     await start(sha256(content));
     await sent;
     await waitUntil(async () => (await readdir(join(server.dir, 'downloads', 'far.v1'))).includes('content'), {
-      timeoutMs: 10_000,
+      timeoutMs: 30_000,
       what: 'bytes to be on disk',
     });
     await server.stopServer();

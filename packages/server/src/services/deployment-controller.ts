@@ -1,9 +1,9 @@
-import type { DesiredState, DesiredWorkload, DeviceTopic, ModelVersion, Package, Rollout } from '@selvedge/contract';
+import type { DesiredState, Device, DeviceTopic, ModelVersion, Package, Rollout } from '@selvedge/contract';
 import { describeError, type Logger } from '@selvedge/runtime';
 import { countServing, inferenceModelStatus } from '../domain/deployment-status.ts';
 import { type Placement, type PlacementInput, planPlacement, resolveTargets } from '../domain/placement.ts';
 import { gateReport } from '../domain/version-gates.ts';
-import type { Store } from '../ports/store.ts';
+import type { DesiredContent, Store } from '../ports/store.ts';
 import type { EventHub } from './event-hub.ts';
 import { FleetView } from './fleet-view.ts';
 import { RolloutController } from './rollout-controller.ts';
@@ -27,7 +27,7 @@ const DEBOUNCE_MS = 5;
 const MIN_ROUND_GAP_MS = 100;
 const RESYNC_MS = 10_000;
 /** Devices per transaction. */
-const BATCH = 500;
+const BATCH = 2000;
 
 /**
  * Makes what devices are told follow from InferenceModels, ModelVersions and Devices, and the status of InferenceModels
@@ -48,7 +48,7 @@ export class DeploymentController {
   /** For what time alone brings about. */
   #alarm: NodeJS.Timeout | undefined;
   #round: Promise<void> = Promise.resolve();
-  #lastRoundAt = 0;
+  #nextRoundAt = 0;
   #running = false;
   readonly #rollouts: RolloutController;
 
@@ -83,9 +83,15 @@ export class DeploymentController {
     await this.#round;
   }
 
+  /** Returns after a round that has seen everything which was written before the call. */
+  async settle(): Promise<void> {
+    this.#enqueue(() => this.view.load(this.#options.store).then(() => this.#reconcile()));
+    await this.#round;
+  }
+
   #soon(): void {
     if (!this.#running || this.#timer !== undefined) return;
-    const wait = Math.max(DEBOUNCE_MS, this.#lastRoundAt + MIN_ROUND_GAP_MS - performance.now());
+    const wait = Math.max(DEBOUNCE_MS, this.#nextRoundAt - performance.now());
     this.#timer = setTimeout(() => {
       this.#timer = undefined;
       this.#enqueue(() => this.#reconcile());
@@ -101,7 +107,6 @@ export class DeploymentController {
 
   async #reconcile(): Promise<void> {
     if (!this.#running) return;
-    this.#lastRoundAt = performance.now();
     const { view } = this;
     const packagesOf = remembered((model, version) => view.packagesOf(model, version));
     const input: PlacementInput = {
@@ -122,7 +127,7 @@ export class DeploymentController {
     const placement = planPlacement(input, targets);
     await this.#tellDevices(placement);
     await this.#writeStatuses(placement);
-    this.#lastRoundAt = performance.now();
+    this.#nextRoundAt = performance.now() + MIN_ROUND_GAP_MS;
   }
 
   #wakeAt(atMs: number | null): void {
@@ -133,17 +138,18 @@ export class DeploymentController {
   }
 
   async #tellDevices({ workloads }: Placement): Promise<void> {
-    const changes = new Map<string, readonly DesiredWorkload[]>();
+    const changes = new Map<string, DesiredContent>();
     for (const [device, wanted] of workloads) {
       const known = this.#desired.get(device);
-      if (known === undefined || JSON.stringify(known.workloads) !== JSON.stringify(wanted)) changes.set(device, wanted);
+      const content = { workloads: [...wanted], ...budgetsOf(this.view.devices.get(device)) };
+      if (known === undefined || !isSame(known, content)) changes.set(device, content);
     }
     for (const [device, state] of this.#desired) {
-      if (!workloads.has(device) && state.workloads.length > 0) changes.set(device, []); // the device was removed
+      if (!workloads.has(device) && !isSame(state, { workloads: [] })) changes.set(device, { workloads: [] }); // the device was removed
     }
     const entries = [...changes];
     for (let start = 0; start < entries.length; start += BATCH) {
-      const written = await this.#options.store.replaceDesiredWorkloads(new Map(entries.slice(start, start + BATCH)));
+      const written = await this.#options.store.replaceDesiredStates(new Map(entries.slice(start, start + BATCH)));
       for (const [device, state] of written) this.#desired.set(device, state);
       this.#publish(written.keys(), workloads);
     }
@@ -216,6 +222,17 @@ export class DeploymentController {
     const devices = [...view.devices.values()].filter((device) => measured.has(device.metadata.name));
     return gateReport(version, task, packages, devices)?.results;
   }
+}
+
+function budgetsOf(device: Device | undefined): Pick<DesiredContent, 'budgets'> {
+  const budgets = device?.spec.budgets;
+  return budgets === undefined || Object.keys(budgets).length === 0 ? {} : { budgets };
+}
+
+function isSame(a: DesiredContent, b: DesiredContent): boolean {
+  if (a.workloads.length !== b.workloads.length || (a.budgets === undefined) !== (b.budgets === undefined)) return false;
+  if (a.budgets !== undefined && JSON.stringify(a.budgets) !== JSON.stringify(b.budgets)) return false;
+  return a.workloads.length === 0 || JSON.stringify(a.workloads) === JSON.stringify(b.workloads);
 }
 
 /** Looks once per version and round, not once per device. */

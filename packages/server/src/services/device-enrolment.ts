@@ -1,20 +1,27 @@
-import { AppError, type Device, type DeviceTrust, type JoinRequest, type JoinResponse, nameSchema } from '@selvedge/contract';
+import {
+  AppError,
+  type Device,
+  type DeviceTrust,
+  type JoinRequest,
+  type JoinResponse,
+  nameSchema,
+  type OfflineJoinRequest,
+} from '@selvedge/contract';
 import { type Logger, sha256Hex } from '@selvedge/runtime';
-import type { DeviceIdentity, IssuedCertificate, PresentedCertificate } from '../domain/device-identity.ts';
+import type { ClientRequest, DeviceIdentity, IssuedCertificate, PresentedCertificate } from '../domain/device-identity.ts';
 import type { Join } from '../ports/join-store.ts';
 import type { ResourceDraft, Store } from '../ports/store.ts';
 import { AttemptLimit } from './attempt-limit.ts';
 import { deviceDraft } from './device-draft.ts';
+import { readAll } from './read-all.ts';
 
 /** Signs what devices ask for. */
 interface CertificateSigner {
   /** Of the server's own certificate. */
   readonly caPem: string;
   readonly trust: DeviceTrust;
-  /** sha256 of the public key of a request. @throws AppError INPUT_INVALID (user) when the request is not acceptable. */
-  keyOf(csrPem: string): Promise<string>;
   /** @throws AppError INPUT_INVALID (user) when the request is not acceptable. */
-  signClient(csrPem: string, device: string): Promise<IssuedCertificate>;
+  readRequest(csrPem: string): Promise<ClientRequest>;
 }
 
 export interface DeviceEnrolmentOptions {
@@ -56,7 +63,8 @@ export class DeviceEnrolment {
     const { store, clock, log, signer } = this.#options;
     if (!this.#failures.allows(address))
       throw new AppError('RATE_LIMITED', { message: 'Too many attempts to join from this address.', hint: 'Wait a minute.' });
-    const keySha256 = await signer.keyOf(request.csrPem);
+    const asked = await signer.readRequest(request.csrPem);
+    const { keySha256 } = asked;
     const join = await store.joins.begin({
       id: sha256Hex(`${keySha256} ${request.name ?? ''}`),
       keySha256,
@@ -85,9 +93,32 @@ export class DeviceEnrolment {
         hint: 'Repeat the same join; it goes on by itself once an operator has approved.',
       });
     }
-    const certificate = await this.#admit(join, device, request.csrPem);
+    const certificate = await this.#admit(join, device, asked);
     log.info('device joined', { device, address });
     return { device, certificatePem: certificate.pem, caPem: signer.caPem, trust: signer.trust };
+  }
+
+  /**
+   * Makes a device of one that has asked in a file. An operator does this, so no token is asked for. The same request again gives
+   * another certificate for the same key, and both are good until one is used.
+   *
+   * @throws AppError INPUT_INVALID (the certificate request), CONFLICT (the name is taken).
+   */
+  async signRequest({ csrPem, name: wished, labels = {} }: Omit<OfflineJoinRequest, 'type'>): Promise<JoinResponse> {
+    const { store, signer, log, clock } = this.#options;
+    const asked = await signer.readRequest(csrPem);
+    const { keySha256 } = asked;
+    const devices = await readAll(store, 'Device');
+    const known = devices.find(({ status }) => status.certificate.keySha256 === keySha256)?.metadata.name;
+    if (known !== undefined && wished !== undefined && wished !== known)
+      throw new AppError('CONFLICT', { message: `The device that asks has joined already, as "${known}".` });
+    const joining = await store.joins.listUndone(clock().toISOString());
+    const taken = new Set([...devices.map(({ metadata }) => metadata.name), ...joining.map(({ device }) => device)]);
+    const name = known ?? wished ?? freeName(taken);
+    if (known === undefined && taken.has(name)) throw nameTaken(name);
+    const certificate = await this.#admit({ keySha256, labels }, name, asked);
+    log.info('device joined by a file', { device: name });
+    return { device: name, certificatePem: certificate.pem, caPem: signer.caPem, trust: signer.trust };
   }
 
   /** What this device is to trust. @throws AppError UNAUTHENTICATED, DEVICE_REVOKED. */
@@ -100,7 +131,7 @@ export class DeviceEnrolment {
   async renew(certificate: PresentedCertificate, csrPem: string): Promise<JoinResponse> {
     const { store, signer, log } = this.#options;
     const identity = await this.identify(certificate, { allowExpired: true });
-    const issued = await signer.signClient(csrPem, identity.name);
+    const issued = await (await signer.readRequest(csrPem)).sign(identity.name);
     await store.savePendingCertificate(identity.name, {
       deviceUid: identity.uid,
       serial: issued.serial,
@@ -152,9 +183,9 @@ export class DeviceEnrolment {
   }
 
   /** Creates the device, or issues another certificate to the one that this join has made. @throws AppError CONFLICT. */
-  async #admit({ keySha256, labels }: Join, name: string, csrPem: string): Promise<IssuedCertificate> {
-    const { store, signer } = this.#options;
-    const certificate = await signer.signClient(csrPem, name);
+  async #admit({ keySha256, labels }: Pick<Join, 'keySha256' | 'labels'>, name: string, asked: ClientRequest): Promise<IssuedCertificate> {
+    const { store } = this.#options;
+    const certificate = await asked.sign(name);
     if ((await store.get('Device', name)) === undefined) {
       try {
         await store.create('Device', this.#draft(name, labels, certificate));
@@ -205,6 +236,11 @@ export class DeviceEnrolment {
     await store.deletePendingCertificate(name);
     log.info('device uses its renewed certificate', { device: name });
   }
+}
+
+function freeName(taken: ReadonlySet<string | null>): string {
+  for (let number = 1; number <= MAX_NAME_TRIES; number += 1) if (!taken.has(`device-${number}`)) return `device-${number}`;
+  throw new AppError('CONFLICT', { message: 'No free device name was found.', hint: 'Ask with --name.' });
 }
 
 function nameTaken(name: string): AppError {

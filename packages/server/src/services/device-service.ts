@@ -1,17 +1,24 @@
 import {
+  AppError,
   type Device,
   type DeviceTopic,
+  type ImportedResults,
   presenceSchema,
   type Reply,
+  type ResultsStatement,
   replySchema,
   reportedStateSchema,
+  type TelemetryBatch,
   type TelemetrySample,
   telemetryBatchSchema,
+  telemetrySampleSchema,
+  type Upkeep,
 } from '@selvedge/contract';
-import { describeError, type Logger, SerialRunner } from '@selvedge/runtime';
+import { describeError, type Logger } from '@selvedge/runtime';
 import type * as z from 'zod';
 import { expireInstances, type InstanceHistory, instanceConnected, instanceSeen, NO_INSTANCES } from '../domain/device-conflict.ts';
 import type { Store } from '../ports/store.ts';
+import { CoalescedWrites } from './coalesced-writes.ts';
 import { deviceDraft } from './device-draft.ts';
 
 /** One connection of a device that has proved its identity. */
@@ -34,18 +41,25 @@ export interface DeviceServiceOptions {
   clock: () => Date;
 }
 
-/** How often the last sample is copied to a device's status; every sample is in the telemetry series anyway. */
+/**
+ * How often the last sample is copied to a device's status at most; every sample is in the telemetry series anyway. A large fleet's
+ * come more rarely, so that there are no more than 170 such writes a second: a minute with 10,000 devices.
+ */
 const SAMPLE_TO_STATUS_MS = 10_000;
+const SAMPLE_TO_STATUS_MS_PER_DEVICE = 6;
 const TICK_MS = 10_000;
+const FUTURE_MS = 60_000;
 
 interface LiveDevice {
-  readonly writes: SerialRunner;
+  readonly writes: CoalescedWrites<Device['status']>;
   session: LiveSession | undefined;
   history: InstanceHistory;
   /** Highest sequence of the reports of the present agent process. */
   reported: { instanceId: string; sequence: number } | undefined;
   /** Newest sample that its status does not have yet. */
   sample: TelemetrySample | undefined;
+  /** What it says of its budgets, not yet in its status. */
+  upkeep: Upkeep | undefined;
   sampleWrittenAtMs: number;
 }
 
@@ -69,12 +83,12 @@ export class DeviceService {
     let after: string | null = '';
     while (after !== null) {
       const page: { items: Device[]; next: string | null } = await store.list('Device', after === '' ? {} : { after });
-      for (const device of page.items) {
-        const { conflict, online } = device.status;
-        const { name } = device.metadata;
-        if (conflict !== null) this.#device(name).history = { instances: conflict.instances, conflictSince: conflict.since };
-        if (online) await store.update('Device', name, (current) => deviceDraft(current, { ...current.status, online: false }));
+      for (const { metadata, status } of page.items) {
+        const { conflict } = status;
+        if (conflict !== null) this.#device(metadata.name).history = { instances: conflict.instances, conflictSince: conflict.since };
       }
+      // Together: one by one a fleet's would keep it waiting for as many commits.
+      await Promise.all(page.items.filter(({ status }) => status.online).map(({ metadata }) => this.#setOffline(metadata.name)));
       after = page.next;
     }
     this.#timer = setInterval(() => this.#tick(), TICK_MS);
@@ -85,6 +99,10 @@ export class DeviceService {
     clearInterval(this.#timer);
     await Promise.all(this.#writing);
     this.#live.clear();
+  }
+
+  async #setOffline(device: string): Promise<void> {
+    await this.#options.store.update('Device', device, (current) => deviceDraft(current, { ...current.status, online: false }));
   }
 
   isOnline(device: string): boolean {
@@ -133,12 +151,16 @@ export class DeviceService {
 
   /** Resolves once the message is stored. One that is malformed is logged and dropped: sending it again would not mend it. */
   async received(session: LiveSession, topic: DeviceTopic, payload: Uint8Array): Promise<void> {
-    if (this.#live.get(session.device)?.session?.id !== session.id) return;
+    if (this.#live.get(session.device)?.session?.id !== session.id) {
+      // Acknowledged, it would be forgotten where it is kept.
+      if (topic === 'telemetry') throw new AppError('CONFLICT', { message: 'Another connection of this device has taken over.' });
+      return;
+    }
     switch (topic) {
       case 'reported':
         return this.#takeReport(session, this.#parse(reportedStateSchema, session, topic, payload));
       case 'telemetry':
-        return this.#takeTelemetry(session, this.#parse(telemetryBatchSchema, session, topic, payload)?.samples ?? []);
+        return this.#takeTelemetry(session, this.#parse(telemetryBatchSchema, session, topic, payload));
       case 'presence':
         return this.#takePresence(session, this.#parse(presenceSchema, session, topic, payload)?.online);
       case 'replies': {
@@ -151,6 +173,40 @@ export class DeviceService {
     }
   }
 
+  /**
+   * Takes what a device has said on a stick, as if it had come over the wire. While it is connected its own word is newer, and
+   * so is what a later file of results has brought.
+   *
+   * @returns `known` when this file was brought before, `older` when something newer is known, `none` when it reports nothing.
+   */
+  async takeResults(device: string, results: ResultsStatement): Promise<ImportedResults['state']> {
+    const { reported, sequence, telemetry } = results;
+    for (const batch of telemetry) await this.#options.store.appendTelemetry(device, batch);
+    if (reported === null) return 'none';
+    const importedAt = this.#now();
+    const newest = newestOf(telemetry.flatMap(({ samples }) => samples));
+    const { upkeep } = reported;
+    let outcome: ImportedResults['state'] = 'older';
+    await this.#write(device, (status) => {
+      const known = status.byBundle?.sequence ?? 0;
+      outcome = sequence === known ? 'known' : 'older';
+      if (sequence <= known || this.isOnline(device) || reported.observedRevision < status.observedRevision) return status;
+      outcome = 'taken';
+      const byBundle = { bundle: results.bundle?.id ?? null, importedAt, reportedAt: results.createdAt, sequence };
+      const { info, workloads, observedRevision } = reported;
+      const sample = newerSample(status.telemetry, newest, this.#options.clock().getTime());
+      return { ...status, info, workloads, observedRevision, byBundle, ...(upkeep === undefined ? {} : { upkeep }), telemetry: sample };
+    });
+    return outcome;
+  }
+
+  /** What a broker kept while nobody knew whether the device is there: samples count whenever they come. */
+  async receivedLate(device: string, topic: DeviceTopic, payload: Uint8Array): Promise<void> {
+    if (topic !== 'telemetry') return;
+    const batch = this.#parse(telemetryBatchSchema, { device }, topic, payload);
+    if (batch !== undefined) await this.#options.store.appendTelemetry(device, batch);
+  }
+
   async #takeReport(session: LiveSession, report: z.output<typeof reportedStateSchema> | undefined): Promise<void> {
     if (report === undefined) return;
     const live = this.#device(session.device);
@@ -159,14 +215,16 @@ export class DeviceService {
     live.reported = { instanceId: report.instanceId, sequence: report.sequence };
     this.#options.onReady(session.device);
     const nowIso = this.#now();
-    const { info, workloads, observedRevision, clockOffsetMs, location, trusts } = report;
+    const { info, workloads, observedRevision, clockOffsetMs, location, trusts, upkeep } = report;
+    live.upkeep = undefined; // older than this
     // What an agent does not say, perhaps no longer, is not known.
     const said = {
       ...(clockOffsetMs === undefined ? {} : { clockOffsetMs }),
       ...(location === undefined ? {} : { location }),
       ...(trusts === undefined ? {} : { trusts }),
+      ...(upkeep === undefined ? {} : { upkeep }),
     };
-    await this.#write(session.device, ({ clockOffsetMs: _clock, location: _location, trusts: _trusts, ...status }) => ({
+    await this.#write(session.device, ({ clockOffsetMs: _clock, location: _location, trusts: _trusts, upkeep: _upkeep, ...status }) => ({
       ...status,
       ...said,
       info,
@@ -176,14 +234,14 @@ export class DeviceService {
     }));
   }
 
-  async #takeTelemetry(session: LiveSession, samples: readonly TelemetrySample[]): Promise<void> {
-    const newest = samples.toSorted((a, b) => Date.parse(a.at) - Date.parse(b.at)).at(-1);
-    if (newest === undefined) return;
-    await this.#options.store.appendTelemetry(session.device, samples);
+  async #takeTelemetry(session: LiveSession, batch: TelemetryBatch | undefined): Promise<void> {
+    if (batch === undefined) return;
+    await this.#options.store.appendTelemetry(session.device, batch);
     const live = this.#live.get(session.device);
     if (live === undefined) return;
     live.history = instanceSeen(live.history, session.instanceId, this.#now());
-    live.sample = newest;
+    live.upkeep = batch.upkeep ?? live.upkeep;
+    live.sample = newestOf(live.sample === undefined ? batch.samples : [live.sample, ...batch.samples]);
     this.#writeSampleIfDue(session.device, live);
   }
 
@@ -209,25 +267,16 @@ export class DeviceService {
 
   #writeSampleIfDue(device: string, live: LiveDevice): void {
     const nowMs = this.#options.clock().getTime();
-    if (live.sample === undefined || nowMs - live.sampleWrittenAtMs < SAMPLE_TO_STATUS_MS) return;
+    const gapMs = Math.max(SAMPLE_TO_STATUS_MS, this.#live.size * SAMPLE_TO_STATUS_MS_PER_DEVICE);
+    const isEmpty = live.sample === undefined && live.upkeep === undefined;
+    if (isEmpty || nowMs - live.sampleWrittenAtMs < gapMs) return;
     const lastSeenAt = this.#now();
     void this.#write(device, (status) => ({ ...status, lastSeenAt }));
   }
 
   /** Changes the status, in the order of the calls; the newest sample and the conflict as it is known go along. */
   #write(device: string, change: (status: Device['status']) => Device['status']): Promise<void> {
-    const live = this.#device(device);
-    const done = live.writes.run(async () => {
-      const { sample } = live;
-      const { instances, conflictSince } = live.history;
-      live.sample = undefined;
-      if (sample !== undefined) live.sampleWrittenAtMs = this.#options.clock().getTime();
-      const conflict = conflictSince === null ? null : { instances: [...instances], since: conflictSince };
-      await this.#options.store.update('Device', device, (current) => {
-        const status = change(current.status);
-        return deviceDraft(current, { ...status, conflict, telemetry: sample ?? status.telemetry });
-      });
-    });
+    const done = this.#device(device).writes.add(change);
     const tracked = done.catch((error: unknown) => {
       this.#options.log.error('the status of a device could not be written', { device, ...describeError(error) });
     });
@@ -236,22 +285,43 @@ export class DeviceService {
     return done;
   }
 
+  async #store(device: string, change: (status: Device['status']) => Device['status']): Promise<void> {
+    const live = this.#device(device);
+    const { sample, upkeep } = live;
+    live.sample = undefined;
+    live.upkeep = undefined;
+    if (sample !== undefined || upkeep !== undefined) live.sampleWrittenAtMs = this.#options.clock().getTime();
+    await this.#options.store.update('Device', device, (current) => {
+      const status = change(current.status);
+      const { instances, conflictSince } = live.history;
+      const conflict = conflictSince === null ? null : { instances: [...instances], since: conflictSince };
+      const telemetry = newerSample(status.telemetry, sample, this.#options.clock().getTime());
+      return deviceDraft(current, { ...status, ...(upkeep === undefined ? {} : { upkeep }), conflict, telemetry });
+    });
+  }
+
   #device(name: string): LiveDevice {
     const known = this.#live.get(name);
     if (known !== undefined) return known;
     const made: LiveDevice = {
-      writes: new SerialRunner(),
+      writes: new CoalescedWrites((change) => this.#store(name, change)),
       session: undefined,
       history: NO_INSTANCES,
       reported: undefined,
       sample: undefined,
+      upkeep: undefined,
       sampleWrittenAtMs: 0,
     };
     this.#live.set(name, made);
     return made;
   }
 
-  #parse<S extends z.ZodType>(schema: S, session: LiveSession, topic: DeviceTopic, payload: Uint8Array): z.output<S> | undefined {
+  #parse<S extends z.ZodType>(
+    schema: S,
+    session: Pick<LiveSession, 'device'>,
+    topic: DeviceTopic,
+    payload: Uint8Array,
+  ): z.output<S> | undefined {
     let value: unknown;
     try {
       value = JSON.parse(new TextDecoder().decode(payload));
@@ -267,6 +337,18 @@ export class DeviceService {
   #now(): string {
     return this.#options.clock().toISOString();
   }
+}
+
+function newestOf(samples: readonly TelemetrySample[]): TelemetrySample | undefined {
+  const newest = samples.toSorted((a, b) => Date.parse(a.at) - Date.parse(b.at)).at(-1);
+  return newest === undefined ? undefined : telemetrySampleSchema.parse(newest); // without its number
+}
+
+/** What was kept while offline arrives later than what is new. A time that is yet to come was one of a wrong clock. */
+function newerSample(known: TelemetrySample | null, sample: TelemetrySample | undefined, nowMs: number): TelemetrySample | null {
+  if (sample === undefined) return known;
+  const knownMs = known === null ? Number.NEGATIVE_INFINITY : Date.parse(known.at);
+  return Date.parse(sample.at) >= knownMs || knownMs > nowMs + FUTURE_MS ? sample : known;
 }
 
 /** Without the port. */

@@ -2,6 +2,7 @@ import type {
   AnyResource,
   Device,
   InferenceModel,
+  Kind,
   Model,
   ModelVersion,
   Package,
@@ -11,12 +12,15 @@ import type {
   Task,
 } from '@selvedge/contract';
 import { isBuiltOf } from '../domain/native-choice.ts';
-import type { ResourceStore } from '../ports/store.ts';
+import { type ResourceOf, type ResourceStore, stampOf } from '../ports/store.ts';
 import { readAll } from './read-all.ts';
 
+/** So many that differ are read one by one; more are read as a whole. */
+const MAX_SINGLE_READS = 200;
+
 /**
- * The resources that placement looks at, kept in memory: loaded whole from the store now and then, and brought forward by
- * events in between. An event that arrives while a load is under way is applied on top of it.
+ * The resources that placement looks at, kept in memory: compared with the store now and then, and brought forward by events in
+ * between. An event that arrives while a load is under way is applied on top of it.
  */
 export class FleetView {
   devices = new Map<string, Device>();
@@ -33,14 +37,14 @@ export class FleetView {
   async load(store: ResourceStore): Promise<void> {
     this.#heldBack = [];
     try {
-      const devices = await readAll(store, 'Device');
-      const inferenceModels = await readAll(store, 'InferenceModel');
-      const models = await readAll(store, 'Model');
-      const versions = await readAll(store, 'ModelVersion');
-      const packages = await readAll(store, 'Package');
-      const pipelines = await readAll(store, 'Pipeline');
-      const tasks = await readAll(store, 'Task');
-      const rollouts = await readAll(store, 'Rollout');
+      const devices = await refresh(store, 'Device', this.devices.values());
+      const inferenceModels = await refresh(store, 'InferenceModel', this.inferenceModels.values());
+      const models = await refresh(store, 'Model', this.models.values());
+      const versions = await refresh(store, 'ModelVersion', this.versions.values());
+      const packages = await refresh(store, 'Package', this.packages.values());
+      const pipelines = await refresh(store, 'Pipeline', this.pipelines.values());
+      const tasks = await refresh(store, 'Task', this.tasks.values());
+      const rollouts = await refresh(store, 'Rollout', this.rollouts.values());
       this.devices = byName(devices);
       this.inferenceModels = byName(inferenceModels);
       this.models = byName(models);
@@ -99,6 +103,19 @@ export class FleetView {
   }
 }
 
+/** All of a kind; of those that are known only what differs is read, for at thousands of devices reading is most of the work. */
+async function refresh<K extends Kind>(store: ResourceStore, kind: K, known: Iterable<ResourceOf<K>>): Promise<ResourceOf<K>[]> {
+  const stamps = await store.listStamps(kind);
+  const same = [...known].filter((resource) => stamps.get(resource.metadata.name) === stampOf(resource));
+  if (stamps.size - same.length > MAX_SINGLE_READS) return await readAll(store, kind);
+  const found = new Map(same.map((resource) => [resource.metadata.name, resource]));
+  for (const name of stamps.keys()) {
+    const changed = found.has(name) ? undefined : await store.get(kind, name);
+    if (changed !== undefined) found.set(name, changed);
+  }
+  return [...found.values()];
+}
+
 function versionKey({ spec }: ModelVersion): string {
   return `${spec.model}/${spec.version}`;
 }
@@ -128,8 +145,8 @@ function sameVersion(a: AnyResource, b: AnyResource): boolean {
 
 /** Telemetry and the like change a device often; none of it decides where anything runs. */
 function sameForPlacement(a: Device, b: Device): boolean {
-  const facts = ({ metadata, status }: Device) =>
-    JSON.stringify([metadata.labels, status.online, hardware(status.info), status.observedRevision, status.workloads]);
+  const facts = ({ metadata, spec, status }: Device) =>
+    JSON.stringify([metadata.labels, spec.budgets, status.online, hardware(status.info), status.observedRevision, status.workloads]);
   return facts(a) === facts(b);
 }
 

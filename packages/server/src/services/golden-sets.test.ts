@@ -58,7 +58,7 @@ describe('golden sets', () => {
         const found = await rig.store.get('Rollout', 'reader-1');
         return found?.status.phase === phase ? found : undefined;
       },
-      { timeoutMs: 5000, intervalMs: 5, what: `a rollout that is ${phase}` },
+      { timeoutMs: 30_000, intervalMs: 5, what: `a rollout that is ${phase}` },
     );
 
   it('are signed, fetched by the devices that are told of them alone, and hold samples of each class', async () => {

@@ -6,6 +6,9 @@ import {
   type deviceTokenRequestSchema,
   type deviceTokenSchema,
   formatJoinToken,
+  type JoinResponse,
+  type OfflineJoinAnswer,
+  type OfflineJoinRequest,
 } from '@selvedge/contract';
 import { type Logger, sha256Hex } from '@selvedge/runtime';
 import type * as z from 'zod';
@@ -20,6 +23,8 @@ export interface JoinDeskOptions {
   isChanging: () => boolean;
   /** Under which devices reach the device port, e.g. `https://10.0.0.1:7443`. */
   url: () => string;
+  /** Makes a device. @throws AppError INPUT_INVALID, CONFLICT. */
+  sign: (request: OfflineJoinRequest) => Promise<JoinResponse>;
   log: Logger;
   clock: () => Date;
 }
@@ -75,6 +80,14 @@ export class JoinDesk {
       });
     }
     log.info('join token revoked', { id });
+  }
+
+  /** The answer to a request that came in a file. @throws AppError INPUT_INVALID, CONFLICT. */
+  async signRequest(request: OfflineJoinRequest): Promise<OfflineJoinAnswer> {
+    const { sign, url, caSha256, clock } = this.#options;
+    const answer = await sign(request);
+    const facts = { serverUrl: url(), authoritySha256: caSha256(), signedAt: clock().toISOString() };
+    return { type: 'selvedge-join-answer', ...answer, ...facts };
   }
 
   /** Devices that wait, and those that were approved and have not come for their certificate. */

@@ -37,11 +37,11 @@ describe('LeaseHolder', () => {
     const first = holder('first', atWork);
     const second = holder('second', atWork);
     first.start();
-    await waitUntil(() => atWork.has('first'), { timeoutMs: 5000, what: 'the first to work' });
+    await waitUntil(() => atWork.has('first'), { timeoutMs: 30_000, what: 'the first to work' });
     second.start();
     await first.stop();
     expect(atWork.has('first')).toBe(false);
-    await waitUntil(() => atWork.has('second'), { timeoutMs: 10_000, what: 'the second to work' });
+    await waitUntil(() => atWork.has('second'), { timeoutMs: 30_000, what: 'the second to work' });
     await second.stop();
     expect(atWork.size).toBe(0);
   });
@@ -52,7 +52,7 @@ describe('LeaseHolder', () => {
     const atWork = new Set<string>();
     const again = holder('same', atWork);
     again.start();
-    await waitUntil(() => atWork.has('same'), { timeoutMs: 2000, what: 'work' });
+    await waitUntil(() => atWork.has('same'), { timeoutMs: 30_000, what: 'work' });
     await again.stop();
   });
 });

@@ -40,5 +40,5 @@ async function eachOperation(store: Store, visit: (operation: Operation) => void
 /** Digests of the content that an operation brings or has brought. */
 export function contentOf({ spec, status }: Operation): string[] {
   const sent = status.devices.flatMap(({ file }) => (file === null ? [] : [file.sha256]));
-  return spec.task.type === 'push' ? [spec.task.file.sha256, ...sent] : sent;
+  return 'file' in spec.task ? [spec.task.file.sha256, ...sent] : sent;
 }

@@ -47,7 +47,7 @@ describe('OperationService', () => {
         const found = await store.get('Operation', name);
         return found !== undefined && check(found) ? found : undefined;
       },
-      { timeoutMs: 5000, intervalMs: 5, what: `a state of ${name}` },
+      { timeoutMs: 30_000, intervalMs: 5, what: `a state of ${name}` },
     );
   const ended = (name: string) => until(name, ({ status }) => status.finishedAt !== null);
 
@@ -169,7 +169,7 @@ describe('OperationService', () => {
     const waiting = await service.create({ task, device: 'edge-2', wait: true, by: 'admin' });
     const kept: string[] = [];
     expect(await pruneOperations(store, clock(), ({ metadata }) => kept.push(metadata.name))).toBe(0);
-    expect(kept).toEqual([done.metadata.name, waiting.metadata.name]);
+    expect(kept.toSorted()).toEqual([done.metadata.name, waiting.metadata.name].toSorted());
     expect(await pruneOperations(store, new Date(clock().getTime() + 31 * 86_400_000), () => undefined)).toBe(1);
     expect((await store.list('Operation')).items.map(({ metadata }) => metadata.name)).toEqual([waiting.metadata.name]);
   });

@@ -1,11 +1,11 @@
-import { randomBytes } from 'node:crypto';
 import { AppError, type Operation, type operationRequestSchema } from '@selvedge/contract';
 import type { Logger } from '@selvedge/runtime';
 import type * as z from 'zod';
 import { isSettledState, newOperationStatus, type OperationSituation } from '../domain/operation-plan.ts';
 import type { Store } from '../ports/store.ts';
+import { chooseDevices } from './choose-devices.ts';
 import type { FleetView } from './fleet-view.ts';
-import { readSelection } from './label-selection.ts';
+import { nameByTime } from './name-by-time.ts';
 import { OperationDriver } from './operation-driver.ts';
 import type { OperationHandlers } from './operation-handler.ts';
 import { readAll } from './read-all.ts';
@@ -91,7 +91,7 @@ export class OperationService {
     const { wait = handler.waitsForDevices, expiresInS = handler.expiresInS } = request;
     const now = clock();
     const operation = await store.create('Operation', {
-      name: operationName(now),
+      name: nameByTime('op', now),
       labels: {},
       annotations: {},
       spec: {
@@ -116,20 +116,10 @@ export class OperationService {
     throw new AppError('NOT_FOUND', { message: `There is no operation "${name}".`, hint: '"selvedge operation list" shows them.' });
   }
 
-  async #choose({ device, devices, selector }: OperationRequest): Promise<string[]> {
-    const { view, store } = this.#options;
-    if (selector === undefined) {
-      const named = new Set(devices ?? (device === undefined ? [] : [device]));
-      const missing = [...named].find((name) => !view.devices.has(name));
-      if (missing === undefined) return [...named];
-      throw new AppError('NOT_FOUND', { message: `There is no device "${missing}".`, hint: '"selvedge device list" shows all devices.' });
-    }
-    const selection = await readSelection(store, selector);
-    const found = [...view.devices.values()].filter(({ metadata }) => selection.matches(metadata.labels));
-    if (found.length === 0)
-      throw new AppError('NOT_FOUND', { message: `No device matches "${selector}".`, hint: '"selvedge device list" shows labels.' });
+  async #choose(request: OperationRequest): Promise<string[]> {
+    const found = await chooseDevices(this.#options.view, this.#options.store, request);
     if (found.length > MAX_DEVICES) throw new AppError('INPUT_INVALID', { message: `An operation may have ${MAX_DEVICES} devices.` });
-    return found.map(({ metadata }) => metadata.name).sort();
+    return found;
   }
 
   #drive(operation: Operation): void {
@@ -153,10 +143,4 @@ export class OperationService {
       graceUntilMs: this.#graceUntilMs,
     };
   }
-}
-
-/** Names sort by time. */
-function operationName(now: Date): string {
-  const [day = '', time = ''] = now.toISOString().split('T');
-  return `op-${day.replaceAll('-', '')}-${time.slice(0, 8).replaceAll(':', '')}-${randomBytes(3).toString('hex')}`;
 }

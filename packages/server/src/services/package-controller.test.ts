@@ -148,7 +148,7 @@ describe('packages', () => {
     await server.client.startRun({ params: { name: 'native' }, body: {} });
     await server.waitForRun('native-1', (one) => one.status.steps.at(-1)?.state === 'running', 'building');
     await waitUntil(async () => (await server.fetch('/api/v1/resources/packages/thing.2.linux-armv7.fp32')).status === 200, {
-      timeoutMs: 10_000,
+      timeoutMs: 30_000,
       what: 'the package',
     });
     await server.client.cancelRun({ params: { name: 'native-1' } });

@@ -56,6 +56,9 @@ export class ResourceRemoval {
       case 'Operation':
         await this.#refuseUnfinishedOperation(name);
         break;
+      case 'Bundle':
+        await this.#refuseLivingBundle(name);
+        break;
       case 'Rollout':
         throw new AppError('CONFLICT', {
           message: `Rollout "${name}" goes with its InferenceModel, or when twenty newer ones are there.`,
@@ -115,6 +118,16 @@ export class ResourceRemoval {
     throw new AppError('CONFLICT', {
       message: `Operation "${name}" is in progress.`,
       hint: `Cancel it first with "selvedge operation cancel ${name}".`,
+    });
+  }
+
+  /** What devices may still take, or must hear is revoked, is not forgotten. */
+  async #refuseLivingBundle(name: string): Promise<void> {
+    const bundle = await this.#options.store.get('Bundle', name);
+    if (bundle === undefined || Date.parse(bundle.spec.expiresAt) < Date.now()) return;
+    throw new AppError('CONFLICT', {
+      message: `Bundle "${name}" can be applied until ${bundle.spec.expiresAt}.`,
+      hint: `"selvedge bundle revoke ${name}" voids it; the record stays until then.`,
     });
   }
 

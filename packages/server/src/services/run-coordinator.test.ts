@@ -52,7 +52,7 @@ describe('runs', () => {
     const file = await server.fetch('/api/v1/models/thing/versions/latest/file');
     expect(await file.text()).toBe('onnx bytes');
     await waitUntil(async () => (await server.resource('Pipeline', 'pipe')).status.lastRunState === 'Succeeded', {
-      timeoutMs: 5000,
+      timeoutMs: 30_000,
       what: 'summary',
     });
   });

@@ -198,7 +198,7 @@ describe('triggers', () => {
       ['manual', false, false],
       ['nightly', true, false],
     ]);
-    await waitUntil(async () => (await server.fetch('/api/v1/triggers')).ok, { timeoutMs: 5000, what: 'triggers' });
+    await waitUntil(async () => (await server.fetch('/api/v1/triggers')).ok, { timeoutMs: 30_000, what: 'triggers' });
     await server.addDataset('things');
     const [first] = await waitForRuns(1);
     expect(first?.spec.cause).toEqual({

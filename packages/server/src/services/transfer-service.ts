@@ -1,6 +1,6 @@
 import { basename } from 'node:path';
 import type { Readable } from 'node:stream';
-import { AppError, type TransferResult } from '@selvedge/contract';
+import { AppError, type OperationTask, type TransferResult } from '@selvedge/contract';
 import type { BlobInfo } from '../ports/blob-store.ts';
 import type { TransferFiles } from '../ports/transfer-files.ts';
 import { type CommandBody, type DeviceCommands, unexpectedReply } from './device-commands.ts';
@@ -13,7 +13,10 @@ export interface TransferServiceOptions {
   clock: () => Date;
 }
 
-type Work = DeviceWork<'push'> | DeviceWork<'pull'>;
+type PushTask = Extract<OperationTask, { type: 'push' | 'push-folder' }>;
+/** A push of a file, or of a folder as an archive: here they are the same. */
+type PushWork = DeviceWork<'push'> | DeviceWork<'push-folder'>;
+type Work = PushWork | DeviceWork<'pull'>;
 /** What is under way with a device: how far it is can be seen from what is read or written here. */
 interface Underway {
   readonly device: string;
@@ -32,7 +35,7 @@ const PROGRESS_MS = 1000;
 const MAX_PULLS = 3;
 /** Content that no operation needs is kept so long: one may be about to be made. */
 const UNUSED_KEPT_MS = 86_400_000;
-const EXPIRES_S = 86_400;
+const WAITS = { waitsForDevices: true, expiresInS: 86_400 };
 
 /**
  * Files to and from devices. The device fetches and sends by itself; here is kept what it may fetch and what it has sent, and how
@@ -50,23 +53,11 @@ export class TransferService {
     return this.#options.files;
   }
 
-  /** For the table of handlers: both may be asked again at any time, which goes on with what the device has. */
+  /** For the table of handlers: all may be asked again at any time, which goes on with what the device has. */
   readonly handlers = [
-    handlerEntry('push', {
-      waitsForDevices: true,
-      expiresInS: EXPIRES_S,
-      check: async ({ file }) => {
-        const found = await this.#options.files.stat(file.sha256);
-        if (found?.sizeBytes !== file.sizeBytes)
-          throw new AppError('REFERENCE_MISSING', {
-            message: `The server has no file with sha256 ${file.sha256}.`,
-            hint: 'Send it to /api/v1/uploads first.',
-          });
-        await this.#options.files.touch(file.sha256);
-      },
-      run: (work) => this.#push(work),
-    }),
-    handlerEntry('pull', { waitsForDevices: true, expiresInS: EXPIRES_S, run: (work) => this.#pull(work) }),
+    handlerEntry('push', { ...WAITS, check: (task) => this.#needContent(task), run: (work) => this.#push(work) }),
+    handlerEntry('push-folder', { ...WAITS, check: (task) => this.#needContent(task), run: (work) => this.#pushFolder(work) }),
+    handlerEntry('pull', { ...WAITS, run: (work) => this.#pull(work) }),
   ] as const;
 
   /** How much of a file that is to be pushed has come in. */
@@ -134,13 +125,34 @@ export class TransferService {
     return this.#options.files.sweep(isNeeded, new Date(this.#options.clock().getTime() - UNUSED_KEPT_MS));
   }
 
-  async #push(work: DeviceWork<'push'>): Promise<DeviceOutcome> {
+  async #needContent({ file }: PushTask): Promise<void> {
+    const found = await this.#options.files.stat(file.sha256);
+    if (found?.sizeBytes !== file.sizeBytes)
+      throw new AppError('REFERENCE_MISSING', {
+        message: `The server has no file with sha256 ${file.sha256}.`,
+        hint: 'Send it to /api/v1/uploads first.',
+      });
+    await this.#options.files.touch(file.sha256);
+  }
+
+  /** An agent that knows files only says that it does not know the command (R25 of the device protocol), and changes nothing. */
+  async #pushFolder(work: DeviceWork<'push-folder'>): Promise<DeviceOutcome> {
+    try {
+      return await this.#push(work);
+    } catch (error) {
+      if (!(error instanceof AppError) || error.code !== 'INPUT_INVALID') throw error;
+      const message = `The agent of device "${work.device}" is too old for folders; with a newer one it takes them.`;
+      throw new AppError('INPUT_INVALID', { message }, { cause: error });
+    }
+  }
+
+  async #push(work: PushWork): Promise<DeviceOutcome> {
     const { device, operation, task } = work;
-    const { file, type: _type, ...rest } = task;
+    const { file, ...rest } = task;
     const underway = { device, operation: operation.metadata.name, sha256: file.sha256, totalBytes: file.sizeBytes, doneBytes: () => 0 };
     const { sha256, sizeBytes } = file;
     const { changed } = await this.#watch(work, underway, () =>
-      this.#ask(work, { type: 'push', operation: underway.operation, file: { sha256, sizeBytes }, ...rest }),
+      this.#ask(work, { ...rest, operation: underway.operation, file: { sha256, sizeBytes } }),
     );
     work.progress({ doneBytes: sizeBytes, totalBytes: sizeBytes });
     return { changed };
@@ -151,8 +163,9 @@ export class TransferService {
     const underway: Underway = { device, operation: operation.metadata.name, totalBytes: 0, doneBytes: () => 0 };
     const key = pullKey(device, underway.operation);
     for (let tries = 1; ; tries += 1) {
-      const { sha256, sizeBytes } = await this.#watch(work, underway, () => this.#ask(work, { ...task, operation: underway.operation }));
-      const file = { sha256, sizeBytes, name: basename(task.path).slice(0, 255) };
+      const answer = await this.#watch(work, underway, () => this.#ask(work, { ...task, operation: underway.operation }));
+      const { sha256, sizeBytes, folder } = answer;
+      const file = { sha256, sizeBytes, name: basename(task.path).slice(0, 255), ...(folder === true ? { folder } : {}) };
       if (task.check === true) return { file, changed: false };
       try {
         await this.#options.files.finish(key, { sha256, sizeBytes });
@@ -180,7 +193,7 @@ export class TransferService {
     }
   }
 
-  async #ask(work: Work, body: Extract<CommandBody, { type: 'push' | 'pull' }>): Promise<TransferResult> {
+  async #ask(work: Work, body: Extract<CommandBody, { type: 'push' | 'push-folder' | 'pull' }>): Promise<TransferResult> {
     const { device, operation, signal } = work;
     const { commands, files } = this.#options;
     try {

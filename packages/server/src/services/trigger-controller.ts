@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { type Pipeline, type Run, type RunCause, toAppError } from '@selvedge/contract';
+import { type Pipeline, type Run, type RunCause, toAppError, triggerKindOf } from '@selvedge/contract';
 import { describeError, type Logger, sleep } from '@selvedge/runtime';
 import { FIRING_LABEL } from '../domain/run-markers.ts';
 import { isFinishedPhase } from '../domain/run-view.ts';
@@ -13,6 +13,7 @@ import {
   namedTriggers,
 } from '../domain/trigger-plan.ts';
 import type { Store, TriggerState } from '../ports/store.ts';
+import { DriftWatch } from './drift-watch.ts';
 import type { EventHub } from './event-hub.ts';
 import type { RunService } from './run-service.ts';
 import { nextScheduled } from './trigger-schedule.ts';
@@ -39,10 +40,14 @@ export interface TriggerControllerOptions {
  */
 export class TriggerController {
   readonly #options: TriggerControllerOptions;
+  readonly #drift: DriftWatch;
+  /** Looks that take their time, by pipeline and trigger. */
+  readonly #looking = new Map<string, Promise<void>>();
   #pipelines = new Map<string, Pipeline>();
 
   constructor(options: TriggerControllerOptions) {
     this.#options = options;
+    this.#drift = new DriftWatch(options);
   }
 
   /** Until the signal aborts. Only one server may do this at a time. */
@@ -59,12 +64,13 @@ export class TriggerController {
       for (let tick = 0; !signal.aborted; tick += 1) {
         if (tick % TICKS_PER_SCAN === 0)
           await this.#scan().catch((error: unknown) => this.#options.log.error('triggers could not be listed', describeError(error)));
-        await this.#tick();
+        await this.#tick(signal);
         await sleep(TICK_MS, AbortSignal.any([signal, wake.signal])).catch(() => undefined); // woken early or stopped
         if (wake.signal.aborted) wake = new AbortController();
       }
     } finally {
       unsubscribe();
+      await Promise.all(this.#looking.values());
     }
   }
 
@@ -87,25 +93,42 @@ export class TriggerController {
     }
   }
 
-  async #tick(): Promise<void> {
+  async #tick(signal: AbortSignal): Promise<void> {
     for (const pipeline of [...this.#pipelines.values()]) {
       for (const trigger of namedTriggers(pipeline.spec.triggers)) {
         try {
-          await this.#watch(pipeline, trigger);
+          if (triggerKindOf(trigger.spec) === 'drift') this.#watchBeside(pipeline, trigger, signal);
+          else await this.#watch(pipeline, trigger, signal);
           await this.#fireWhenDue(pipeline.metadata.name, trigger);
         } catch (error) {
-          const about = { pipeline: pipeline.metadata.name, trigger: trigger.name };
-          this.#options.log.error('a trigger could not be looked at; it is tried again', { ...about, ...describeError(error) });
+          this.#failed(pipeline, trigger, error);
         }
       }
     }
   }
 
-  async #watch(pipeline: Pipeline, trigger: NamedTrigger): Promise<void> {
+  #failed(pipeline: Pipeline, trigger: NamedTrigger, error: unknown): void {
+    const about = { pipeline: pipeline.metadata.name, trigger: trigger.name };
+    this.#options.log.error('a trigger could not be looked at; it is tried again', { ...about, ...describeError(error) });
+  }
+
+  /** Reading what a fleet has answered takes its time: a schedule that waited for it would be late. */
+  #watchBeside(pipeline: Pipeline, trigger: NamedTrigger, signal: AbortSignal): void {
+    const key = `${pipeline.metadata.name}/${trigger.name}`;
+    if (this.#looking.has(key)) return;
+    const looking = this.#watch(pipeline, trigger, signal)
+      .catch((error: unknown) => {
+        if (!signal.aborted) this.#failed(pipeline, trigger, error);
+      })
+      .finally(() => this.#looking.delete(key));
+    this.#looking.set(key, looking);
+  }
+
+  async #watch(pipeline: Pipeline, trigger: NamedTrigger, signal: AbortSignal): Promise<void> {
     const { store, clock } = this.#options;
     const { name } = pipeline.metadata;
     const before = await store.readTriggerState(name, trigger.name);
-    const look = await this.#look(pipeline, trigger, before?.cursor ?? null);
+    const look = await this.#look(pipeline, trigger, before?.cursor ?? null, signal);
     if (look === undefined || (before !== undefined && look.event === null && isSameCursor(trigger, before.cursor, look.cursor))) return;
     const now = clock();
     await store.updateTriggerState(name, trigger.name, (state) => {
@@ -114,7 +137,7 @@ export class TriggerController {
     });
   }
 
-  async #look(pipeline: Pipeline, { spec }: NamedTrigger, cursor: string | null): Promise<Look | undefined> {
+  async #look(pipeline: Pipeline, { name, spec }: NamedTrigger, cursor: string | null, signal: AbortSignal): Promise<Look | undefined> {
     const { store, clock } = this.#options;
     if (spec === 'manual' || 'manual' in spec || 'webhook' in spec) return undefined;
     if ('schedule' in spec) return lookAtSchedule(spec.missed ?? 'skip', cursor, clock().toISOString(), (iso) => nextScheduled(spec, iso));
@@ -122,6 +145,7 @@ export class TriggerController {
       const dataset = await store.get('Dataset', spec.dataset);
       return lookAtDataset(spec.dataset, cursor, dataset?.status.latestVersion ?? null);
     }
+    if ('drift' in spec) return this.#drift.look(`${pipeline.metadata.name}/${name}`, spec.drift, cursor, signal);
     const source = spec.metric.pipeline ?? pipeline.metadata.name;
     return lookAtMetric(spec.metric, cursor, await this.#newestValue(source, spec.metric.name));
   }

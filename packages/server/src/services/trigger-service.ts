@@ -1,5 +1,14 @@
 import { createHmac, randomBytes, randomUUID, timingSafeEqual } from 'node:crypto';
-import { AppError, type Pipeline, type Run, type RunCause, type TriggerView, triggerKindOf } from '@selvedge/contract';
+import {
+  AppError,
+  type Pipeline,
+  type Run,
+  type RunCause,
+  type SettledDrift,
+  settleDrift,
+  type TriggerView,
+  triggerKindOf,
+} from '@selvedge/contract';
 import { debounceMsOf, type NamedTrigger, namedTriggers } from '../domain/trigger-plan.ts';
 import type { Store, TriggerState } from '../ports/store.ts';
 import type { RunService } from './run-service.ts';
@@ -165,6 +174,17 @@ function describeTrigger(spec: NamedTrigger['spec']): string {
   if ('schedule' in spec) return `${spec.schedule} (${spec.timezone ?? 'UTC'}), missed: ${spec.missed ?? 'skip'}`;
   if ('dataset' in spec) return `new version of dataset ${spec.dataset}`;
   if ('webhook' in spec) return 'signed POST';
+  if ('drift' in spec) return describeDrift(settleDrift(spec.drift));
   const { name, below, above, pipeline } = spec.metric;
   return `${name}${pipeline === undefined ? '' : ` of ${pipeline}`} ${below === undefined ? `above ${above}` : `below ${below}`}`;
+}
+
+function describeDrift({ inferenceModel, selector, of, psi, windowS, reference, referenceS }: SettledDrift): string {
+  const devices = selector === undefined ? '' : ` on ${selector}`;
+  const against = reference === 'first' ? `the first ${spanText(referenceS)} of the version` : `the ${spanText(referenceS)} before`;
+  return `drift of ${inferenceModel}${devices}: psi of ${of.join(' or ')} above ${psi}, last ${spanText(windowS)} against ${against}`;
+}
+
+function spanText(seconds: number): string {
+  return seconds % 3600 === 0 ? `${seconds / 3600} h` : seconds % 60 === 0 ? `${seconds / 60} min` : `${seconds} s`;
 }

@@ -115,8 +115,13 @@ export class TestDevice {
     });
   }
 
-  static async connect(port: number, identity: Identity, instanceId: string = randomUUID()): Promise<TestDevice> {
-    const will = { topic: deviceTopic(identity.name, 'presence'), qos: 1 as const, retain: false };
+  static async connect(
+    port: number,
+    identity: Identity,
+    instanceId: string = randomUUID(),
+    { retainsPresence = false }: { retainsPresence?: boolean } = {},
+  ): Promise<TestDevice> {
+    const will = { topic: deviceTopic(identity.name, 'presence'), qos: 1 as const, retain: retainsPresence };
     const payload = Buffer.from(JSON.stringify({ v: 1, online: false, instanceId }));
     const client = await connectAsync(mqttOptions(port, identity, { username: instanceId, will: { ...will, payload } }));
     const device = new TestDevice(client, identity.name, instanceId);

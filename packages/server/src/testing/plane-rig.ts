@@ -11,6 +11,7 @@ import {
   type Rollout,
 } from '@selvedge/contract';
 import { createLogger, waitUntil } from '@selvedge/runtime';
+import { makeDelta, makePackageDelta } from '@selvedge/runtime/delta-making';
 import { FsBlobStore } from '../adapters/fs/fs-blob-store.ts';
 import { openStore } from '../adapters/sql/open-store.ts';
 import { type ServerConfig, serverConfigSchema } from '../config.ts';
@@ -34,16 +35,16 @@ export class PlaneRig {
   readonly #config: ServerConfig;
   readonly #devices: TestDevice[] = [];
 
-  private constructor(folder: string, store: Store, blobs: FsBlobStore, hub: EventHub) {
+  private constructor(folder: string, store: Store, blobs: FsBlobStore, hub: EventHub, settings: Partial<ServerConfig>) {
     this.folder = folder;
     this.store = store;
     this.blobs = blobs;
     this.hub = hub;
-    this.#config = serverConfigSchema.parse({ dataDir: folder, devicePort: 0, toolCommand: ['none'] });
+    this.#config = serverConfigSchema.parse({ dataDir: folder, devicePort: 0, toolCommand: ['none'], ...settings });
     this.plane = this.#create();
   }
 
-  static async start(): Promise<PlaneRig> {
+  static async start(settings: Partial<ServerConfig> = {}): Promise<PlaneRig> {
     const folder = await mkdtemp(joinPath(tmpdir(), 'plane-'));
     const hub = new EventHub();
     const log = createLogger({ name: 'test', level: 'error' });
@@ -52,7 +53,7 @@ export class PlaneRig {
     const store = await openStore({ file: joinPath(folder, 'server.db'), announce, log });
     const blobs = new FsBlobStore(folder);
     await blobs.start();
-    const rig = new PlaneRig(folder, store, blobs, hub);
+    const rig = new PlaneRig(folder, store, blobs, hub, settings);
     rig.port = (await rig.plane.start()).port;
     return rig;
   }
@@ -142,7 +143,7 @@ export class PlaneRig {
       const model = await this.store.get('InferenceModel', name);
       return model !== undefined && check(model) ? model : undefined;
     };
-    return waitUntil(look, { timeoutMs: 5_000, intervalMs: 5, what: `a status of InferenceModel ${name}` });
+    return waitUntil(look, { timeoutMs: 30_000, intervalMs: 5, what: `a status of InferenceModel ${name}` });
   }
 
   untilDevice(name: string, check: (device: Device) => boolean): Promise<Device> {
@@ -150,7 +151,7 @@ export class PlaneRig {
       const device = await this.store.get('Device', name);
       return device !== undefined && check(device) ? device : undefined;
     };
-    return waitUntil(look, { timeoutMs: 5_000, intervalMs: 5, what: `a status of device ${name}` });
+    return waitUntil(look, { timeoutMs: 30_000, intervalMs: 5, what: `a status of device ${name}` });
   }
 
   #create(): DevicePlane {
@@ -165,6 +166,12 @@ export class PlaneRig {
       log,
       clock,
       prepareGolden: (rollout) => this.prepareGolden(rollout),
+      makeDelta: async ({ base, target, path, maxBytes, kind }) => {
+        const given = { base: blobs.path(base), target: blobs.path(target), patch: path, maxBytes };
+        if (kind === 'package') return makePackageDelta(given);
+        const sizeBytes = await makeDelta(given);
+        return sizeBytes === undefined ? undefined : { sizeBytes };
+      },
     });
   }
 }

@@ -47,7 +47,10 @@ export interface ToolContext<P = unknown, I = Readonly<Record<string, string | u
   metric(name: string, step: number, value: number): void;
   /** Fetches further bytes below the same rules as the inputs; returns their folder. */
   fetch(name: string, source: FetchSource): Promise<string>;
-  /** What the work has used so far; undefined when it is not done in a process of its own. */
+  /**
+   * What the work has used so far; undefined when it is not done in a process of its own. When it resolves, the log, progress and
+   * metrics of before are recorded: to be awaited before a checkpoint is saved that goes on behind them.
+   */
   usage(): Promise<JobResources | undefined>;
 }
 

@@ -12,7 +12,7 @@ import { type TrainingResult, TrainingRun } from './training-run.ts';
 /** The first steps of a detector have gradients that throw it off its way. */
 const DETECTION_CLIP_NORM = 10;
 
-export interface TrainNetworkOptions extends Pick<ToolContext, 'checkpointDir' | 'signal' | 'log' | 'progress' | 'metric'> {
+export interface TrainNetworkOptions extends Pick<ToolContext, 'checkpointDir' | 'signal' | 'log' | 'progress' | 'metric' | 'usage'> {
   /** Of the training set. */
   readonly folder: string;
   readonly info: TensorSet;

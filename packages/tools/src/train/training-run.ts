@@ -28,6 +28,8 @@ export interface TrainingRunOptions {
   log(text: string): void;
   progress(fraction: number, message: string): void;
   metric(name: string, step: number, value: number): void;
+  /** Resolves when what was said before is recorded. */
+  usage(): Promise<unknown>;
 }
 
 export interface TrainingResult {
@@ -167,7 +169,7 @@ export class TrainingRun {
   }
 
   async #finishEpoch(state: Progress, { loss, waitShare }: EpochResult, started: number): Promise<void> {
-    const { hyperparams, checkpointDir, trainer, log, progress, metric } = this.#options;
+    const { hyperparams, checkpointDir, trainer, log, progress, metric, usage } = this.#options;
     const { epoch } = state;
     const metrics = await this.#measure(loss);
     for (const [name, value] of Object.entries(metrics)) metric(name, epoch, value);
@@ -181,6 +183,8 @@ export class TrainingRun {
     const seconds = (performance.now() - started) / 1000;
     state.seconds += seconds;
     if (state.best !== undefined) {
+      // A tool that is killed now must not go on after an epoch whose values were still on their way to it.
+      await usage();
       await saveCheckpoint(checkpointDir, {
         epoch,
         best: state.best,

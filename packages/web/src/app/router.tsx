@@ -44,6 +44,11 @@ const routeTree = rootRoute.addChildren([
     }),
     createRoute({
       getParentRoute: inShell,
+      path: '/devices/joining',
+      component: lazyRouteComponent(() => import('../features/devices/joining-page.tsx'), 'JoiningPage'),
+    }),
+    createRoute({
+      getParentRoute: inShell,
       path: '/devices/$name',
       component: lazyRouteComponent(() => import('../features/devices/device-page.tsx'), 'DevicePage'),
     }),

@@ -9,6 +9,8 @@ export const keys = {
   modules: ['modules'],
   targets: ['targets'],
   deviceJoins: ['device-joins'],
+  deviceTokens: ['device-tokens'],
+  caStatus: ['ca-status'],
   list: (kind: Kind) => ['list', kind],
   resource: (kind: Kind, name: string) => ['resource', kind, name],
   model: (name: string) => ['model', name],

@@ -7,6 +7,8 @@ export function taskText(task: OperationTask): string {
   switch (task.type) {
     case 'push':
       return `${task.check === true ? 'Compare' : 'Push'} ${task.file.name} to ${task.path}`;
+    case 'push-folder':
+      return `${task.check === true ? 'Compare' : 'Push'} ${task.file.name}/ to ${task.path}`;
     case 'pull':
       return `${task.check === true ? 'Look at' : 'Pull'} ${task.path}`;
     case 'exec':

@@ -107,6 +107,19 @@ export function useRunMetrics(run: string) {
   });
 }
 
+/** What the models on a device answered in the last `hours`, oldest first. */
+export function useDeviceResults(device: string, hours: number) {
+  const { client } = useBackend();
+  return useQuery({
+    queryKey: ['results', device, hours],
+    queryFn: async ({ signal }) => {
+      const since = new Date(Date.now() - hours * 3_600_000).toISOString();
+      return (await client.getDeviceResults({ params: { name: device }, query: { since }, signal })).results;
+    },
+    refetchInterval: 60_000,
+  });
+}
+
 /** Samples of a device of the last `hours`, oldest first. */
 export function useTelemetry(device: string, hours: number) {
   const { client } = useBackend();

@@ -80,6 +80,10 @@ export function deploymentStatus(model: InferenceModel): Status {
   return { tone: 'busy', text: `${done} of ${devices.length}` };
 }
 
+export function onlineStatus(online: boolean): Status {
+  return online ? { tone: 'ok', text: 'Online' } : { tone: 'idle', text: 'Offline' };
+}
+
 export function rolloutStatus(phase: RolloutPhase): Status {
   const tones = {
     running: 'busy',

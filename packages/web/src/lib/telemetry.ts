@@ -29,7 +29,7 @@ export function rateOf(samples: readonly TelemetrySample[], counter: 'networkRxB
 /** One field over time, scaled; null where the device has no such sensor. */
 export function seriesOf(
   samples: readonly TelemetrySample[],
-  field: Exclude<keyof TelemetrySample, 'at'>,
+  field: Exclude<keyof TelemetrySample, 'at' | 'summary'>,
   scale = 1,
 ): { x: number[]; y: (number | null)[] } {
   return {

@@ -50,10 +50,25 @@ const PICTURE = Buffer.from(
 
 const press = (name: string | RegExp) => (page: Page) => page.getByRole('button', { name }).first().click();
 
+/** Somebody else writes notes while the dialog is open. */
+async function saveAfterSomebodyElse(page: Page): Promise<void> {
+  const address = '**/api/v1/resources/devices/edge-3';
+  await press('Edit')(page);
+  await page.route(address, async (route) => {
+    const device = await (await route.fetch()).json();
+    await route.fulfill({ json: { ...device, spec: { notes: 'Bracket is loose.', description: 'Over the belt' } } });
+  });
+  await page.getByLabel('Notes').fill('Lens cleaned.');
+  await page.getByRole('button', { name: 'Save' }).click();
+  await page.getByRole('alert').getByText('Somebody else').waitFor();
+  await page.unroute(address);
+}
+
 const VISITS: Visit[] = [
   { name: 'overview', path: '/', phone: true },
   { name: 'overview-cli', path: '/', act: press('CLI') },
   { name: 'devices', path: '/devices', phone: true },
+  { name: 'devices-bundle', path: '/devices', act: press('Export bundle'), phone: true },
   { name: 'devices-add', path: '/devices', act: press('Add device'), phone: true },
   {
     name: 'devices-token',
@@ -64,6 +79,42 @@ const VISITS: Visit[] = [
       await page.getByRole('region', { name: 'Join command' }).waitFor();
     },
   },
+  { name: 'joining', path: '/devices/joining', phone: true },
+  { name: 'joining-revoke-remove', path: '/devices/joining', act: press(/^Revoke/) },
+  {
+    name: 'joining-finish-remove',
+    path: '/devices/joining',
+    act: async (page) => {
+      await press('Finish rotation')(page);
+      await page.getByLabel(/^Leave/).check();
+    },
+    phone: true,
+  },
+  {
+    name: 'device-edit-start',
+    path: '/devices/edge-3',
+    act: async (page) => {
+      await press('Edit')(page);
+      await page.getByLabel('Notes').fill('Lens cleaned.\nBracket is loose.');
+      await page.getByLabel('Latitude').fill('91');
+      await press('Add label')(page);
+      await page.getByLabel('Key of label 6').fill('not a key');
+    },
+    phone: true,
+  },
+  {
+    name: 'device-edit-add',
+    path: '/devices/edge-3',
+    act: async (page) => {
+      await press('Edit')(page);
+      await page.getByLabel('Place').fill('hall 3, gate B');
+      await page.getByLabel('Latitude').fill('52.52');
+      await page.getByLabel('Longitude').fill('13.405');
+      await press('Remove label shift')(page);
+      await page.getByLabel('Commands that make').scrollIntoViewIfNeeded();
+    },
+  },
+  { name: 'device-edit-clash-start', path: '/devices/edge-3', act: saveAfterSomebodyElse, phone: true },
   { name: 'device', path: '/devices/edge-1', act: (page) => page.locator('canvas').first().waitFor(), phone: true },
   { name: 'operations', path: '/operations', phone: true },
   { name: 'operation', path: `/operations/${OPERATION}`, phone: true },
@@ -78,6 +129,15 @@ const VISITS: Visit[] = [
     act: async (page) => {
       await press('Verify')(page);
       await page.getByText('as they were').waitFor();
+    },
+    phone: true,
+  },
+  {
+    name: 'dataset-recall-start',
+    path: '/datasets/digits',
+    act: async (page) => {
+      await press(/^Recall/)(page);
+      await page.getByText('on all devices at once').waitFor();
     },
     phone: true,
   },
@@ -138,6 +198,16 @@ const VISITS: Visit[] = [
   { name: 'run-failed', path: '/runs/fabric-defects-5tt2h' },
   { name: 'models', path: '/models', phone: true },
   { name: 'model', path: '/models/digits', phone: true },
+  {
+    name: 'model-recall-deploy',
+    path: '/models/digits',
+    act: async (page) => {
+      await press(/^Recall/)(page);
+      await press('Recall to version 2')(page);
+      await page.getByText('its rollout begins').waitFor();
+    },
+    phone: true,
+  },
   { name: 'model-deploy', path: '/models/digits', act: press('Deploy') },
   {
     name: 'model-deploy-waves',

@@ -1,4 +1,4 @@
-import type { MetricPoint, TelemetrySample } from '@selvedge/contract';
+import type { MetricPoint, ResultSummary, TelemetrySample } from '@selvedge/contract';
 
 /** What a small device would measure at a time; `seed` tells devices apart. */
 export function sample(atMs: number, seed: number): TelemetrySample {
@@ -33,4 +33,21 @@ export function metricPointsOf(epoch: number, atMs: number): MetricPoint[] {
     { metric: 'validation/accuracy', step: epoch, value: 0.985 - 0.6 * fall + jitter / 4, at },
     { metric: 'train/lr', step: epoch, value: 0.002 * Math.cos((Math.min(epoch, 30) / 30) * (Math.PI / 2)), at },
   ];
+}
+
+export function resultSummary(atMs: number, seed: number): ResultSummary {
+  const requests = 120 + ((Math.floor(atMs / 300_000) * (seed + 7)) % 60);
+  return {
+    at: new Date(atMs).toISOString(),
+    spanS: 300,
+    workload: 'fruit',
+    model: 'fruit',
+    version: '3',
+    requests,
+    errors: requests % 17 === 0 ? 2 : 0,
+    p50Ms: 8 + (requests % 5),
+    p95Ms: 15 + (requests % 11),
+    latency: [[10, requests]],
+    confidence: null,
+  };
 }

@@ -4,6 +4,7 @@ import {
   API_VERSION,
   type Device,
   type InferenceModel,
+  type LinkStanding,
   type Metadata,
   type ModelVersion,
   type Module,
@@ -282,6 +283,21 @@ export function workload(name: string, change: Partial<Workload> = {}): Workload
   };
 }
 
+/** The first ones are near, the others ever farther. */
+function link(index: number): LinkStanding {
+  return {
+    rttMs: 4 + index * index * 15,
+    rttP95Ms: 12 + index * index * 40,
+    samples: 32,
+    reconnectsHour: index > 3 ? 2 : 0,
+    reconnectsDay: index,
+    unansweredPings: 0,
+    downloadBytesPerS: index === 2 ? null : Math.round(8e6 / (1 + index * index)),
+    wifiDbm: index % 2 === 0 ? null : -50 - index * 4,
+    watchedS: 86_400,
+  };
+}
+
 export function device(
   name: string,
   clock: FixtureClock,
@@ -313,6 +329,7 @@ export function device(
       telemetry: sample(clock.nowMs, index),
       conflict: null,
       observedRevision: 14,
+      upkeep: { link: link(index) },
       ...change,
     },
   };

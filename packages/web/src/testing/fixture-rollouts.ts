@@ -27,6 +27,7 @@ function device(name: string, wave: number, state: RolloutDevice['state'], more:
   };
 }
 
+const TRANSFER = { fetchedBytes: 3_410_000, wholeBytes: 14_200_000, sharedBytes: 4120, patchedBytes: 14_190_000 };
 const GOOD = [check('crashes', 0, 0, true), check('p95Ratio', 1.08, 1.3, true, 12.4), check('confidencePsi', 0.06, 0.2, true)];
 const BAD = [check('crashes', 0, 0, true), check('p95Ratio', 2.47, 1.3, false, 12.1), check('temperatureC', null, 80, null)];
 const ARMS = [
@@ -77,7 +78,13 @@ export function rollouts(clock: FixtureClock): AnyResource[] {
         { ...wave, index: 1, devices: 4, state: 'running', checks: [] },
       ],
       devices: [
-        device('edge-1', 0, 'passed', { checks: GOOD, arms: ARMS, releasedAt: clock.ago(12), finishedAt: clock.ago(6) }),
+        device('edge-1', 0, 'passed', {
+          checks: GOOD,
+          arms: ARMS,
+          releasedAt: clock.ago(12),
+          finishedAt: clock.ago(6),
+          transfer: TRANSFER,
+        }),
         device('edge-2', 1, 'on-trial', { checks: [check('p95Ratio', 1.2, 1.3, true, 11.8)], releasedAt: clock.ago(5) }),
         device('edge-3', 1, 'updating', { message: 'Held (window): takes a version up from 02:00 to 04:00', releasedAt: clock.ago(5) }),
         device('old-scanner', 1, 'catching-up', { message: 'Offline; it catches up when it is back.', releasedAt: clock.ago(5) }),

@@ -14,8 +14,9 @@ import {
   toAppError,
   toProblem,
 } from '@selvedge/contract';
-import { metricPointsOf, sample } from './fixture-curves.ts';
+import { metricPointsOf, resultSummary, sample } from './fixture-curves.ts';
 import { DATASET_DIFF, DATASET_VERIFICATION, datasetDetail, sendDatasetFile } from './fixture-datasets.ts';
+import { caStatus, deviceTokens, quietCaStatus, recallView } from './fixture-joining.ts';
 import { benchmark, TARGETS } from './fixture-packages.ts';
 import { sendToolAnswer, taskComparison } from './fixture-tools.ts';
 import { type FixtureWorld, RUNNING_RUN } from './fixture-world.ts';
@@ -138,7 +139,7 @@ export class FixtureServer {
     if (match.name === 'getRunLog' || match.name === 'getPackageLog') return this.#log(url, response);
     if (this.#options.failing === true && match.name !== 'getWhoami')
       throw new AppError('DISK_FULL', { message: 'The database could not be read.', hint: 'Free some space on the disk of the server.' });
-    const answer = this.#json(match.name, match.params, body);
+    const answer = match.name === 'findRecall' ? recallView(sourceOf(url)) : this.#json(match.name, match.params, body);
     const { response: schema, status = 200 } = match.route;
     if (schema === undefined) return void response.writeHead(status).end();
     response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(schema.parse(answer)));
@@ -199,8 +200,17 @@ export class FixtureServer {
         return { points: world.metrics.get(named) ?? [] };
       case 'getDeviceTelemetry':
         return { samples: Array.from({ length: 120 }, (_, index) => sample(Date.now() - (120 - index) * 30_000, named.length)) };
+      case 'getDeviceResults':
+        return { results: Array.from({ length: 48 }, (_, index) => resultSummary(Date.now() - (48 - index) * 300_000, named.length)) };
       case 'listDeviceJoins':
         return { items: PENDING_JOINS };
+      case 'listDeviceTokens':
+        return { items: ofKind('Device').length === 0 ? [] : deviceTokens(world.clock) };
+      case 'getCaStatus':
+      case 'rotateCa':
+        return ofKind('Device').length === 0 ? quietCaStatus() : caStatus();
+      case 'recall':
+        return recallAnswer(body);
       case 'createDeviceToken':
         return {
           token: 'sel_1a2b3c',
@@ -242,6 +252,14 @@ export class FixtureServer {
     resources.splice(resources.indexOf(resource), 1);
     this.emit({ type: 'resource', action: 'deleted', resource });
   }
+}
+
+const sourceOf = (url: URL) => ROUTES.findRecall.query.parse(Object.fromEntries(url.searchParams));
+
+function recallAnswer(body: string) {
+  const { to, ...source } = ROUTES.recall.body.parse(JSON.parse(body));
+  const view = recallView(source);
+  return { view, deployments: view.deployments.map(({ name }) => ({ name, version: to, generation: name === 'digits' ? 2 : 3 })) };
 }
 
 const PENDING_JOINS = [

@@ -1,4 +1,5 @@
 import { type AnyResource, anyResourceSchema, type MetricPoint, type Module, moduleSchema } from '@selvedge/contract';
+import { bundle } from './fixture-bundles.ts';
 import { metricPoints } from './fixture-curves.ts';
 import { GATES, packages } from './fixture-packages.ts';
 import * as make from './fixture-resources.ts';
@@ -28,6 +29,7 @@ export function fullWorld(nowMs: number): FixtureWorld {
     ...packages(clock),
     ...fleet(clock),
     ...deployments(clock),
+    bundle('bundle-20260102-101500-a1b2c3', clock.ago(90), clock.ago(-43_200), ['edge-1', 'old-scanner']),
     make.operation(OPERATION, clock.ago(2), ['edge-1', 'edge-2', 'edge-3']),
     ...rollouts(clock),
   ];

@@ -1,8 +1,15 @@
 import { type ReactNode, useEffect, useState } from 'react';
 import { Button } from './button.tsx';
 
+export interface CopyButtonProps {
+  text: string;
+  label?: string;
+  /** What is copied, for those who do not see beside what the button stands. */
+  of?: string;
+}
+
 /** Copies `text`; says so on the button and to screen readers. */
-export function CopyButton({ text, label = 'Copy' }: { text: string; label?: string }): ReactNode {
+export function CopyButton({ text, label = 'Copy', of }: CopyButtonProps): ReactNode {
   const [outcome, setOutcome] = useState<'copied' | 'failed'>();
   useEffect(() => {
     if (outcome === undefined) return;
@@ -18,6 +25,7 @@ export function CopyButton({ text, label = 'Copy' }: { text: string; label?: str
   return (
     <Button size="sm" variant="quiet" icon={outcome === 'copied' ? 'check' : 'copy'} onClick={copy} className="min-w-19 shrink-0">
       <span aria-live="polite">{outcome === 'copied' ? 'Copied' : outcome === 'failed' ? 'Select it' : label}</span>
+      {of !== undefined && <span className="sr-only">{of}</span>}
     </Button>
   );
 }

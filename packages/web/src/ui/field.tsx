@@ -1,9 +1,10 @@
-import { type InputHTMLAttributes, type ReactNode, type SelectHTMLAttributes, useId } from 'react';
+import { type InputHTMLAttributes, type ReactNode, type SelectHTMLAttributes, type TextareaHTMLAttributes, useId } from 'react';
 import { classNames } from './class-names.ts';
 
-const CONTROL =
-  'h-8 w-full min-w-0 rounded-md border border-line-strong bg-surface px-2.5 text-sm text-ink placeholder:text-ink-3 ' +
+const BOX =
+  'w-full min-w-0 rounded-md border border-line-strong bg-surface px-2.5 text-sm text-ink placeholder:text-ink-3 ' +
   'focus-visible:outline-offset-0 disabled:opacity-60 aria-invalid:border-bad';
+const CONTROL = `h-8 ${BOX}`;
 
 interface Described {
   label: string;
@@ -38,6 +39,22 @@ export function TextField({ label, hint, error, className, ...rest }: InputHTMLA
         autoComplete={rest.autoComplete ?? 'off'}
         spellCheck={false}
         className={classNames(CONTROL, className)}
+      />
+    </Frame>
+  );
+}
+
+/** Text of several lines. */
+export function TextAreaField({ label, hint, error, ...rest }: TextareaHTMLAttributes<HTMLTextAreaElement> & Described): ReactNode {
+  const id = useId();
+  return (
+    <Frame id={id} label={label} hint={hint} error={error}>
+      <textarea
+        {...rest}
+        id={id}
+        aria-describedby={`${id}-hint`}
+        aria-invalid={error !== undefined || undefined}
+        className={classNames(BOX, 'py-1.5')}
       />
     </Frame>
   );

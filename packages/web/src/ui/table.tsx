@@ -15,7 +15,7 @@ export interface Column<T> {
   readonly first?: Order['direction'];
   readonly align?: 'right';
   /** Left out below this width of the window. */
-  readonly from?: 'sm' | 'md' | 'lg' | 'xl';
+  readonly from?: 'sm' | 'md' | 'lg' | 'xl' | '2xl';
   readonly className?: string;
 }
 
@@ -29,7 +29,7 @@ export interface TableProps<T> {
   pageSize?: number;
 }
 
-const FROM = { sm: 'max-sm:hidden', md: 'max-md:hidden', lg: 'max-lg:hidden', xl: 'max-xl:hidden' } as const;
+const FROM = { sm: 'max-sm:hidden', md: 'max-md:hidden', lg: 'max-lg:hidden', xl: 'max-xl:hidden', '2xl': 'max-2xl:hidden' } as const;
 
 /** A table whose heads sort (buttons, `aria-sort`). Row links are real links in the cells, so the keyboard finds them. */
 export function Table<T>({ caption, columns, rows, keyOf, order: firstOrder, pageSize = 50 }: TableProps<T>): ReactNode {

@@ -10,7 +10,7 @@ import signal
 import sys
 import threading
 from pathlib import Path
-from typing import List, Optional, Sequence
+from typing import List, Optional, Sequence, Tuple
 
 from .api import ToolServer
 from .attempt import EVENTS_FD_ENV, run_attempt
@@ -60,22 +60,34 @@ def serve(tool: Tool, data_dir: Path, host: str, port: int, token: str, origins:
     server = ToolServer((host, port), tool, store, runner, token)
     # An artifact may be made from another one of the same tool: whoever listens there is this process.
     trusted.add(f"http://{host}:{server.server_port}")
-    ended = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: ended.set())
+    ended, end = _end_signals()
     if os.environ.get("SELVEDGE_EXIT_WITH_PARENT") == "1":
-        threading.Thread(target=_wait_for_end_of_stdin, args=(ended,), daemon=True).start()
+        threading.Thread(target=_wait_for_end_of_stdin, args=(end,), daemon=True).start()
     runner.start()
     threading.Thread(target=server.serve_forever, daemon=True).start()
     print(json.dumps({"event": "listening", "port": server.server_port}), flush=True)
-    ended.wait()
+    os.read(ended, 1)
     runner.stop()
     server.shutdown()
     server.server_close()
     lock.close()
 
 
-def _wait_for_end_of_stdin(ended: threading.Event) -> None:
+def _end_signals() -> Tuple[int, int]:
+    """A pipe that SIGTERM and SIGINT write to, whichever thread the kernel gives them to.
+
+    A ``threading.Event`` set in a handler would not do: the handler only runs once the main thread wakes, and a signal
+    that another thread has taken does not wake it.
+    """
+    ended, end = os.pipe()
+    os.set_blocking(end, False)
+    signal.set_wakeup_fd(end)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
+    return ended, end
+
+
+def _wait_for_end_of_stdin(end: int) -> None:
     while os.read(0, 4096):
         pass
-    ended.set()
+    os.write(end, b"\0")

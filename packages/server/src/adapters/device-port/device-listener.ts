@@ -1,3 +1,4 @@
+import { constants } from 'node:crypto';
 import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import { createServer, type Server, type TLSSocket } from 'node:tls';
@@ -11,6 +12,8 @@ export interface DeviceListenerOptions {
   port: number;
   handlers: MqttHandlers & HttpHandlers;
   log: Logger;
+  /** MQTT is spoken by a broker of its own: who tries it here is told so. */
+  hasOtherBroker?: boolean;
 }
 
 export interface TlsCredentials {
@@ -22,12 +25,16 @@ export interface TlsCredentials {
 
 /** First byte of an MQTT CONNECT packet; HTTP begins with a letter. */
 const MQTT_CONNECT = 0x10;
+/** CONNACK with return code 3: an agent that knows of brokers asks over HTTP where it is to go. */
+const SERVER_UNAVAILABLE = Buffer.from([0x20, 2, 0, 3]);
 const HANDSHAKE_TIMEOUT_MS = 10_000;
 const FIRST_BYTE_TIMEOUT_MS = 10_000;
 const MAX_CONNECTIONS = 25_000;
 /** Connections that have not yet shown a certificate and a first byte. */
 const MAX_UNKNOWN_CONNECTIONS = 300;
 const TCP_KEEPALIVE_MS = 60_000;
+// Devices do not resume sessions, and what would be kept for it is a fifth of a connection's memory.
+const TLS_OPTIONS = { minVersion: 'TLSv1.2', secureOptions: constants.SSL_OP_NO_TICKET } as const;
 
 /**
  * The device port: one TLS listener on which MQTT and HTTP/1.1 are told apart by their first byte.
@@ -56,9 +63,9 @@ export class DeviceListener {
     const { host, port } = this.#options;
     const server = createServer({
       ...credentials,
+      ...TLS_OPTIONS,
       requestCert: true,
       rejectUnauthorized: false,
-      minVersion: 'TLSv1.2',
       handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
     });
     server.maxConnections = MAX_CONNECTIONS;
@@ -92,7 +99,7 @@ export class DeviceListener {
 
   /** New connections get the new certificate; open ones stay. */
   setCredentials(credentials: TlsCredentials): void {
-    this.#server?.setSecureContext({ ...credentials, minVersion: 'TLSv1.2' });
+    this.#server?.setSecureContext({ ...credentials, ...TLS_OPTIONS });
   }
 
   /** Closes every socket whose certificate names this device, at once. */
@@ -131,7 +138,10 @@ export class DeviceListener {
       socket.off('readable', look);
       socket.off('error', ignore);
       socket.unshift(chunk);
-      if (chunk[0] === MQTT_CONNECT) this.mqtt.accept(socket, certificate);
+      if (chunk[0] === MQTT_CONNECT && this.#options.hasOtherBroker === true) {
+        log.warn('a device tried MQTT here, but devices use another broker', { device: certificate?.commonName });
+        socket.end(SERVER_UNAVAILABLE);
+      } else if (chunk[0] === MQTT_CONNECT) this.mqtt.accept(socket, certificate);
       else this.#http.accept(socket, certificate);
     };
     socket.on('readable', look);

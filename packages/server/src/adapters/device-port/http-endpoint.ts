@@ -4,11 +4,13 @@ import { pipeline } from 'node:stream/promises';
 import type { TLSSocket } from 'node:tls';
 import {
   AppError,
+  type DeltaOffer,
   type DeviceTrust,
   issuesOf,
   type JoinRequest,
   type JoinResponse,
   joinRequestSchema,
+  MAX_DELTA_BASES,
   nameSchema,
   renewRequestSchema,
   sha256Schema,
@@ -27,6 +29,10 @@ export interface HttpHandlers {
   /** Size of a blob that this device may fetch; undefined for any other. */
   statBlob(certificate: PresentedCertificate, sha256: string): Promise<{ sizeBytes: number } | undefined>;
   openBlob(certificate: PresentedCertificate, sha256: string, range?: { start: number; end: number }): Promise<Readable | undefined>;
+  /** How the device can make a blob of one that it has; undefined: it is to fetch the whole. */
+  offerDelta(certificate: PresentedCertificate, sha256: string, from: readonly string[]): Promise<DeltaOffer | undefined>;
+  /** Packages are named by the digests of their manifests. */
+  offerPackageDelta(certificate: PresentedCertificate, manifestSha256: string, from: readonly string[]): Promise<DeltaOffer | undefined>;
   /** How much of what the device is to send for an operation has come in. @throws AppError NOT_FOUND when it is to send nothing. */
   sentBytes(certificate: PresentedCertificate, operation: string): Promise<number>;
   /** Takes what a device sends. @returns how much has come in. */
@@ -37,7 +43,14 @@ const MAX_BODY_BYTES = 32 * 1024;
 const BODY_TIMEOUT_MS = 10_000;
 const IDLE_TIMEOUT_MS = 60_000;
 const BLOB_PATH = /^\/device\/v1\/blobs\/([^/]+)$/;
+const DELTA_PATH = /^\/device\/v1\/(deltas|package-deltas)\/([^/]+)$/;
 const UPLOAD_PATH = /^\/device\/v1\/uploads\/([^/]+)$/;
+const deltaQuerySchema = z.object({
+  from: z
+    .string()
+    .transform((list) => list.split(','))
+    .pipe(z.array(sha256Schema).min(1).max(MAX_DELTA_BASES)),
+});
 const uploadQuerySchema = z.object({ offset: z.coerce.number().int().min(0), size: z.coerce.number().int().min(0) });
 
 /** The HTTP routes of the device port. */
@@ -106,6 +119,12 @@ export class HttpEndpoint {
       await this.#sendBlob(request, response, sha256.data);
       return;
     }
+    const [, kind, named] = DELTA_PATH.exec(path) ?? [];
+    const target = sha256Schema.safeParse(named);
+    if (target.success && request.method === 'GET') {
+      await this.#offerDelta(request, response, target.data, kind === 'package-deltas');
+      return;
+    }
     const operation = nameSchema.safeParse(UPLOAD_PATH.exec(path)?.[1]);
     if (operation.success && (request.method === 'PUT' || request.method === 'HEAD')) {
       await this.#takeUpload(request, response, operation.data);
@@ -121,12 +140,19 @@ export class HttpEndpoint {
       response.writeHead(200, { 'upload-offset': await this.#handlers.sentBytes(certificate, operation) }).end();
       return;
     }
-    const { searchParams } = new URL(request.url ?? '', 'https://device.invalid');
-    const part = uploadQuerySchema.safeParse(Object.fromEntries(searchParams));
-    if (!part.success)
-      throw new AppError('INPUT_INVALID', { message: 'The address needs "offset" and "size".', issues: issuesOf(part.error) });
-    const receivedBytes = await this.#handlers.receive(certificate, operation, request, part.data);
+    const part = readQuery(request, uploadQuerySchema, 'The address needs "offset" and "size".');
+    const receivedBytes = await this.#handlers.receive(certificate, operation, request, part);
     send(response, 200, 'application/json', { receivedBytes });
+  }
+
+  async #offerDelta(request: IncomingMessage, response: ServerResponse, sha256: string, isPackage: boolean): Promise<void> {
+    const certificate = this.#requireCertificate(request);
+    const { from } = readQuery(request, deltaQuerySchema, `The address needs "from": up to ${MAX_DELTA_BASES} digests with commas.`);
+    const offer = isPackage
+      ? await this.#handlers.offerPackageDelta(certificate, sha256, from)
+      : await this.#handlers.offerDelta(certificate, sha256, from);
+    if (offer === undefined) throw new AppError('NOT_FOUND', { message: `There is no patch to ${sha256}: fetch the whole.` });
+    send(response, 200, 'application/json', offer);
   }
 
   async #sendBlob(request: IncomingMessage, response: ServerResponse, sha256: string): Promise<void> {
@@ -172,6 +198,13 @@ export class HttpEndpoint {
     if (certificate === undefined) throw new AppError('UNAUTHENTICATED', { message: 'This needs the client certificate of a device.' });
     return certificate;
   }
+}
+
+function readQuery<S extends z.ZodType>(request: IncomingMessage, schema: S, message: string): z.output<S> {
+  const { searchParams } = new URL(request.url ?? '', 'https://device.invalid');
+  const parsed = schema.safeParse(Object.fromEntries(searchParams));
+  if (!parsed.success) throw new AppError('INPUT_INVALID', { message, issues: issuesOf(parsed.error) });
+  return parsed.data;
 }
 
 async function readBody<S extends z.ZodType>(request: IncomingMessage, schema: S): Promise<z.output<S>> {

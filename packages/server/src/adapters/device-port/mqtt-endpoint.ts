@@ -11,31 +11,20 @@ import {
 import { describeError, type Logger } from '@selvedge/runtime';
 import { Aedes, type AuthErrorCode, type AuthenticateError, type Client, type PublishPacket } from 'aedes';
 import createEmitter from 'mqemitter';
+import { writeToStream } from 'mqtt-packet';
 import * as z from 'zod';
 import type { DeviceIdentity, PresentedCertificate } from '../../domain/device-identity.ts';
 import { MqttPacketLimit } from '../../domain/mqtt-packet-limit.ts';
+import type { BrokerHandlers, DeviceBroker, DeviceSession } from '../../ports/device-broker.ts';
 import { findRetainedByTopic } from './retained-by-topic.ts';
 import { RingQueue } from './ring-queue.ts';
 
-/** One MQTT connection of a device that has proved its identity. */
-export interface DeviceSession {
-  /** Differs for every connection. */
-  readonly id: string;
-  readonly device: string;
-  readonly deviceUid: string;
-  /** Of the agent process. */
-  readonly instanceId: string;
-  /** Host and port it came from. */
-  readonly address: string;
-}
+// Otherwise the library makes 65,536 two-byte buffers once and keeps them: 10 MB.
+writeToStream.cacheNumbers = false;
 
-export interface MqttHandlers {
+export interface MqttHandlers extends BrokerHandlers {
   /** @throws AppError UNAUTHENTICATED, DEVICE_REVOKED when the certificate is not the current one of a device. */
   identify(certificate: PresentedCertificate): Promise<DeviceIdentity>;
-  connected(session: DeviceSession): void;
-  disconnected(session: DeviceSession): void;
-  /** The message is acknowledged to the device when this resolves; when it rejects, the connection ends and the device sends again. */
-  received(session: DeviceSession, topic: DeviceTopic, payload: Uint8Array): Promise<void>;
 }
 
 /** What anyone may send before it is known who it is. */
@@ -45,7 +34,8 @@ const PACKET_OVERHEAD_BYTES = 1024;
 const CONNECT_TIMEOUT_MS = 10_000;
 /** A device that does not read for so long is disconnected; until then it holds one of the broker's slots. */
 const DRAIN_TIMEOUT_MS = 10_000;
-const CONCURRENCY = 100;
+/** Messages that are handed on at a time. With few, those that tell a fleet of a change wait for what its first devices answer. */
+const CONCURRENCY = 2000;
 
 const NOT_AUTHORIZED: AuthErrorCode = 5;
 const IDENTIFIER_REJECTED: AuthErrorCode = 2;
@@ -62,7 +52,7 @@ interface Connection {
  * The embedded broker. It keeps no state that matters: sessions are clean, and retained desired states are published
  * again from the store after a start.
  */
-export class MqttEndpoint {
+export class MqttEndpoint implements DeviceBroker {
   readonly #handlers: MqttHandlers;
   readonly #log: Logger;
   readonly #connections = new WeakMap<Client, Connection>();
@@ -89,16 +79,15 @@ export class MqttEndpoint {
           (error: unknown) => done(refusal(error), false),
         );
       },
-      authorizePublish: (client, packet, done) => done(this.#authorizePublish(client, packet)),
+      authorizePublish: (client, packet, done) => {
+        this.#take(client, packet).then(
+          () => done(null),
+          (error: unknown) => done(toAppError(error)),
+        );
+      },
       authorizeSubscribe: (client, subscription, done) => {
         const target = parseDeviceTopic(subscription.topic);
         done(null, target?.device === this.#session(client)?.device && target !== undefined ? subscription : null);
-      },
-      published: (packet, client, done) => {
-        this.#published(packet, client).then(
-          () => done(),
-          (error: unknown) => done(toAppError(error)),
-        );
       },
     });
     findRetainedByTopic(broker);
@@ -111,7 +100,7 @@ export class MqttEndpoint {
     this.#broker = broker;
   }
 
-  /** Ends every connection; resolves when the last `disconnected` was called. */
+  /** Ends every connection. */
   async stop(): Promise<void> {
     const broker = this.#broker;
     this.#broker = undefined;
@@ -137,7 +126,9 @@ export class MqttEndpoint {
     });
   }
 
-  /** QoS 1. A retained message stays for the device to find when it subscribes; an empty one removes it. */
+  /** Whose certificate is no device's any more is not let in; the listener closes what is open. */
+  async revoke(): Promise<void> {}
+
   publish(device: string, topic: DeviceTopic, payload: string, options: { retain: boolean }): Promise<void> {
     const broker = this.#broker;
     if (broker === undefined) return Promise.resolve();
@@ -163,27 +154,23 @@ export class MqttEndpoint {
     connection.session = {
       id: randomUUID(),
       device: identity.name,
-      deviceUid: identity.uid,
       instanceId: instanceId.data,
       address: connection.address,
     };
   }
 
-  #authorizePublish(client: Client | null, packet: PublishPacket): Error | null {
+  /**
+   * Hands a message on before the broker deals with it: that acknowledges a message as soon as it is authorised, and calls what is meant
+   * for published ones after it has told the sender.
+   */
+  async #take(client: Client | null, packet: PublishPacket): Promise<void> {
     const target = parseDeviceTopic(packet.topic);
-    const device = client === null ? undefined : this.#session(client)?.device;
-    if (target === undefined || target.device !== device || !DEVICE_PUBLISHES.includes(target.topic)) {
-      this.#log.warn('a device published where it may not', { device, topic: packet.topic.slice(0, 256) });
-      return new Error('not a topic of this device');
+    const session = client === null ? undefined : this.#session(client);
+    if (session === undefined || target?.device !== session.device || !DEVICE_PUBLISHES.includes(target.topic)) {
+      this.#log.warn('a device published where it may not', { device: session?.device, topic: packet.topic.slice(0, 256) });
+      throw new Error('not a topic of this device');
     }
     packet.retain = false;
-    return null;
-  }
-
-  async #published(packet: { topic: string; payload: Uint8Array | string }, client: Client | null): Promise<void> {
-    const target = client === null ? undefined : parseDeviceTopic(packet.topic);
-    const session = client === null ? undefined : this.#session(client);
-    if (target === undefined || session === undefined) return;
     const payload = typeof packet.payload === 'string' ? Buffer.from(packet.payload) : packet.payload;
     try {
       await this.#handlers.received(session, target.topic, payload);

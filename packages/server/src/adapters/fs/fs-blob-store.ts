@@ -49,7 +49,7 @@ export class FsBlobStore implements BlobStore {
 
   async stat(sha256: string): Promise<BlobInfo | undefined> {
     try {
-      return { sha256, sizeBytes: (await stat(this.#path(sha256))).size };
+      return { sha256, sizeBytes: (await stat(this.path(sha256))).size };
     } catch (error) {
       if (systemErrorCode(error) === 'ENOENT') return undefined;
       throw error;
@@ -59,7 +59,7 @@ export class FsBlobStore implements BlobStore {
   async open(sha256: string, range?: { start: number; end: number }): Promise<Readable | undefined> {
     let handle: FileHandle;
     try {
-      handle = await open(this.#path(sha256), 'r');
+      handle = await open(this.path(sha256), 'r');
     } catch (error) {
       if (systemErrorCode(error) === 'ENOENT') return undefined;
       throw error;
@@ -69,7 +69,7 @@ export class FsBlobStore implements BlobStore {
 
   async delete(sha256: string): Promise<boolean> {
     try {
-      await rm(this.#path(sha256));
+      await rm(this.path(sha256));
       return true;
     } catch (error) {
       if (systemErrorCode(error) === 'ENOENT') return false;
@@ -85,8 +85,8 @@ export class FsBlobStore implements BlobStore {
     await syncFolder(this.#root);
   }
 
-  /** Only a digest becomes a path, so that no caller can leave the folder. */
-  #path(sha256: string): string {
+  /** Where a blob is, for programs that read it themselves. Only a digest becomes a path, so that no caller can leave the folder. */
+  path(sha256: string): string {
     if (!sha256Schema.safeParse(sha256).success)
       throw new AppError('INPUT_INVALID', { message: 'A blob is named by 64 hexadecimal digits.' });
     return join(this.#root, sha256.slice(0, 2), sha256);
@@ -109,7 +109,7 @@ async function receive(content: Readable, path: string, options: { maxBytes?: nu
       sizeBytes += bytes.byteLength;
       if (sizeBytes > maxBytes) throw new AppError('PAYLOAD_TOO_LARGE', { message: `The content is larger than ${maxBytes} bytes.` });
       hash.update(bytes);
-      await writeWhole(handle, bytes);
+      await handle.writeFile(bytes);
     }
     signal?.throwIfAborted();
     await handle.sync();
@@ -118,13 +118,4 @@ async function receive(content: Readable, path: string, options: { maxBytes?: nu
     await handle.close();
   }
   return { sha256: hash.digest('hex'), sizeBytes };
-}
-
-/** A write may take a part only; the rest then fails with the reason, a full disk for instance. */
-async function writeWhole(handle: FileHandle, bytes: Uint8Array): Promise<void> {
-  let offset = 0;
-  while (offset < bytes.byteLength) {
-    const { bytesWritten } = await handle.write(bytes, offset, bytes.byteLength - offset);
-    offset += bytesWritten;
-  }
 }

@@ -155,7 +155,7 @@ export class FsTransferFiles implements TransferFiles {
       chunks = [];
       held = 0;
       hashing?.hash.update(bytes);
-      await writeWhole(handle, bytes);
+      await handle.writeFile(bytes);
       received += bytes.byteLength;
       if (hashing !== undefined) hashing.bytes = received;
       onProgress?.(received);
@@ -213,10 +213,4 @@ async function statFile(path: string): Promise<Stats | undefined> {
     if (systemErrorCode(error) === 'ENOENT') return undefined;
     throw error;
   }
-}
-
-/** A write may take a part only; the rest then fails with the reason, a full disk for instance. */
-async function writeWhole(handle: FileHandle, bytes: Uint8Array): Promise<void> {
-  let offset = 0;
-  while (offset < bytes.byteLength) offset += (await handle.write(bytes, offset, bytes.byteLength - offset)).bytesWritten;
 }

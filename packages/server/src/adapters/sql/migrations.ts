@@ -178,6 +178,38 @@ export const MIGRATIONS: readonly Migration[] = [
       sql`alter table pending_certificates add column key_sha256 text`,
     ],
   },
+  {
+    name: '0008-kept-telemetry',
+    up: (d) => [
+      sql`alter table telemetry add column summary text`,
+      sql`create table device_results (
+        series integer not null references telemetry_series (id),
+        at_ms ${d.wideInteger} not null,
+        workload ${d.sortedText} not null,
+        model ${d.sortedText} not null,
+        version ${d.sortedText} not null,
+        span_s ${d.double} not null,
+        requests ${d.wideInteger} not null,
+        errors ${d.wideInteger} not null,
+        p50_ms ${d.double},
+        p95_ms ${d.double},
+        details text not null,
+        primary key (series, at_ms, workload, model, version)
+      ) ${d.clusteredTable}`,
+      sql`create table taken_numbers (
+        series integer not null references telemetry_series (id),
+        spool ${d.sortedText} not null,
+        first_number ${d.wideInteger} not null,
+        last_number ${d.wideInteger} not null,
+        taken_at_ms ${d.wideInteger} not null,
+        primary key (series, spool, first_number)
+      ) ${d.clusteredTable}`,
+    ],
+  },
+  {
+    name: '0009-told-budgets',
+    up: () => [sql`alter table desired_states add column budgets text`],
+  },
 ];
 
 /**

@@ -5,6 +5,7 @@ import SqliteDatabase from 'better-sqlite3';
 import { Kysely, SqliteDialect } from 'kysely';
 import type { AnnounceChange, Store } from '../../ports/store.ts';
 import { SQLITE_CAPABILITIES } from './dialect-capabilities.ts';
+import { GroupCommitSqliteDialect } from './group-commit-sqlite.ts';
 import { migrate } from './migrations.ts';
 import type { Database } from './schema.ts';
 import { createSqlStore } from './sql-store.ts';
@@ -24,13 +25,14 @@ export async function openStore(options: { file: string; announce: AnnounceChang
   database.pragma('synchronous = FULL');
   database.pragma('foreign_keys = ON');
   database.pragma('busy_timeout = 5000');
-  const db = new Kysely<Database>({ dialect: new SqliteDialect({ database }) });
   try {
-    const applied = await migrate(db, SQLITE_CAPABILITIES);
+    const applied = await migrate(new Kysely<Database>({ dialect: new SqliteDialect({ database }) }), SQLITE_CAPABILITIES);
     if (applied.length > 0) options.log.info('database migrated', { file: options.file, applied });
+    const reader = new SqliteDatabase(options.file, { readonly: true });
+    const dialect = new GroupCommitSqliteDialect(database, reader);
+    return createSqlStore(new Kysely<Database>({ dialect }), SQLITE_CAPABILITIES, options.announce);
   } catch (error) {
-    await db.destroy();
+    database.close();
     throw error;
   }
-  return createSqlStore(db, SQLITE_CAPABILITIES, options.announce);
 }

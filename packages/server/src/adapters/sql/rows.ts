@@ -1,4 +1,14 @@
-import { API_VERSION, AppError, issuesOf, KINDS, type Kind, type TelemetrySample } from '@selvedge/contract';
+import {
+  API_VERSION,
+  AppError,
+  issuesOf,
+  KINDS,
+  type Kind,
+  type ResultSummary,
+  resultSummarySchema,
+  sampleSummarySchema,
+  type TelemetrySample,
+} from '@selvedge/contract';
 import type { Selectable } from 'kysely';
 import type * as z from 'zod';
 import type { ResourceDraft, ResourceOf } from '../../ports/store.ts';
@@ -90,6 +100,7 @@ export function telemetryRow(series: number, sample: TelemetrySample): Database[
     network_rx: sample.networkRxBytes,
     network_tx: sample.networkTxBytes,
     agent_rss: sample.agentRssBytes,
+    summary: sample.summary === undefined ? null : JSON.stringify(sample.summary),
   };
 }
 
@@ -106,5 +117,41 @@ export function telemetrySample(row: Database['telemetry']): TelemetrySample {
     networkRxBytes: row.network_rx,
     networkTxBytes: row.network_tx,
     agentRssBytes: row.agent_rss,
+    ...(row.summary === null ? {} : { summary: parseColumn(sampleSummarySchema, row.summary, 'summary of samples') }),
+  };
+}
+
+const resultDetailsSchema = resultSummarySchema.pick({ latency: true, confidence: true, classes: true });
+
+export function resultRow(series: number, results: ResultSummary): Database['device_results'] {
+  const { at, workload, model, version, spanS, requests, errors, p50Ms, p95Ms, latency, confidence, classes } = results;
+  return {
+    series,
+    at_ms: Date.parse(at),
+    workload,
+    model,
+    version,
+    span_s: spanS,
+    requests,
+    errors,
+    p50_ms: p50Ms,
+    p95_ms: p95Ms,
+    details: JSON.stringify({ latency, confidence, classes }),
+  };
+}
+
+export function resultSummary(row: Database['device_results']): ResultSummary {
+  const { workload, model, version } = row;
+  return {
+    at: new Date(Number(row.at_ms)).toISOString(),
+    spanS: row.span_s,
+    workload,
+    model,
+    version,
+    requests: Number(row.requests),
+    errors: Number(row.errors),
+    p50Ms: row.p50_ms,
+    p95Ms: row.p95_ms,
+    ...parseColumn(resultDetailsSchema, row.details, 'details of results'),
   };
 }

@@ -30,7 +30,25 @@ export interface Database {
     network_rx: number | null;
     network_tx: number | null;
     agent_rss: number | null;
+    /** JSON of what several samples were put together of; null for one. */
+    summary: string | null;
   };
+  device_results: {
+    series: number;
+    at_ms: number;
+    workload: string;
+    model: string;
+    version: string;
+    span_s: number;
+    requests: number;
+    errors: number;
+    p50_ms: number | null;
+    p95_ms: number | null;
+    /** JSON: the histograms and the classes. */
+    details: string;
+  };
+  /** Which numbers of a device's spool were taken, as ranges that do not touch. */
+  taken_numbers: { series: number; spool: string; first_number: number; last_number: number; taken_at_ms: number };
   join_tokens: {
     secret_sha256: string;
     expires_at: string;
@@ -61,7 +79,7 @@ export interface Database {
   trigger_secrets: { pipeline: string; name: string; secret: string };
   webhook_deliveries: { signature: string; at: string };
   leases: { name: string; owner: string; until_at: string };
-  desired_states: { device: string; revision: number; workloads: string };
+  desired_states: { device: string; revision: number; workloads: string; budgets: string | null };
   pending_certificates: {
     device: string;
     device_uid: string;

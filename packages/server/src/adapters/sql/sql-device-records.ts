@@ -1,9 +1,11 @@
-import { DEVICE_CHANNEL_VERSION, type DesiredState, type DesiredWorkload, desiredStateSchema } from '@selvedge/contract';
+import { DEVICE_CHANNEL_VERSION, type DesiredState, desiredStateSchema, toldBudgetsSchema } from '@selvedge/contract';
 import type { Kysely, Transaction } from 'kysely';
-import type { DeviceRecordStore, PendingCertificate } from '../../ports/store.ts';
+import type { DesiredContent, DeviceRecordStore, PendingCertificate } from '../../ports/store.ts';
 import type { DialectCapabilities } from './dialect-capabilities.ts';
 import { parseColumn } from './rows.ts';
 import type { Database } from './schema.ts';
+
+const ROWS_PER_STATEMENT = 500;
 
 export class SqlDeviceRecords implements DeviceRecordStore {
   readonly #db: Kysely<Database>;
@@ -57,27 +59,52 @@ export class SqlDeviceRecords implements DeviceRecordStore {
     return row === undefined ? undefined : desiredState(row);
   }
 
-  async replaceDesiredWorkloads(changes: ReadonlyMap<string, readonly DesiredWorkload[]>): Promise<Map<string, DesiredState>> {
+  async replaceDesiredStates(changes: ReadonlyMap<string, DesiredContent>): Promise<Map<string, DesiredState>> {
+    const entries = [...changes];
     const states = new Map<string, DesiredState>();
     await this.#db.transaction().execute(async (transaction) => {
-      for (const [device, workloads] of changes) states.set(device, await this.#replaceOne(transaction, device, workloads));
+      states.clear();
+      for (let start = 0; start < entries.length; start += ROWS_PER_STATEMENT)
+        await this.#replace(transaction, new Map(entries.slice(start, start + ROWS_PER_STATEMENT)), states);
     });
     return states;
   }
 
-  async #replaceOne(transaction: Transaction<Database>, device: string, workloads: readonly DesiredWorkload[]): Promise<DesiredState> {
-    const text = JSON.stringify(workloads);
-    const select = transaction.selectFrom('desired_states').selectAll().where('device', '=', device);
-    const row = await (this.#dialect.locksRows ? select.forUpdate() : select).executeTakeFirst();
-    if (row !== undefined && row.workloads === text) return desiredState(row);
-    const revision = row === undefined ? 1 : Number(row.revision) + 1;
-    const written = await transaction
+  async #replace(
+    transaction: Transaction<Database>,
+    changes: ReadonlyMap<string, DesiredContent>,
+    states: Map<string, DesiredState>,
+  ): Promise<void> {
+    const select = transaction
+      .selectFrom('desired_states')
+      .selectAll()
+      .where('device', 'in', [...changes.keys()])
+      .orderBy('device');
+    const rows = await (this.#dialect.locksRows ? select.forUpdate() : select).execute();
+    const known = new Map(rows.map((row) => [row.device, row]));
+    const changed: Database['desired_states'][] = [];
+    for (const [device, { workloads, budgets }] of changes) {
+      const before = known.get(device);
+      const text = JSON.stringify(workloads);
+      const budgetsText = budgets === undefined ? null : JSON.stringify(budgets);
+      const isSame = before?.workloads === text && before.budgets === budgetsText;
+      const revision = Number(before?.revision ?? 0) + (isSame ? 0 : 1);
+      if (!isSame) changed.push({ device, revision, workloads: text, budgets: budgetsText });
+      const told = budgets === undefined ? {} : { budgets };
+      states.set(device, { v: DEVICE_CHANNEL_VERSION, revision, workloads: [...workloads], ...told });
+    }
+    if (changed.length === 0) return;
+    await transaction
       .insertInto('desired_states')
-      .values({ device, revision, workloads: text })
-      .onConflict((conflict) => conflict.column('device').doUpdateSet({ revision, workloads: text }))
-      .returningAll()
-      .executeTakeFirstOrThrow();
-    return desiredState(written);
+      .values(changed)
+      .onConflict((conflict) =>
+        conflict.column('device').doUpdateSet(({ ref }) => ({
+          revision: ref('excluded.revision'),
+          workloads: ref('excluded.workloads'),
+          budgets: ref('excluded.budgets'),
+        })),
+      )
+      .execute();
   }
 }
 
@@ -86,5 +113,6 @@ function desiredState(row: Database['desired_states']): DesiredState {
     v: DEVICE_CHANNEL_VERSION,
     revision: Number(row.revision),
     workloads: parseColumn(desiredStateSchema.shape.workloads, row.workloads, `desired state of ${row.device}`),
+    ...(row.budgets === null ? {} : { budgets: parseColumn(toldBudgetsSchema, row.budgets, `budgets of ${row.device}`) }),
   };
 }

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
 import { AppError, type Kind } from '@selvedge/contract';
 import type { Kysely, Transaction } from 'kysely';
 import type { AnnounceChange, ListQuery, ResourceDraft, ResourceOf, ResourceStore } from '../../ports/store.ts';
@@ -48,6 +49,11 @@ export class SqlResources implements ResourceStore {
       .execute();
     const items = rows.slice(0, limit).map((row) => parseResource(kind, row));
     return { items, next: rows.length > limit ? (items.at(-1)?.metadata.name ?? null) : null };
+  }
+
+  async listStamps(kind: Kind): Promise<ReadonlyMap<string, string>> {
+    const rows = await this.#db.selectFrom('resources').select(['name', 'uid', 'resource_version']).where('kind', '=', kind).execute();
+    return new Map(rows.map((row) => [row.name, `${row.uid}/${Number(row.resource_version)}`]));
   }
 
   async create<K extends Kind>(kind: K, draft: ResourceDraft<K>): Promise<ResourceOf<K>> {
@@ -137,11 +143,13 @@ export class SqlResources implements ResourceStore {
     const columns = draftColumns(draft);
     const same = (Object.keys(columns) as (keyof typeof columns)[]).every((column) => columns[column] === row[column]);
     if (same) return { resource: before, written: false };
+    // a spec that a newer schema writes in another order, or with its defaults, is no edit
+    const isEdit = columns.spec !== row.spec && !isDeepStrictEqual(JSON.parse(columns.spec), before.spec);
     const written = await transaction
       .updateTable('resources')
       .set({
         ...columns,
-        generation: before.metadata.generation + (columns.spec === row.spec ? 0 : 1),
+        generation: before.metadata.generation + (isEdit ? 1 : 0),
         resource_version: before.metadata.resourceVersion + 1,
         updated_at: new Date().toISOString(),
       })

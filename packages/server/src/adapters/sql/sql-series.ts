@@ -1,17 +1,18 @@
-import { downsample, type MetricPoint, type TelemetrySample } from '@selvedge/contract';
-import type { Kysely, Transaction } from 'kysely';
-import type { SeriesStore } from '../../ports/store.ts';
+import { downsample, type MetricPoint, type ResultSummary, type TakenNumbers, type TelemetrySample } from '@selvedge/contract';
+import type { Kysely } from 'kysely';
+import type { ResultRange, SeriesStore, TelemetryWrite } from '../../ports/store.ts';
 import type { DialectCapabilities } from './dialect-capabilities.ts';
-import { normalizeTime, telemetryRow, telemetrySample } from './rows.ts';
+import { normalizeTime, resultSummary, telemetrySample } from './rows.ts';
 import type { Database } from './schema.ts';
+import { type DeviceWrite, writeTelemetry } from './telemetry-writes.ts';
 
 const MAX_SAMPLES = 10_000;
+/** What was put together by the hour hardly ever spans a whole one. */
+const HOUR_S = 1800;
 /** Rows per statement: both databases bound the number of bind variables (SQLite at 32,766). */
 const ROWS_PER_INSERT = 500;
 
-interface PendingTelemetry {
-  device: string;
-  samples: readonly TelemetrySample[];
+interface PendingTelemetry extends DeviceWrite {
   resolve(): void;
   reject(error: unknown): void;
 }
@@ -79,12 +80,37 @@ export class SqlSeries implements SeriesStore {
     });
   }
 
-  appendTelemetry(device: string, samples: readonly TelemetrySample[]): Promise<void> {
-    if (samples.length === 0) return Promise.resolve();
+  appendTelemetry(device: string, batch: TelemetryWrite): Promise<void> {
+    if (batch.spool === undefined && batch.samples.length === 0) return Promise.resolve();
     return new Promise((resolve, reject) => {
-      this.#pending.push({ device, samples, resolve, reject });
+      this.#pending.push({ device, batch, resolve, reject });
       this.#flushing ??= this.#flush();
     });
+  }
+
+  async readTakenNumbers(device: string, max: { spools: number; ranges: number }): Promise<TakenNumbers[]> {
+    const numbers = this.#db
+      .selectFrom('taken_numbers')
+      .innerJoin('telemetry_series', 'telemetry_series.id', 'taken_numbers.series')
+      .where('telemetry_series.device', '=', device);
+    const spools = await numbers
+      .select(({ fn }) => ['spool', fn.max('taken_at_ms').as('at')])
+      .groupBy('spool')
+      .orderBy('at', 'desc')
+      .orderBy('spool')
+      .limit(max.spools)
+      .execute();
+    const found: TakenNumbers[] = [];
+    for (const { spool } of spools) {
+      const rows = await numbers
+        .select(['first_number', 'last_number'])
+        .where('spool', '=', spool)
+        .orderBy('first_number')
+        .limit(max.ranges)
+        .execute();
+      found.push({ spool, ranges: rows.map((row) => ({ first: Number(row.first_number), last: Number(row.last_number) })) });
+    }
+    return found;
   }
 
   async readTelemetry(device: string, sinceIso: string): Promise<TelemetrySample[]> {
@@ -100,9 +126,40 @@ export class SqlSeries implements SeriesStore {
     return rows.map(telemetrySample);
   }
 
-  async pruneTelemetry(beforeIso: string): Promise<number> {
-    const result = await this.#db.deleteFrom('telemetry').where('at_ms', '<', Date.parse(beforeIso)).executeTakeFirst();
-    return Number(result.numDeletedRows);
+  async readResults(device: string, { sinceIso, untilIso, max = MAX_SAMPLES, ...only }: ResultRange): Promise<ResultSummary[]> {
+    let found = this.#db
+      .selectFrom('device_results')
+      .innerJoin('telemetry_series', 'telemetry_series.id', 'device_results.series')
+      .selectAll('device_results')
+      .where('telemetry_series.device', '=', device)
+      .where('device_results.at_ms', '>=', Date.parse(sinceIso))
+      .orderBy('device_results.at_ms')
+      .orderBy('device_results.workload')
+      .orderBy('device_results.version')
+      .limit(Math.min(max, MAX_SAMPLES));
+    if (untilIso !== undefined) found = found.where('device_results.at_ms', '<', Date.parse(untilIso));
+    for (const column of ['workload', 'model', 'version'] as const) {
+      const value = only[column];
+      if (value !== undefined) found = found.where(`device_results.${column}`, '=', value);
+    }
+    return (await found.execute()).map(resultSummary);
+  }
+
+  async pruneTelemetry(beforeIso: string, summariesBeforeIso: string): Promise<number> {
+    const [beforeMs, summariesMs] = [Date.parse(beforeIso), Date.parse(summariesBeforeIso)];
+    const samples = await this.#db
+      .deleteFrom('telemetry')
+      .where((eb) =>
+        eb.or([eb('at_ms', '<', Math.min(beforeMs, summariesMs)), eb.and([eb('at_ms', '<', beforeMs), eb('summary', 'is', null)])]),
+      )
+      .executeTakeFirst();
+    const results = await this.#db
+      .deleteFrom('device_results')
+      .where((eb) =>
+        eb.or([eb('at_ms', '<', Math.min(beforeMs, summariesMs)), eb.and([eb('at_ms', '<', beforeMs), eb('span_s', '<', HOUR_S)])]),
+      )
+      .executeTakeFirst();
+    return Number(samples.numDeletedRows) + Number(results.numDeletedRows);
   }
 
   async #flush(): Promise<void> {
@@ -111,7 +168,7 @@ export class SqlSeries implements SeriesStore {
       const batch = this.#pending;
       this.#pending = [];
       try {
-        await this.#db.transaction().execute((transaction) => writeTelemetry(transaction, batch));
+        await this.#db.transaction().execute((transaction) => writeTelemetry(transaction, this.#dialect, batch));
         for (const item of batch) item.resolve();
       } catch (error) {
         for (const item of batch) item.reject(error);
@@ -119,37 +176,4 @@ export class SqlSeries implements SeriesStore {
     }
     this.#flushing = undefined;
   }
-}
-
-async function writeTelemetry(transaction: Transaction<Database>, batch: readonly PendingTelemetry[]): Promise<void> {
-  const byKey = new Map<string, Database['telemetry']>();
-  const series = new Map<string, number>();
-  for (const { device, samples } of batch) {
-    const id = series.get(device) ?? (await seriesOf(transaction, device));
-    series.set(device, id);
-    for (const sample of samples) {
-      const row = telemetryRow(id, sample);
-      byKey.set(`${id}/${row.at_ms}`, row);
-    }
-  }
-  const rows = [...byKey.values()];
-  for (let start = 0; start < rows.length; start += ROWS_PER_INSERT) {
-    await transaction
-      .insertInto('telemetry')
-      .values(rows.slice(start, start + ROWS_PER_INSERT))
-      .onConflict((conflict) => conflict.columns(['series', 'at_ms']).doNothing())
-      .execute();
-  }
-}
-
-async function seriesOf(transaction: Transaction<Database>, device: string): Promise<number> {
-  const find = transaction.selectFrom('telemetry_series').select('id').where('device', '=', device);
-  const known = await find.executeTakeFirst();
-  if (known !== undefined) return known.id;
-  await transaction
-    .insertInto('telemetry_series')
-    .values({ device })
-    .onConflict((conflict) => conflict.column('device').doNothing())
-    .execute();
-  return (await find.executeTakeFirstOrThrow()).id;
 }

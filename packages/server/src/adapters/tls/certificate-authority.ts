@@ -1,24 +1,29 @@
 import { X509Certificate } from 'node:crypto';
 import { isIP } from 'node:net';
 import { join } from 'node:path';
+import type { PublicKey } from '@peculiar/x509';
 import { AppError, type DeviceTrust, SERVER_TLS_NAME } from '@selvedge/contract';
 import type { PackageSigner } from '@selvedge/runtime/package-sealing';
-import type { AuthorityFacts, IssuedCertificate } from '../../domain/device-identity.ts';
+import type { AuthorityFacts, ClientRequest, IssuedCertificate, PresentedCertificate } from '../../domain/device-identity.ts';
 import { type Authorities, AuthorityFiles, authorityPem } from './authority-files.ts';
 import {
   type Authority,
   fingerprintOf,
   generateKeys,
   issueClientCertificate,
+  issueOwnClientCertificate,
   issueServerCertificate,
-  keyOfRequest,
   makeAuthority,
+  makeRevocationList,
   privateKeyPem,
   readKeyAndCertificate,
+  readRequestKey,
 } from './certificates.ts';
 import { readKeyFile, writeKeyFile } from './key-file.ts';
 import { loadPackageSigner } from './package-signer.ts';
 
+/** Extended key usage "client authentication". */
+const CLIENT_AUTHENTICATION = '1.3.6.1.5.5.7.3.2';
 const AUTHORITY_DAYS = 20 * 365;
 /** Browsers and some TLS libraries refuse more. */
 const SERVER_DAYS = 397;
@@ -44,12 +49,15 @@ export class CertificateAuthority {
   readonly #folder: string;
   readonly #files: AuthorityFiles;
   readonly #clock: () => Date;
+  readonly #broker: DeviceTrust['broker'];
   #authorities: Authorities | undefined;
 
-  constructor(options: { folder: string; clock: () => Date }) {
+  /** @param options.broker - where devices speak MQTT, when not on the device port. */
+  constructor(options: { folder: string; clock: () => Date; broker?: DeviceTrust['broker'] }) {
     this.#folder = options.folder;
     this.#files = new AuthorityFiles(options.folder);
     this.#clock = options.clock;
+    this.#broker = options.broker;
   }
 
   /** Reads the authorities, or makes one at the first start. @throws AppError FILE_UNREADABLE (user) when a file is damaged. */
@@ -106,12 +114,8 @@ export class CertificateAuthority {
       caPem: live.map(authorityPem).join(''),
       packageCaPem: [...live, ...retired].map(authorityPem).join(''),
       issuerSha256: fingerprintOf(this.#issuer.certificate.rawData),
+      ...(this.#broker === undefined ? {} : { broker: this.#broker }),
     };
-  }
-
-  /** @throws AppError INPUT_INVALID (user), see issueClientCertificate. */
-  keyOf(csrPem: string): Promise<string> {
-    return keyOfRequest(csrPem);
   }
 
   /**
@@ -130,17 +134,57 @@ export class CertificateAuthority {
     return { key: await privateKeyPem(pair.keys), cert: `${pair.certificate.toString('pem')}\n${this.caPem}` };
   }
 
-  /** A client certificate of 90 days. @throws AppError INPUT_INVALID (user), see issueClientCertificate. */
-  async signClient(csrPem: string, device: string): Promise<IssuedCertificate> {
+  /** A key and a client certificate for the server itself, of 90 days, made anew. */
+  async clientCredentials(commonName: string): Promise<ServerCredentials> {
+    const keys = await generateKeys();
+    const certificate = await issueOwnClientCertificate(this.#started.current, keys, commonName, this.#clock(), CLIENT_DAYS);
+    return { key: await privateKeyPem(keys), cert: `${certificate.toString('pem')}\n` };
+  }
+
+  /** One revocation list for each authority that devices may have certificates of, PEM. */
+  async revocationLists(revoked: readonly { serial: string; issuerSha256?: string | undefined }[]): Promise<string> {
+    const { current, next } = this.#started;
+    const lists = [current, ...(next === undefined ? [] : [next])].map((authority) => {
+      const issuer = fingerprintOf(authority.certificate.rawData);
+      const serials = revoked.filter(({ issuerSha256 = issuer }) => issuerSha256 === issuer).map(({ serial }) => serial);
+      return makeRevocationList(authority, serials, this.#clock(), SERVER_DAYS);
+    });
+    return (await Promise.all(lists)).join('');
+  }
+
+  /** What a device asks for when it joins or renews. @throws AppError INPUT_INVALID (user), see readRequestKey. */
+  async readRequest(csrPem: string): Promise<ClientRequest> {
+    const publicKey = await readRequestKey(csrPem);
+    const keySha256 = fingerprintOf(publicKey.rawData);
+    return { keySha256, sign: async (device) => ({ ...(await this.#signClient(publicKey, device)), keySha256 }) };
+  }
+
+  /** A client certificate of 90 days. */
+  async #signClient(publicKey: PublicKey, device: string): Promise<Omit<IssuedCertificate, 'keySha256'>> {
     const issuer = this.#issuer;
-    const certificate = await issueClientCertificate(issuer, csrPem, device, this.#clock(), CLIENT_DAYS);
+    const certificate = await issueClientCertificate(issuer, publicKey, device, this.#clock(), CLIENT_DAYS);
     return {
       pem: `${certificate.toString('pem')}\n`,
       serial: certificate.serialNumber,
       fingerprint256: fingerprintOf(certificate.rawData),
       notAfter: certificate.notAfter.toISOString(),
       issuerSha256: fingerprintOf(issuer.certificate.rawData),
-      keySha256: fingerprintOf(certificate.publicKey.rawData),
+    };
+  }
+
+  /** What a certificate is worth that was not shown in a handshake but came in a file. */
+  judge(certificate: X509Certificate): PresentedCertificate {
+    const { current, next } = this.#started;
+    const authorities = [current, ...(next === undefined ? [] : [next])].map(
+      (one) => new X509Certificate(Buffer.from(one.certificate.rawData)),
+    );
+    const isOurs = authorities.some((authority) => certificate.checkIssued(authority) && certificate.verify(authority.publicKey));
+    const { CN } = certificate.toLegacyObject().subject;
+    return {
+      commonName: typeof CN === 'string' ? CN : '',
+      fingerprint256: certificate.fingerprint256.replaceAll(':', '').toLowerCase(),
+      trusted: isOurs && !certificate.ca && (certificate.keyUsage ?? []).includes(CLIENT_AUTHENTICATION),
+      expired: Date.parse(certificate.validTo) < this.#clock().getTime(),
     };
   }
 

@@ -94,25 +94,42 @@ export async function issueServerCertificate(
   );
 }
 
-/**
- * Signs a request. Only the public key is taken from it; the name is the server's decision.
- *
- * @throws AppError INPUT_INVALID (user) when it is not a PKCS#10 request, its signature does not prove possession of the
- * key, or the key is of a kind that is not accepted.
- */
+/** Signs for the key of a request that was read. Only the key is taken from it; the name is the server's decision. */
 export async function issueClientCertificate(
   authority: Authority,
-  csrPem: string,
+  publicKey: x509.PublicKey,
   commonName: string,
   now: Date,
   days: number,
 ): Promise<x509.X509Certificate> {
-  const request = await readRequest(csrPem);
-  return await issue(
-    authority,
-    { commonName, publicKey: request.publicKey, usage: x509.ExtendedKeyUsage.clientAuth, extensions: [] },
-    validity(now, days),
-  );
+  return await issue(authority, { commonName, publicKey, usage: x509.ExtendedKeyUsage.clientAuth, extensions: [] }, validity(now, days));
+}
+
+/** A client certificate for a key that was made here. */
+export async function issueOwnClientCertificate(
+  authority: Authority,
+  keys: KeyPair,
+  commonName: string,
+  now: Date,
+  days: number,
+): Promise<x509.X509Certificate> {
+  const usage = x509.ExtendedKeyUsage.clientAuth;
+  return await issue(authority, { commonName, publicKey: keys.publicKey, usage, extensions: [] }, validity(now, days));
+}
+
+/** A revocation list of the authority, PEM. @param serials - hexadecimal. */
+export async function makeRevocationList(authority: Authority, serials: readonly string[], now: Date, days: number): Promise<string> {
+  const { notBefore: thisUpdate, notAfter: nextUpdate } = validity(now, days);
+  const list = await x509.X509CrlGenerator.create({
+    issuer: authority.certificate.subject,
+    thisUpdate,
+    nextUpdate,
+    signingAlgorithm: KEY_ALGORITHM,
+    signingKey: authority.keys.privateKey,
+    entries: serials.map((serialNumber) => ({ serialNumber, revocationDate: thisUpdate })),
+  });
+  // The library's own label, CRL, is none that OpenSSL knows.
+  return `${x509.PemConverter.encode(list.rawData, 'X509 CRL')}\n`;
 }
 
 /** For a key that signs packages. */
@@ -127,15 +144,12 @@ export async function issueSignerCertificate(
 }
 
 /**
- * sha256 of the public key (SPKI, DER) of a request: how a device is known before it has a certificate.
+ * The public key of a PKCS#10 request.
  *
- * @throws AppError INPUT_INVALID (user), see issueClientCertificate.
+ * @throws AppError INPUT_INVALID (user) when it is no such request, its signature does not prove possession of the key, or the key is of
+ * a kind that is not accepted.
  */
-export async function keyOfRequest(csrPem: string): Promise<string> {
-  return fingerprintOf((await readRequest(csrPem)).publicKey.rawData);
-}
-
-async function readRequest(csrPem: string): Promise<x509.Pkcs10CertificateRequest> {
+export async function readRequestKey(csrPem: string): Promise<x509.PublicKey> {
   const refuse = (message: string, cause?: unknown) =>
     new AppError('INPUT_INVALID', { message, issues: [{ path: 'csrPem', message }] }, { cause });
   let request: x509.Pkcs10CertificateRequest;
@@ -148,7 +162,7 @@ async function readRequest(csrPem: string): Promise<x509.Pkcs10CertificateReques
     throw cause instanceof AppError ? cause : refuse('This is not a PKCS#10 certificate request.', cause);
   }
   if (!proven) throw refuse('The certificate request is not signed with its own key.');
-  return request;
+  return request.publicKey;
 }
 
 /** EC P-256 or P-384, or RSA of 2048 to 4096 bits, for security chips that have nothing else. */

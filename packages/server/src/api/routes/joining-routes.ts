@@ -17,6 +17,7 @@ export function joiningRoutes({ devices }: ApiServices) {
       await desk.decide(params.name, 'rejected');
       return undefined;
     },
+    signDeviceRequest: async ({ body }) => desk.signRequest(body),
     getCaStatus: async () => devices.caStatus(),
     rotateCa: async ({ body }) => devices.rotateCa(body),
   } satisfies Partial<Handlers>;

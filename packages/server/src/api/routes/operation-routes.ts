@@ -26,7 +26,7 @@ export function operationRoutes({ devices, store }: ApiServices) {
       reply.headers({
         'content-length': file.sizeBytes - offset,
         'content-security-policy': "default-src 'none'; sandbox",
-        'content-disposition': `attachment; filename*=UTF-8''${encodeURIComponent(file.name)}`,
+        'content-disposition': `attachment; filename*=UTF-8''${encodeURIComponent(file.folder === true ? `${file.name}.tar` : file.name)}`,
       });
       return reply.type('application/octet-stream').send(range === undefined ? Readable.from([]) : content);
     },

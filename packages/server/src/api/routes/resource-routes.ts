@@ -15,5 +15,10 @@ export function resourceRoutes({ resources, store }: ApiServices) {
       await resources.get('devices', params.name);
       return { samples: await store.readTelemetry(params.name, query.since ?? new Date(0).toISOString()) };
     },
+    getDeviceResults: async ({ params, query }) => {
+      await resources.get('devices', params.name);
+      const sinceIso = query.since ?? new Date(0).toISOString();
+      return { results: await store.readResults(params.name, { sinceIso, workload: query.workload }) };
+    },
   } satisfies Partial<Handlers>;
 }

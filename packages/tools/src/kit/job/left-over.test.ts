@@ -44,7 +44,7 @@ function pidsOf(client: ToolClient, attempt: number): Promise<number[]> {
 }
 
 const isAlive = (pid: number) => existsSync(`/proc/${pid}`);
-const gone = (pids: number[]) => waitUntil(() => !pids.some(isAlive), { timeoutMs: 10_000, what: 'the processes to be gone' });
+const gone = (pids: number[]) => waitUntil(() => !pids.some(isAlive), { timeoutMs: 30_000, what: 'the processes to be gone' });
 
 describe('a tool that is killed in the middle of a job', { timeout: 90_000 }, () => {
   it.each(['wait', 'ignore-the-end', 'compute'])('leaves no process behind, whatever the job is at (%s)', async (does) => {

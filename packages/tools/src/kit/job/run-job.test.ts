@@ -78,7 +78,7 @@ describe('work in a process of its own', { timeout: 60_000 }, () => {
     expect(pids.map(isAlive)).toEqual([true, true]);
     await client.fetch(`/artifacts/cancelled-${does}/cancel`, { method: 'POST' });
     expect(await client.waitFor(`cancelled-${does}`, ['cancelled'])).toMatchObject({ error: null });
-    await waitUntil(() => !pids.some(isAlive), { timeoutMs: 5000, what: 'the processes to be gone' });
+    await waitUntil(() => !pids.some(isAlive), { timeoutMs: 30_000, what: 'the processes to be gone' });
   });
 
   it.each([

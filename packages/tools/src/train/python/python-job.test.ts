@@ -69,7 +69,7 @@ describe.runIf(HAS_PYTHON)('a script in the job of a training', { timeout: 90_00
     expect(pids.map(isAlive)).toEqual([true, true]);
     await client.fetch(`/artifacts/${name}/cancel`, { method: 'POST' });
     expect(await client.waitFor(name, ['cancelled'], 30_000)).toMatchObject({ error: null });
-    await waitUntil(() => !pids.some(isAlive), { timeoutMs: 5000, what: 'the processes to be gone' });
+    await waitUntil(() => !pids.some(isAlive), { timeoutMs: 30_000, what: 'the processes to be gone' });
   });
 
   it('that asks is told that it is cancelled', async () => {

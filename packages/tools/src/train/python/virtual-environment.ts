@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { mkdir, readdir, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AppError } from '@selvedge/contract';
-import { systemErrorCode } from '@selvedge/runtime';
+import { pathExists } from '@selvedge/runtime';
 import type { Interpreter, ProcessPlace } from './interpreter.ts';
 import { runProcess } from './run-process.ts';
 
@@ -39,7 +39,7 @@ export async function preparedPython(options: EnvironmentOptions): Promise<strin
   const folder = join(root, digest);
   const python = join(folder, 'bin/python');
   const marker = join(folder, MARKER);
-  if (await exists(marker)) {
+  if (await pathExists(marker)) {
     log(`requirements: installed earlier, for Python ${interpreter.version}`);
     await utimes(marker, new Date(), new Date());
     return python;
@@ -113,23 +113,13 @@ function pipSettings(env: NodeJS.ProcessEnv): Record<string, string> {
   );
 }
 
-async function exists(path: string): Promise<boolean> {
-  try {
-    await stat(path);
-    return true;
-  } catch (error) {
-    if (systemErrorCode(error) === 'ENOENT') return false;
-    throw error;
-  }
-}
-
 /** Makes room for one more; what was left half made goes in any case. */
 async function removeOldest(root: string): Promise<void> {
   const used: { folder: string; at: number }[] = [];
-  for (const name of (await exists(root)) ? await readdir(root) : []) {
+  for (const name of (await pathExists(root)) ? await readdir(root) : []) {
     const folder = join(root, name);
     const marker = join(folder, MARKER);
-    if (await exists(marker)) used.push({ folder, at: (await stat(marker)).mtimeMs });
+    if (await pathExists(marker)) used.push({ folder, at: (await stat(marker)).mtimeMs });
     else await rm(folder, { recursive: true, force: true });
   }
   used.sort((a, b) => b.at - a.at);

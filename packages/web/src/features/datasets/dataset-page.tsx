@@ -14,6 +14,7 @@ import { QueryView } from '../../ui/query-view.tsx';
 import { RelativeTime } from '../../ui/relative-time.tsx';
 import { Segmented } from '../../ui/segmented.tsx';
 import { StatusBadge } from '../../ui/status-badge.tsx';
+import { RecallButton } from '../rollouts/recall-dialog.tsx';
 import { splitsText } from './content.ts';
 import { DatasetChanges } from './dataset-changes.tsx';
 import { DatasetBalance, DatasetFindings } from './dataset-findings.tsx';
@@ -75,6 +76,7 @@ function hints(name: string, version: DatasetVersion | undefined): string[] {
     `selvedge dataset split ${reference} --shares train=0.8,validation=0.1,test=0.1`,
     `selvedge dataset verify ${reference}`,
     `selvedge dataset export ${reference} --to FOLDER`,
+    `selvedge recall --dataset ${reference}`,
     `selvedge dataset rm ${reference}`,
   ];
 }
@@ -94,9 +96,12 @@ function Version({ version, previous }: { version: DatasetVersion; previous: Dat
         <Card
           title={`Version ${number}`}
           actions={
-            <a href={archive} download={`${dataset}-${number}.tar`} className={buttonClasses('quiet', 'sm')}>
-              Download
-            </a>
+            <>
+              <a href={archive} download={`${dataset}-${number}.tar`} className={buttonClasses('quiet', 'sm')}>
+                Download
+              </a>
+              <RecallButton source={{ dataset, datasetVersion: number }} size="sm" />
+            </>
           }
         >
           <KeyValue

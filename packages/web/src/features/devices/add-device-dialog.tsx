@@ -1,5 +1,6 @@
-import { useMutation } from '@tanstack/react-query';
+import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { type ReactNode, useState } from 'react';
+import { keys } from '../../lib/cache.ts';
 import { formatDateTime, plural } from '../../lib/format.ts';
 import { parseSelector } from '../../lib/labels.ts';
 import { useBackend } from '../../lib/queries.ts';
@@ -10,21 +11,29 @@ import { ErrorState } from '../../ui/error-state.tsx';
 import { SelectField, TextField } from '../../ui/field.tsx';
 
 const LIFETIMES = [
+  { ttlS: 900, text: '15 minutes', flag: '15m' },
   { ttlS: 3600, text: '1 hour', flag: '1h' },
   { ttlS: 86_400, text: '1 day', flag: '1d' },
+  { ttlS: 604_800, text: '7 days', flag: '7d' },
   { ttlS: 2_592_000, text: '30 days', flag: '30d' },
 ] as const;
+const MAX_USES = 100_000;
 
 /** Makes a join token and shows the command to run on the device. The token is shown once and not kept. */
 export function AddDeviceDialog({ open, onOpenChange }: { open: boolean; onOpenChange: (open: boolean) => void }): ReactNode {
   const { client } = useBackend();
+  const cache = useQueryClient();
   const [ttlS, setTtlS] = useState<number>(3600);
   const [uses, setUses] = useState(1);
   const [labelText, setLabelText] = useState('');
   const [approve, setApprove] = useState(false);
   const selection = parseSelector(labelText);
   const labels = selection.ok ? selection.labels : {};
-  const create = useMutation({ mutationFn: () => client.createDeviceToken({ body: { ttlS, uses, labels, approve } }) });
+  const usesFault = uses >= 1 && uses <= MAX_USES ? undefined : `1 to ${MAX_USES.toLocaleString('en')}`;
+  const create = useMutation({
+    mutationFn: () => client.createDeviceToken({ body: { ttlS, uses, labels, approve } }),
+    onSuccess: () => cache.invalidateQueries({ queryKey: keys.deviceTokens }),
+  });
   const change = (next: boolean) => {
     if (!next) create.reset();
     onOpenChange(next);
@@ -44,7 +53,12 @@ export function AddDeviceDialog({ open, onOpenChange }: { open: boolean; onOpenC
         made === undefined ? (
           <>
             <Button onClick={() => change(false)}>Cancel</Button>
-            <Button variant="primary" busy={create.isPending} disabled={!selection.ok || uses < 1} onClick={() => create.mutate()}>
+            <Button
+              variant="primary"
+              busy={create.isPending}
+              disabled={!selection.ok || usesFault !== undefined}
+              onClick={() => create.mutate()}
+            >
               Make token
             </Button>
           </>
@@ -68,8 +82,9 @@ export function AddDeviceDialog({ open, onOpenChange }: { open: boolean; onOpenC
             label="Devices"
             type="number"
             min={1}
-            max={100_000}
+            max={MAX_USES}
             value={uses}
+            error={usesFault}
             onChange={(event) => setUses(Math.trunc(event.target.valueAsNumber || 0))}
           />
           <div className="col-span-2">

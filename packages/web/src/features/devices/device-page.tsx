@@ -1,4 +1,4 @@
-import { clockFault, type Device, locationOf } from '@selvedge/contract';
+import { budgetText, clockFault, type Device, locationOf } from '@selvedge/contract';
 import { Link, useParams } from '@tanstack/react-router';
 import { type ReactNode, useState } from 'react';
 import { useNow } from '../../lib/clock.ts';
@@ -18,8 +18,12 @@ import { QueryView } from '../../ui/query-view.tsx';
 import { RelativeTime } from '../../ui/relative-time.tsx';
 import { StatusBadge } from '../../ui/status-badge.tsx';
 import { OperationList } from '../operations/operation-list.tsx';
+import { BundleDialog } from './bundle-dialog.tsx';
 import { DeviceLogs } from './device-logs.tsx';
+import { EditDeviceButton } from './edit-device-dialog.tsx';
+import { LinkQuality } from './link-quality.tsx';
 import { RemoveDeviceDialog } from './remove-device-dialog.tsx';
+import { ResultsCard } from './results-card.tsx';
 import { TelemetryCard } from './telemetry-card.tsx';
 import { WorkloadList } from './workload-list.tsx';
 
@@ -28,6 +32,7 @@ export function DevicePage(): ReactNode {
   const { name } = useParams({ from: '/shell/devices/$name' });
   const device = useResource('Device', name);
   const [removing, setRemoving] = useState(false);
+  const [bundling, setBundling] = useState(false);
   return (
     <Page
       title={name}
@@ -40,6 +45,9 @@ export function DevicePage(): ReactNode {
       actions={
         <>
           <CliHint commands={[`selvedge device show ${name}`, `selvedge device logs ${name} -f`, `selvedge device remove ${name}`]} />
+          <Button icon="download" disabled={device.data === undefined} onClick={() => setBundling(true)}>
+            Export bundle
+          </Button>
           <Button variant="danger" icon="trash" disabled={device.data === undefined} onClick={() => setRemoving(true)}>
             Remove
           </Button>
@@ -50,6 +58,7 @@ export function DevicePage(): ReactNode {
         {(data) => <DeviceDetail device={data} />}
       </QueryView>
       <RemoveDeviceDialog name={name} open={removing} onOpenChange={setRemoving} />
+      <BundleDialog device={name} open={bundling} onOpenChange={setBundling} />
     </Page>
   );
 }
@@ -65,11 +74,12 @@ function DeviceDetail({ device }: { device: Device }): ReactNode {
             <WorkloadList workloads={workloads} />
           </Card>
           <TelemetryCard device={device.metadata.name} />
+          <ResultsCard device={device.metadata.name} />
           <OperationsCard device={device.metadata.name} />
           <DeviceLogs device={device} />
         </div>
         <div className="grid min-w-0 gap-4">
-          <Card title="Device">
+          <Card title="Device" actions={<EditDeviceButton device={device} />}>
             <DeviceFacts device={device} />
           </Card>
           <Card title="Certificate">
@@ -130,7 +140,7 @@ function ConflictWarning({ conflict }: { conflict: NonNullable<Device['status'][
 }
 
 function DeviceFacts({ device }: { device: Device }): ReactNode {
-  const { info, lastSeenAt, joinedAt, observedRevision } = device.status;
+  const { info, lastSeenAt, joinedAt, observedRevision, byBundle, upkeep } = device.status;
   const { description, notes } = device.spec;
   const location = locationOf(device);
   const fault = clockFault(device);
@@ -138,12 +148,24 @@ function DeviceFacts({ device }: { device: Device }): ReactNode {
     <KeyValue
       items={[
         ...(description === undefined ? [] : ([['Description', description]] as const)),
-        ...(notes === undefined ? [] : ([['Notes', notes]] as const)),
+        ...(notes === undefined ? [] : ([['Notes', <Notes key="notes" text={notes} />, notes]] as const)),
         ...(location === undefined
           ? []
           : ([['Location', locationText(location), location.source === 'set' ? 'Set by an operator' : 'As the device says']] as const)),
         ...(fault === undefined ? [] : ([['Clock', `off by ${fault}`, 'Compared with the server']] as const)),
         ['Last seen', <RelativeTime key="seen" at={lastSeenAt} />],
+        ...(upkeep?.link === undefined
+          ? []
+          : ([
+              [
+                'Link',
+                <LinkQuality key="link" link={upkeep.link} full />,
+                'Round trip, downloads and reconnects, as its agent measures them',
+              ],
+            ] as const)),
+        ...(byBundle === undefined
+          ? []
+          : ([['By bundle', <RelativeTime key="bundle" at={byBundle.importedAt} />, byBundle.bundle ?? 'No bundle applied']] as const)),
         ['Joined', <RelativeTime key="joined" at={joinedAt} />],
         ['Labels', <LabelList key="labels" labels={device.metadata.labels} limit={20} />],
         ...(info === null
@@ -158,9 +180,38 @@ function DeviceFacts({ device }: { device: Device }): ReactNode {
               ['Packages', targetsOf(device).join(', ') || 'none', 'Targets whose native packages it runs'],
             ] as const)),
         ['Revision', `${observedRevision}`],
+        ...upkeepFacts(device),
       ]}
     />
   );
+}
+
+/** What it keeps to be sent, and uses of its budgets. */
+function upkeepFacts({ status }: Device): (readonly [string, string, string])[] {
+  const { spool, budgets } = status.upkeep ?? {};
+  const facts: (readonly [string, string, string])[] = [];
+  if (spool !== undefined) {
+    const lost = spool.dropped === 0 ? '' : `, ${spool.dropped} given up`;
+    const joined = spool.aggregated === 0 ? '' : `, ${spool.aggregated} put together with others`;
+    const size = `${formatBytes(spool.usedBytes)} of ${formatBytes(spool.budgetBytes)}`;
+    facts.push(['To send', `${spool.waiting} (${size})${joined}${lost}`, 'Samples and results that wait on its disk']);
+  }
+  if (budgets !== undefined) {
+    const of = (used: number, budget: number | null) => `${formatBytes(used)}${budget === null ? '' : ` of ${formatBytes(budget)}`}`;
+    const { waits, trafficBytes, trafficBudgetBytes, diskBytes, diskBudgetBytes, inEffect = [] } = budgets;
+    const until = waits === null || waits.untilAt === null ? '' : ` Until ${formatDateTime(Date.parse(waits.untilAt))}.`;
+    const why = waits === null ? '' : `. ${waits.message}${until}`;
+    facts.push(['Traffic today', `${of(trafficBytes, trafficBudgetBytes)}${why}`, "Of the agent's own connections"]);
+    if (diskBytes !== null) facts.push(['Agent disk', of(diskBytes, diskBudgetBytes), 'Versions, spool and logs']);
+    if (inEffect.length > 0)
+      facts.push(['Budgets', inEffect.map(budgetText).join(', '), 'What is set, and by whom; the stricter value holds']);
+  }
+  return facts;
+}
+
+/** As they were written, line by line. */
+function Notes({ text }: { text: string }): ReactNode {
+  return <span className="break-words whitespace-pre-wrap">{text}</span>;
 }
 
 function locationText({ latitude, longitude, place }: { latitude: number; longitude: number; place?: string | undefined }): string {

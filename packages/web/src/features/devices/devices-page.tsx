@@ -1,4 +1,4 @@
-import type { Device } from '@selvedge/contract';
+import { type Device, linkSeconds } from '@selvedge/contract';
 import { Link } from '@tanstack/react-router';
 import { type ReactNode, useState } from 'react';
 import { formatShare } from '../../lib/format.ts';
@@ -20,6 +20,8 @@ import { Segmented } from '../../ui/segmented.tsx';
 import { StatusBadge } from '../../ui/status-badge.tsx';
 import { type Column, Table } from '../../ui/table.tsx';
 import { AddDeviceDialog } from './add-device-dialog.tsx';
+import { BundleDialog } from './bundle-dialog.tsx';
+import { LinkQuality } from './link-quality.tsx';
 import { PendingJoins } from './pending-joins.tsx';
 
 type Filter = 'all' | 'online' | 'offline' | 'trouble';
@@ -35,15 +37,22 @@ const FILTERS: Record<Filter, (device: Device) => boolean> = {
 export function DevicesPage(): ReactNode {
   const devices = useList('Device');
   const [adding, setAdding] = useState(false);
+  const [bundling, setBundling] = useState(false);
   return (
     <Page
       title="Devices"
       actions={
         <>
+          <Link to="/devices/joining" className="text-sm text-ink-2 underline-offset-2 hover:underline">
+            Joining
+          </Link>
           <Link to="/operations" className="text-sm text-ink-2 underline-offset-2 hover:underline">
             Operations
           </Link>
           <CliHint commands={['selvedge device list', 'selvedge device token', 'selvedge device pending']} />
+          <Button icon="download" onClick={() => setBundling(true)}>
+            Export bundle
+          </Button>
           <Button variant="primary" icon="plus" onClick={() => setAdding(true)}>
             Add device
           </Button>
@@ -59,6 +68,7 @@ export function DevicesPage(): ReactNode {
         </QueryView>
       </Card>
       <AddDeviceDialog open={adding} onOpenChange={setAdding} />
+      <BundleDialog open={bundling} onOpenChange={setBundling} />
     </Page>
   );
 }
@@ -149,13 +159,20 @@ const COLUMNS: readonly Column<Device>[] = [
     sort: (device) => deviceStatus(device).text,
     cell: (device) => <StatusBadge status={deviceStatus(device)} />,
   },
-  { id: 'labels', head: 'Labels', from: 'lg', cell: (device) => <LabelList labels={device.metadata.labels} limit={2} oneLine /> },
+  { id: 'labels', head: 'Labels', from: 'lg', cell: (device) => <LabelList labels={device.metadata.labels} limit={1} oneLine /> },
   {
     id: 'serving',
     head: 'Serves',
     sort: (device) => device.status.workloads[0]?.servingVersion ?? null,
     className: 'max-w-48',
     cell: (device) => <Serves device={device} />,
+  },
+  {
+    id: 'link',
+    head: 'Link',
+    from: 'lg',
+    sort: ({ status }) => (status.upkeep?.link === undefined ? null : linkSeconds(status.upkeep.link)),
+    cell: ({ status }) => <LinkQuality link={status.upkeep?.link} />,
   },
   {
     id: 'cpu',
@@ -177,7 +194,7 @@ const COLUMNS: readonly Column<Device>[] = [
     id: 'temperature',
     head: 'Temp.',
     align: 'right',
-    from: 'xl',
+    from: '2xl',
     first: 'descending',
     sort: (device) => device.status.telemetry?.temperatureC ?? null,
     cell: (device) => {

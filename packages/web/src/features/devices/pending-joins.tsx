@@ -51,7 +51,7 @@ function PendingJoin({ join }: { join: DeviceJoin }): ReactNode {
   return (
     <div className="grid gap-2 px-4 py-3">
       <div className="flex flex-wrap items-center gap-x-4 gap-y-2">
-        <div className="min-w-0 flex-1">
+        <div className="min-w-0 flex-1 basis-44">
           <p className="truncate font-medium" title={name}>
             {name}
           </p>
@@ -77,7 +77,7 @@ function PendingJoin({ join }: { join: DeviceJoin }): ReactNode {
         <span className="truncate" title={keySha256}>
           {keySha256}
         </span>
-        <CopyButton text={keySha256} label={`Copy the key of ${name}`} />
+        <CopyButton text={keySha256} of={`the key of ${name}`} />
       </p>
       {decide.isError && <ErrorState error={decide.error} />}
     </div>

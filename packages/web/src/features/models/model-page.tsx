@@ -8,6 +8,7 @@ import { CliHint } from '../../ui/cli-hint.tsx';
 import { Page } from '../../ui/page.tsx';
 import { QueryView } from '../../ui/query-view.tsx';
 import { Segmented } from '../../ui/segmented.tsx';
+import { RecallButton } from '../rollouts/recall-dialog.tsx';
 import { AliasDialog } from './alias-dialog.tsx';
 import { BuildDialog } from './build-dialog.tsx';
 import { DeployDialog } from './deploy-dialog.tsx';
@@ -60,6 +61,7 @@ export function ModelPage(): ReactNode {
               `selvedge build create ${name}:latest --target linux-arm64`,
               'selvedge package list',
               `selvedge bench ${name}:latest --on DEVICE`,
+              `selvedge recall --model ${name}:VERSION`,
               'selvedge apply -f inference-model.yaml',
               `selvedge infer ${served[0]?.metadata.name ?? name} picture.png`,
             ]}
@@ -146,7 +148,12 @@ function ChosenVersion({ versions }: { versions: readonly ModelVersion[] }): Rea
   return (
     <Card
       title={`Version ${shown.spec.version}`}
-      actions={options.length > 1 && <Segmented label="Version" options={options} value={shown.spec.version} onChange={setPicked} />}
+      actions={
+        <>
+          {options.length > 1 && <Segmented label="Version" options={options} value={shown.spec.version} onChange={setPicked} />}
+          <RecallButton source={{ model: shown.spec.model, modelVersion: shown.spec.version }} size="sm" />
+        </>
+      }
     >
       <VersionDetail version={shown} />
     </Card>

@@ -42,7 +42,7 @@ function OperationItem({ operation, device }: { operation: Operation; device: st
   const text = taskText(spec.task);
   const succeeded = status.devices.filter(({ state }) => state === 'succeeded').length;
   return (
-    <li className="grid gap-1.5 px-4 py-2.5 text-sm">
+    <li className="grid grid-cols-1 gap-1.5 px-4 py-2.5 text-sm">
       <div className="flex min-w-0 items-center gap-3">
         <Link
           to="/operations/$name"

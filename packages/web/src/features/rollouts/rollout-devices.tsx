@@ -1,6 +1,7 @@
 import type { Rollout, RolloutDevice } from '@selvedge/contract';
 import { Link } from '@tanstack/react-router';
 import type { ReactNode } from 'react';
+import { formatBytes } from '../../lib/format.ts';
 import { rolloutDeviceStatus, type Tone } from '../../lib/status.ts';
 import { classNames } from '../../ui/class-names.ts';
 import { StatusIcon } from '../../ui/status-badge.tsx';
@@ -39,6 +40,7 @@ export function RolloutDevices({ rollout }: { rollout: Rollout }): ReactNode {
 
 function Tile({ device }: { device: RolloutDevice }): ReactNode {
   const { tone, text } = rolloutDeviceStatus(device.state);
+  const { transfer } = device;
   const reverted = device.revertedInMs === null ? '' : ` in ${Math.round(device.revertedInMs)} ms`;
   return (
     <li className={classNames('min-w-0 rounded-md border px-2.5 py-1.5', TILES[tone])}>
@@ -57,6 +59,11 @@ function Tile({ device }: { device: RolloutDevice }): ReactNode {
           {reverted} · wave {device.wave + 1}
         </span>
       </p>
+      {transfer !== null && (
+        <p className="text-xs text-ink-2">
+          {formatBytes(transfer.fetchedBytes)} of {formatBytes(transfer.wholeBytes)} sent
+        </p>
+      )}
       {device.message !== '' && (
         <p className="mt-0.5 line-clamp-3 text-xs break-words text-ink-2" title={device.message}>
           {device.message}

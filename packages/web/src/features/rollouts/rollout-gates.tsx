@@ -1,6 +1,6 @@
-import { AT_LEAST_GATES, type Rollout, type TrialArm, type TrialCheck } from '@selvedge/contract';
+import { AT_LEAST_GATES, type Rollout, type TrialCheck } from '@selvedge/contract';
 import type { ReactNode } from 'react';
-import { formatMs, formatNumber, formatShare } from '../../lib/format.ts';
+import { formatNumber } from '../../lib/format.ts';
 import { checkStatus } from '../../lib/status.ts';
 import { StatusBadge } from '../../ui/status-badge.tsx';
 import { type Column, Table } from '../../ui/table.tsx';
@@ -58,44 +58,4 @@ const GATES: readonly Column<Row>[] = [
     sort: ({ check }) => Number(check.passed ?? true),
     cell: ({ check }) => <StatusBadge status={checkStatus(check)} />,
   },
-];
-
-interface ArmRow {
-  readonly device: string;
-  readonly arm: TrialArm;
-}
-
-/** How both versions did on the same traffic, with shadow and split. */
-export function RolloutArms({ rollout }: { rollout: Rollout }): ReactNode {
-  const rows: ArmRow[] = rollout.status.devices.flatMap(({ device, arms }) => arms.map((arm) => ({ device, arm })));
-  return (
-    <Table
-      caption="Requests and latency of each version"
-      columns={ARMS}
-      rows={rows}
-      keyOf={({ device, arm }) => `${device} ${arm.version}`}
-    />
-  );
-}
-
-const ARMS: readonly Column<ArmRow>[] = [
-  { id: 'device', head: 'Device', sort: ({ device }) => device, className: 'max-w-40 truncate sm:max-w-64', cell: ({ device }) => device },
-  { id: 'version', head: 'Version', cell: ({ arm }) => <span className="font-mono text-xs">{arm.version}</span> },
-  {
-    id: 'requests',
-    head: 'Requests',
-    align: 'right',
-    sort: ({ arm }) => arm.requests,
-    cell: ({ arm }) => arm.requests.toLocaleString('en'),
-  },
-  {
-    id: 'errors',
-    head: 'Errors',
-    align: 'right',
-    from: 'sm',
-    cell: ({ arm }) => (arm.requests === 0 ? '–' : formatShare(arm.errors / arm.requests)),
-  },
-  { id: 'p50', head: 'p50', align: 'right', from: 'md', cell: ({ arm }) => (arm.p50Ms === null ? '–' : formatMs(arm.p50Ms)) },
-  { id: 'p95', head: 'p95', align: 'right', cell: ({ arm }) => (arm.p95Ms === null ? '–' : formatMs(arm.p95Ms)) },
-  { id: 'confidence', head: 'Confidence', align: 'right', from: 'sm', cell: ({ arm }) => number(arm.meanConfidence) },
 ];

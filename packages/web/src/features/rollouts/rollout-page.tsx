@@ -1,7 +1,7 @@
-import type { Rollout } from '@selvedge/contract';
+import { type Rollout, type TransferCounts, transferOf } from '@selvedge/contract';
 import { Link, useParams } from '@tanstack/react-router';
 import type { ReactNode } from 'react';
-import { plural } from '../../lib/format.ts';
+import { formatBytes, formatShare, plural } from '../../lib/format.ts';
 import { useResource } from '../../lib/queries.ts';
 import { rolloutStatus } from '../../lib/status.ts';
 import { Card } from '../../ui/card.tsx';
@@ -12,8 +12,9 @@ import { QueryView } from '../../ui/query-view.tsx';
 import { RelativeTime } from '../../ui/relative-time.tsx';
 import { StatusBadge } from '../../ui/status-badge.tsx';
 import { RolloutActions } from './rollout-actions.tsx';
+import { RolloutArms } from './rollout-arms.tsx';
 import { RolloutDevices } from './rollout-devices.tsx';
-import { RolloutArms, RolloutGates } from './rollout-gates.tsx';
+import { RolloutGates } from './rollout-gates.tsx';
 import { RolloutWaves } from './rollout-waves.tsx';
 
 /** A rollout: its waves, its devices, and every gate with its numbers. */
@@ -85,9 +86,20 @@ function Body({ rollout }: { rollout: Rollout }): ReactNode {
   );
 }
 
+function Sent({ transfer }: { transfer: TransferCounts }): ReactNode {
+  const { fetchedBytes, wholeBytes, sharedBytes, patchedBytes } = transfer;
+  const share = wholeBytes === 0 ? 0 : fetchedBytes / wholeBytes;
+  return (
+    <span title={`${formatBytes(sharedBytes)} were on the devices, ${formatBytes(patchedBytes)} came as patches`}>
+      {formatBytes(fetchedBytes)} of {formatBytes(wholeBytes)} ({formatShare(share)})
+    </span>
+  );
+}
+
 function Facts({ rollout }: { rollout: Rollout }): ReactNode {
   const { spec, status } = rollout;
   const { policy } = spec;
+  const transfer = transferOf(status);
   const model = (
     <Link to="/models/$name" params={{ name: spec.model }} className="underline-offset-2 hover:underline">
       {spec.model}
@@ -108,6 +120,7 @@ function Facts({ rollout }: { rollout: Rollout }): ReactNode {
         ...((policy.windows ?? []).length === 0
           ? []
           : [['Windows', (policy.windows ?? []).map(({ from, to }) => `${from}–${to}`).join(', ')] as const]),
+        ...(transfer === undefined ? [] : [['Sent', <Sent key="sent" transfer={transfer} />] as const]),
         ['Attempt', status.attempt],
         ['Started', <RelativeTime key="started" at={status.startedAt} />],
         ['Ended', status.finishedAt === null ? 'not yet' : <RelativeTime key="ended" at={status.finishedAt} />],
