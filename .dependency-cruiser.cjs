@@ -55,10 +55,25 @@ module.exports = {
     },
     {
       name: 'device-link-is-for-devices',
-      comment: 'How a device reaches its server is for the agent and for simulated devices; whoever is not a device speaks REST.',
+      comment:
+        'How a device reaches its server is for the agent and for simulated devices; whoever is not a device speaks REST. What devices must do is for the command line, which examines them.',
       severity: 'error',
       from: { path: '^packages/(server|tools|cli|web|runtime|contract|graph|toolchain)/src', pathNot: '\\.test\\.ts$' },
-      to: { path: '^packages/device-link/' },
+      to: { path: '^packages/device-link/(?!src/conformance/)' },
+    },
+    {
+      name: 'device-conformance-is-for-cli',
+      comment: 'A scripted server with faults has no place in what runs.',
+      severity: 'error',
+      from: { path: '^packages/(server|tools|agent|simulator|web|runtime|contract|graph|toolchain)/src', pathNot: '\\.test\\.ts$' },
+      to: { path: '^packages/device-link/src/conformance/' },
+    },
+    {
+      name: 'device-conformance-judges-from-outside',
+      comment: 'What examines how devices speak must not speak with their code: a fault of it would be on both sides.',
+      severity: 'error',
+      from: { path: '^packages/device-link/src/conformance/' },
+      to: { path: '^packages/device-link/src/(?!conformance/)' },
     },
     {
       name: 'device-link-knows-no-deployable',

@@ -1,8 +1,9 @@
 // Builds every deployable into packages/<name>/dist: one esbuild bundle each, the web UI by Vite.
-import { cpSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { build as esbuild } from 'esbuild';
+import { cpSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { build as esbuild, transform } from 'esbuild';
 import { BUNDLES, outputFolder, WEB } from './setup/bundles.mjs';
+import { lazySchemas } from './setup/lazy-schemas.mjs';
 import { ROOT, run } from './setup/setup.mjs';
 
 // Native and WebAssembly packages stay outside: they find their binaries relative to their own files.
@@ -25,7 +26,8 @@ const BANNER =
 // Commands and tools are loaded when they are called, so those bundles are split at dynamic imports.
 const SPLIT = ['cli', 'tools', 'tools/selvedge-kit', 'agent'];
 
-// The agent is held to 50 MB: what it does not need is left out, and what Node has is not loaded a second time.
+// The agent is held to 50 MB: what it does not need is left out, what Node has is not loaded a second time, and its files are
+// CommonJS, as Node's loader of ES modules takes 2 MB.
 const WITHOUT_DEBUG = {
   name: 'without-debug',
   setup(build) {
@@ -34,9 +36,43 @@ const WITHOUT_DEBUG = {
     build.onLoad({ filter: /.*/, namespace: 'without-debug' }, () => ({ contents: 'module.exports = () => () => {};' }));
   },
 };
-const LEAN = { minify: true, alias: { 'readable-stream': 'node:stream' }, plugins: [WITHOUT_DEBUG] };
+const LEAN = {
+  minify: true,
+  alias: { 'readable-stream': 'node:stream' },
+  plugins: [WITHOUT_DEBUG, lazySchemas],
+  sourcemap: 'inline',
+  write: false,
+};
 // What tools of projects run with needs nothing installed.
 const SELF_CONTAINED = { alias: { '@node-rs/crc32': './src/project-tool/crc32c.ts' } };
+
+const COMMONJS_BANNER = `var __moduleUrl = require("node:url").pathToFileURL(__filename).href;
+function __nowMs() { var t = process.hrtime(); return t[0] * 1e3 + t[1] / 1e6; }`;
+
+/** esbuild splits bundles of ES modules only, so each file is turned into CommonJS afterwards. */
+async function writeAsCommonJs(files, outdir) {
+  mkdirSync(outdir, { recursive: true });
+  writeFileSync(join(outdir, 'package.json'), '{ "type": "commonjs" }\n');
+  for (const { path, text } of files) {
+    const name = basename(path);
+    const { code, map } = await transform(text, {
+      sourcefile: name,
+      sourcemap: 'external',
+      sourcesContent: false,
+      format: 'cjs',
+      platform: 'node',
+      target: 'node20.19',
+      minify: true,
+      // import() would load the loader of ES modules after all
+      supported: { 'dynamic-import': false },
+      // the clock of perf_hooks brings ten modules along
+      define: { 'import.meta.url': '__moduleUrl', 'import.meta.resolve': 'undefined', 'performance.now': '__nowMs' },
+      banner: COMMONJS_BANNER,
+    });
+    writeFileSync(path, `${code}//# sourceMappingURL=${name}.map\n`);
+    writeFileSync(`${path}.map`, map);
+  }
+}
 
 const packageOf = (name) => name.split('/')[0];
 
@@ -58,11 +94,11 @@ async function bundle(name) {
     sourcesContent: false,
     metafile: true,
     external: EXTERNAL,
-    banner: { js: BANNER },
     logLevel: 'warning',
-    ...(name === 'agent' ? LEAN : {}),
+    ...(name === 'agent' ? LEAN : { banner: { js: BANNER } }),
     ...(name === 'tools/selvedge-kit' ? SELF_CONTAINED : {}),
   });
+  if (name === 'agent') await writeAsCommonJs(result.outputFiles, outdir);
   writeFileSync(join(outdir, 'meta.json'), JSON.stringify(result.metafile));
 }
 

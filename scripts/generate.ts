@@ -6,6 +6,7 @@ import * as contract from '@selvedge/contract';
 import { writeFileAtomic } from '@selvedge/runtime';
 import { listRecipes } from '@selvedge/toolchain';
 import * as z from 'zod';
+import { CONFIDENCE_BINS, LATENCY_BOUNDS_MS, MAX_COUNTED_CLASSES } from '../packages/agent/src/domain/histogram.ts';
 import { cliReferenceMarkdown } from '../packages/cli/src/reference.ts';
 import { openApiDocument } from '../packages/server/src/api/openapi-document.ts';
 import { deviceProtocolMarkdown } from './generate/device-protocol.ts';
@@ -52,6 +53,38 @@ async function targetFacts(): Promise<string> {
     'export const TARGET_FACTS: readonly { readonly name: string; readonly description: string; readonly machine: string }[] = [',
     ...entries,
     '];',
+    '',
+  ].join('\n');
+}
+
+/** What native packages count by: the agent adds their counts to those of the model server. */
+function countedBounds(): string {
+  const latencies = LATENCY_BOUNDS_MS.map((bound) => String(bound / 1000));
+  const confidences = Array.from({ length: CONFIDENCE_BINS }, (_, bin) => String((bin + 1) / CONFIDENCE_BINS));
+  const array = (type: string, name: string, values: readonly string[]) => `constexpr ${type} ${name}[] = {${values.join(', ')}};`;
+  const texts = (values: readonly string[]) => values.map((value) => `"${value}"`);
+  return [
+    `// ${BANNER}`,
+    '// What is counted, and by which bounds: as the TypeScript model server counts.',
+    '#ifndef SELVEDGE_SERVE_COUNTED_BOUNDS_H',
+    '#define SELVEDGE_SERVE_COUNTED_BOUNDS_H',
+    '',
+    '#include <cstddef>',
+    '',
+    'namespace selvedge::serve {',
+    '',
+    '/// Upper bounds of latencies, seconds, and their texts.',
+    array('double', 'kLatencyBounds', latencies),
+    array('const char*', 'kLatencyTexts', texts(latencies)),
+    '/// Equal bins of 0..1 that confidences are counted in, and the texts of their upper bounds.',
+    `constexpr size_t kConfidenceBins = ${CONFIDENCE_BINS};`,
+    array('const char*', 'kConfidenceTexts', texts(confidences)),
+    '/// Of a model with more classes only those that came first are told apart.',
+    `constexpr size_t kMaxCountedClasses = ${MAX_COUNTED_CLASSES};`,
+    '',
+    '}  // namespace selvedge::serve',
+    '',
+    '#endif',
     '',
   ].join('\n');
 }
@@ -118,6 +151,7 @@ async function current(path: string): Promise<string | undefined> {
 
 const files = new Map([
   ['packages/contract/src/target-facts.ts', await targetFacts()],
+  ['native/runtime/serve/counted_bounds.h', countedBounds()],
   ['clients/python/src/selvedge/operations.py', pythonOperations((await openApiDocument()) as unknown as OpenApi)],
 ]);
 for (const [name, text] of await referenceFiles()) files.set(join(REFERENCE, name), text);

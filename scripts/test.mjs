@@ -4,7 +4,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { checkNode, ensureBuilt, ensureInstalled, ROOT } from './setup/setup.mjs';
-import { ensureChromium, ensureNativePrograms, startPostgres } from './setup/test-services.mjs';
+import { ensureChromium, ensureMosquitto, ensureNativePrograms, startPostgres } from './setup/test-services.mjs';
 
 checkNode();
 try {
@@ -16,6 +16,7 @@ try {
 }
 const chromium = await ensureChromium();
 await ensureNativePrograms();
+await ensureMosquitto();
 const postgres = await startPostgres().catch((error) => {
   // On a build machine a service that does not start is a failure, not a reason to test less.
   if (process.env.CI) throw error;

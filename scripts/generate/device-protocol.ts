@@ -14,8 +14,13 @@ const MESSAGES: Readonly<Record<string, z.ZodType>> = {
   telemetry: contract.telemetryBatchSchema,
   command: contract.commandSchema,
   reply: contract.replySchema,
+  'delta-offer': contract.deltaOfferSchema,
   manifest: contract.packageManifestSchema,
   'golden-set': contract.goldenSetSchema,
+  bundle: contract.bundleStatementSchema,
+  results: contract.resultsStatementSchema,
+  'offline-join-request': contract.offlineJoinRequestSchema,
+  'offline-join-answer': contract.offlineJoinAnswerSchema,
 };
 
 /** The page on the device channel: the text beside this file with its tables filled in from the schemas. */
@@ -34,6 +39,11 @@ export async function deviceProtocolMarkdown(banner: string): Promise<string> {
     MAX_DEVICE_MESSAGE_BYTES: String(contract.MAX_DEVICE_MESSAGE_BYTES),
     MAX_INFER_BODY_BYTES: String(contract.MAX_INFER_BODY_BYTES),
     MAX_GOLDEN_SET_BYTES: String(contract.MAX_GOLDEN_SET_BYTES),
+    MAX_DELTA_BASES: String(contract.MAX_DELTA_BASES),
+    BUNDLE_STATEMENT_ENTRY: contract.BUNDLE_STATEMENT_ENTRY,
+    BUNDLE_PAYLOAD_TYPE: contract.BUNDLE_PAYLOAD_TYPE,
+    MAX_BUNDLE_STATEMENT_BYTES: String(contract.MAX_BUNDLE_STATEMENT_BYTES),
+    RESULTS_PAYLOAD_TYPE: contract.RESULTS_PAYLOAD_TYPE,
     SERVER_TLS_NAME: contract.SERVER_TLS_NAME,
     DEVICE_TOPIC_ROOT: contract.DEVICE_TOPIC_ROOT,
   };

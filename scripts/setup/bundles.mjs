@@ -2,7 +2,7 @@
 
 /** By package, or its folder below dist: the bundles with their entries. */
 export const BUNDLES = {
-  server: { server: 'src/main.ts' },
+  server: { server: 'src/main.ts', 'delta-maker': 'src/delta-maker/main.ts' },
   tools: { tools: 'src/main.ts', job: 'src/job-main.ts' },
   // a folder of its own without anything from node_modules: it is copied into images of projects' tools
   'tools/selvedge-kit': {
@@ -11,7 +11,12 @@ export const BUNDLES = {
     hooks: 'src/project-tool/kit-hooks.ts',
     host: 'src/project-tool/host-main.ts',
   },
-  agent: { agent: 'src/main.ts', 'model-server': 'src/model-server/main.ts', 'trial-proxy': 'src/trial-proxy/main.ts' },
+  agent: {
+    agent: 'src/main.ts',
+    'model-server': 'src/model-server/main.ts',
+    'trial-proxy': 'src/trial-proxy/main.ts',
+    patcher: 'src/patcher/main.ts',
+  },
   cli: { selvedge: 'src/main.ts' },
   simulator: { simulator: 'src/main.ts' },
 };

@@ -94,7 +94,7 @@ export async function ensureInstalled() {
   await step('Installing packages (npm ci)', () =>
     run('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], {
       quiet: true,
-      env: { ONNXRUNTIME_NODE_INSTALL: 'skip', ...nodeHeaders() },
+      env: { ONNXRUNTIME_NODE_INSTALL: 'skip', JOBS: 'max', ...nodeHeaders() },
     }),
   );
   writeFileSync(marker, wanted);

@@ -1,5 +1,5 @@
 // The real services that the tests use beside the product: a browser, a PostgreSQL server, a Docker engine, emulators of
-// ARM, ffmpeg and an RTSP server. On Debian as root they are installed; elsewhere it is said what is missing, and the tests that need it are skipped.
+// ARM, ffmpeg, an RTSP server and Mosquitto. On Debian as root they are installed; elsewhere it is said what is missing, and the tests that need it are skipped.
 import { spawn } from 'node:child_process';
 import { chownSync, existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
@@ -63,6 +63,19 @@ export async function ensureNativePrograms() {
     if (process.env.CI) throw new Error(text);
     process.stdout.write(`${text} Its tests fail without.\n`);
   }
+}
+
+const MOSQUITTO = ['/usr/sbin/mosquitto', '/usr/bin/mosquitto', '/usr/local/sbin/mosquitto'];
+
+/** The broker that can stand in for the one in the server. */
+export async function ensureMosquitto() {
+  const isThere = () => MOSQUITTO.some((path) => existsSync(path));
+  if (!isThere()) await aptInstall('Mosquitto', ['mosquitto']);
+  if (isThere()) return;
+  const text = 'Missing: mosquitto (a broker of its own for devices). Install the package mosquitto.';
+  // On a build machine this is a failure, not a reason to test less.
+  if (process.env.CI) throw new Error(text);
+  process.stdout.write(`${text} Its tests are skipped.\n`);
 }
 
 function postgresBin() {

@@ -1,49 +1,34 @@
-// `npm run bench:agent [-- --seconds 600]`: what an idle agent costs: memory, CPU and traffic, connected to a real server, nothing deployed.
+// `npm run bench:agent [-- --seconds 600]`: what an idle agent costs: memory, CPU and traffic, connected to a real server,
+// nothing deployed; beside it, in the same window, the agents of Debian that do a part of it (--no-peers leaves them out); and how soon it
+// serves again after a restart without network.
 import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { mkdir, rm } from 'node:fs/promises';
-import type { AddressInfo } from 'node:net';
-import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { sleep } from '@selvedge/runtime';
-import { Product, ROOT } from '../e2e/harness/product.ts';
+import { Product } from '../e2e/harness/product.ts';
+import { type Peer, startPeers } from './agent-peers.ts';
+import { CountingProxy } from './counting-proxy.ts';
+import { measureRestarts } from './restart.ts';
 import { cpuSecondsOf, memoryOf } from './rss.ts';
 
-const { values } = parseArgs({ options: { seconds: { type: 'string', default: '600' }, settle: { type: 'string', default: '30' } } });
+const { values } = parseArgs({
+  options: {
+    seconds: { type: 'string', default: '600' },
+    settle: { type: 'string', default: '30' },
+    'no-peers': { type: 'boolean', default: false },
+  },
+});
 const seconds = Number(values.seconds);
 
-/** Counts the bytes on the wire between agent and server, TLS included; TCP/IP headers are estimated at 52 bytes a segment. */
-class CountingProxy {
-  bytes = 0;
-  segments = 0;
-  async start(target: URL): Promise<string> {
-    const server = createServer((client) => {
-      const upstream = connect(Number(target.port), target.hostname);
-      for (const [from, to] of [
-        [client, upstream],
-        [upstream, client],
-      ] as const) {
-        from.on('data', (chunk: Buffer) => {
-          this.bytes += chunk.length;
-          // Each data segment is answered by an acknowledgement of its own at worst.
-          this.segments += 2 * Math.ceil(chunk.length / 1448);
-          to.write(chunk);
-        });
-        from.on('close', () => to.destroy());
-        from.on('error', () => to.destroy());
-      }
-    });
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    server.unref();
-    return `https://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  }
-}
-
 /** Node alone with the agent's flags: what no program in it can go below. */
-async function measureFloor(): Promise<number> {
-  const script = readFileSync(join(ROOT, 'packages/agent/bin/selvedge-agent'), 'utf8');
-  const flags = /exec .*?(--[^"]*)"\$program"/s.exec(script)?.[1]?.replaceAll('\\', ' ').trim().split(/\s+/) ?? [];
+async function measureFloor(agentPid: number): Promise<number> {
+  const [, ...words] = readFileSync(`/proc/${agentPid}/cmdline`, 'utf8').split('\0');
+  const flags = words.slice(
+    0,
+    words.findIndex((word) => !word.startsWith('--')),
+  );
   const child = spawn(process.execPath, [...flags, '-e', 'setInterval(() => 0, 1e9)'], {
     stdio: 'ignore',
     env: { ...process.env, MALLOC_ARENA_MAX: '1' },
@@ -54,33 +39,71 @@ async function measureFloor(): Promise<number> {
   return rssMiB;
 }
 
+/** What a process costs in the window. */
+function startMeasuring(pid: number, wireBytes: () => number) {
+  const begin = { cpu: cpuSecondsOf(pid), bytes: wireBytes() };
+  return () => ({
+    ...memoryOf(pid),
+    cpuPercentOfACore: ((cpuSecondsOf(pid) - begin.cpu) / seconds) * 100,
+    bytes: wireBytes() - begin.bytes,
+  });
+}
+
 const product = await Product.create();
+let peers: Peer[] = [];
 try {
   await mkdir(product.dir, { recursive: true });
   await product.startServer();
   const proxy = new CountingProxy();
-  const url = await proxy.start(new URL(product.deviceUrl));
+  const { hostname, port } = new URL(product.deviceUrl);
+  const url = `https://127.0.0.1:${await proxy.start({ hostname, port: Number(port) })}`;
   const agent = await product.startAgent('bench', { url });
-  const pid = agent.child.pid ?? 0;
+  const nodeAloneRssMiB = await measureFloor(agent.child.pid ?? 0);
+  const started = values['no-peers'] ? { peers: [], missing: ['left out'] } : await startPeers(join(product.dir, 'peers'));
+  peers = started.peers;
+  for (const sentence of started.missing) process.stderr.write(`${sentence}\n`);
   await sleep(Number(values.settle) * 1000);
-  const begin = { cpu: cpuSecondsOf(pid), bytes: proxy.bytes, segments: proxy.segments };
+  const measureAgent = startMeasuring(agent.child.pid ?? 0, () => proxy.wireBytes);
+  const measurePeers = peers.map((peer) => startMeasuring(peer.pid, peer.wireBytes));
+  const tlsBytes = proxy.bytes;
   await sleep(seconds * 1000);
-  const cpuShare = (cpuSecondsOf(pid) - begin.cpu) / seconds;
-  const perDay = (value: number) => (value / seconds) * 86_400;
-  const payload = perDay(proxy.bytes - begin.bytes);
-  const wire = payload + perDay(proxy.segments - begin.segments) * 52;
-  const { rssMiB, pssMiB } = memoryOf(pid);
+  const perDay = (bytes: number) => Math.round((bytes / seconds) * 86_400);
+  const own = measureAgent();
   const result = {
     seconds,
-    nodeAloneRssMiB: await measureFloor(),
-    rssMiB,
-    pssMiB,
-    cpuPercentOfACore: cpuShare * 100,
-    tlsBytesPerDay: Math.round(payload),
-    bytesPerDayWithTcpIp: Math.round(wire),
+    nodeAloneRssMiB,
+    rssMiB: own.rssMiB,
+    pssMiB: own.pssMiB,
+    cpuPercentOfACore: own.cpuPercentOfACore,
+    tlsBytesPerDay: perDay(proxy.bytes - tlsBytes),
+    bytesPerDayWithTcpIp: perDay(own.bytes),
+    peers: peers.map((peer, at) => {
+      const { bytes, ...found } = measurePeers[at]?.() ?? {
+        bytes: 0,
+        rssMiB: Number.NaN,
+        pssMiB: Number.NaN,
+        cpuPercentOfACore: Number.NaN,
+      };
+      const bytesPerDayWithTcpIp = Math.round(peer.bytesPerDay(bytes, seconds));
+      return {
+        name: peer.name,
+        does: peer.does,
+        ...found,
+        bytesPerDayWithTcpIp,
+        agentTo: {
+          rss: own.rssMiB / found.rssMiB,
+          pss: own.pssMiB / found.pssMiB,
+          cpu: own.cpuPercentOfACore / found.cpuPercentOfACore,
+          bytes: perDay(own.bytes) / bytesPerDayWithTcpIp,
+        },
+      };
+    }),
+    missing: started.missing,
+    restartToServingMs: await measureRestarts(5),
   };
   process.stdout.write(`${JSON.stringify(result, null, 2)}\n`);
 } finally {
+  await Promise.all(peers.map((peer) => peer.stop()));
   await product.stop();
   await rm(product.dir, { recursive: true, force: true });
 }

@@ -77,19 +77,22 @@ class Simulation {
   }
 }
 
-/** Model "bench" with a version that nobody can fetch: the devices of this benchmark do not download. */
+/** Model "bench" with versions that nobody can fetch: the devices of this benchmark do not download. */
 async function seedModel(product: Product): Promise<void> {
   const log = createLogger({ name: 'bench', level: 'error' });
   const store = await openStore({ file: join(product.dataDir, 'selvedge.sqlite'), announce: () => undefined, log });
   const bytes = { sha256: 'a'.repeat(64), sizeBytes: 1 };
   const chain = { pipeline: [], params: {} };
   const base = { labels: {}, annotations: {} };
-  await store.create('Model', { ...base, name: 'bench', spec: {}, status: { aliases: { latest: '2' }, versions: ['2'] } });
-  const spec = {
-    ...{ model: 'bench', version: '2', format: 'onnx' as const, file: bytes, bundle: bytes, inputs: [], outputs: [], labels: [] },
-    ...{ preproc: chain, postproc: chain, metrics: {}, lineage: null },
-  };
-  await store.create('ModelVersion', { ...base, name: 'bench-2', spec, status: { servedBy: 0 } });
+  const versions = Array.from({ length: CHANGES + 1 }, (_, change) => String(change));
+  await store.create('Model', { ...base, name: 'bench', spec: {}, status: { aliases: {}, versions } });
+  for (const version of versions) {
+    const spec = {
+      ...{ model: 'bench', version, format: 'onnx' as const, file: bytes, bundle: bytes, inputs: [], outputs: [], labels: [] },
+      ...{ preproc: chain, postproc: chain, metrics: {}, lineage: null },
+    };
+    await store.create('ModelVersion', { ...base, name: `bench-${version}`, spec, status: { servedBy: 0 } });
+  }
   await store.close();
 }
 
@@ -102,22 +105,23 @@ async function measureChange(product: Product) {
     await simulation.online(CHANGED_DEVICES, 300_000);
     await sleep(15_000);
     const p99: number[] = [];
-    for (let change = 0; change < CHANGES; change += 1) {
-      const name = `bench-${change}`;
+    const layer = { deployToLayer: 'edge' as const, frameworkType: 'onnx', nodeSelector: { fleet: 'bench' } };
+    const metadata = { name: 'bench' };
+    // the first one deploys, those that are measured change the version
+    for (let change = 0; change <= CHANGES; change += 1) {
       const fromMs = Date.now();
-      const spec = { modelName: 'bench', deployToLayer: 'edge' as const, frameworkType: 'onnx', nodeSelector: { fleet: 'bench' } };
-      const metadata = { name };
+      const spec = { modelName: 'bench', targetVersion: String(change), ...layer };
       await (await product.api()).apply({
         body: { documents: [{ apiVersion: 'selvedge.dev/v1alpha1', kind: 'InferenceModel', metadata, spec }] },
       });
       const arrived = await waitUntil(
         () => {
-          const order = simulation.last?.orders[`${name} 2`];
+          const order = simulation.last?.orders[`bench ${change}`];
           return order?.devices === CHANGED_DEVICES ? order : undefined;
         },
         { timeoutMs: 60_000, what: `a change at ${CHANGED_DEVICES} devices` },
       );
-      p99.push(arrived.p99AtMs - fromMs);
+      if (change > 0) p99.push(arrived.p99AtMs - fromMs);
       await sleep(4000);
     }
     p99.sort((a, b) => a - b);
@@ -161,6 +165,7 @@ async function measureFleet(product: Product) {
       samplesPerS: Math.round(((simulation.last?.samplesAcknowledged ?? 0) - acknowledged) / 30),
       api,
     };
+    process.stderr.write(`idle: ${JSON.stringify(result)}\n`);
     if (subjects.includes('restart')) {
       await product.server.kill('SIGKILL');
       await waitUntil(() => simulation.last?.online === 0, { timeoutMs: 120_000, what: 'all devices to notice' });

@@ -16,6 +16,15 @@ const TENSOR = { inputs: [{ name: 'input', datatype: 'FP32', shape: [1, 3, 4, 4]
 /** Swaps after which memory is first looked at: by then everything that swaps need is loaded. */
 const SETTLED_SWAPS = 5;
 
+export interface SwapOptions {
+  swaps: number;
+  perSecond: number;
+  /** No swap is begun after so long. */
+  maxSeconds: number;
+  /** After each. */
+  onSwap?: (swaps: number, seconds: number) => void;
+}
+
 export interface SwapFigures {
   swaps: number;
   seconds: number;
@@ -106,7 +115,7 @@ function percentile(values: readonly number[], share: number): number {
 }
 
 /** One agent as it is installed, the server that it obeys, and a load on its serving port while versions are swapped. */
-export async function runSwaps(options: { swaps: number; perSecond: number; maxSeconds: number }): Promise<SwapFigures> {
+export async function runSwaps(options: SwapOptions): Promise<SwapFigures> {
   const dir = await mkdtemp(join(tmpdir(), 'selvedge-swap-'));
   const server = await TestServer.start();
   let agent: ChildProcess | undefined;
@@ -137,6 +146,7 @@ export async function runSwaps(options: { swaps: number; perSecond: number; maxS
     while (swaps < options.swaps && performance.now() - startedMs < options.maxSeconds * 1000) {
       swaps += 1;
       await swapTo(swaps);
+      options.onSwap?.(swaps, (performance.now() - startedMs) / 1000);
       if (swaps >= SETTLED_SWAPS) rss.push(memoryOf(agent.pid ?? 0).rssMiB);
     }
     const seconds = (performance.now() - startedMs) / 1000;

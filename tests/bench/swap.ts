@@ -10,10 +10,15 @@ const { values } = parseArgs({
     'max-seconds': { type: 'string', default: '7200' },
   },
 });
+const asked = Number(values.swaps);
 const figures = await runSwaps({
-  swaps: Number(values.swaps),
+  swaps: asked,
   perSecond: Number(values['per-second']),
   maxSeconds: Number(values['max-seconds']),
+  onSwap: (swaps, seconds) => {
+    if (swaps % 50 === 0) process.stderr.write(`${swaps} of ${asked} swaps after ${seconds.toFixed(0)} s\n`);
+  },
 });
 process.stdout.write(`${JSON.stringify(figures, null, 2)}\n`);
-process.exit(figures.failed === 0 ? 0 : 1);
+if (figures.swaps < asked) process.stderr.write(`error: only ${figures.swaps} of ${asked} swaps in ${values['max-seconds']} s\n`);
+process.exit(figures.failed === 0 && figures.swaps >= asked ? 0 : 1);

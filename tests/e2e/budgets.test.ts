@@ -1,7 +1,9 @@
 import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { waitUntil } from '@selvedge/runtime';
+import { sleep, waitUntil } from '@selvedge/runtime';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { CountingProxy } from '../bench/counting-proxy.ts';
+import { cpuSecondsOf } from '../bench/rss.ts';
 import type { Product } from './harness/product.ts';
 import { ROOT, type Running } from './harness/product.ts';
 import { startTrained } from './harness/trained.ts';
@@ -16,14 +18,29 @@ function rssBytes(pid: number): number {
 describe('budgets', () => {
   let product: Product;
   let agent: Running;
+  const proxy = new CountingProxy();
   beforeAll(async () => {
     product = await startTrained();
-    agent = await product.startAgent('edge-1');
+    const { hostname, port } = new URL(product.deviceUrl);
+    agent = await product.startAgent('edge-1', { url: `https://127.0.0.1:${await proxy.start({ hostname, port: Number(port) })}` });
   });
-  afterAll(() => product.stop());
+  afterAll(async () => {
+    await product.stop();
+    proxy.stop();
+  });
 
   it('an idle agent stays small', () => {
     expect(rssBytes(agent.child.pid ?? 0) / MB).toBeLessThan(70);
+  });
+
+  it('an idle agent needs next to no processor time and traffic', async () => {
+    // What connecting takes is over; then a minute, in which it takes a sample and sends what it sends.
+    await sleep(5000);
+    const pid = agent.child.pid ?? 0;
+    const begin = { cpuS: cpuSecondsOf(pid), bytes: proxy.wireBytes };
+    await sleep(60_000);
+    expect((cpuSecondsOf(pid) - begin.cpuS) / 60, 'share of a core').toBeLessThan(0.01);
+    expect(((proxy.wireBytes - begin.bytes) * 24 * 60) / 1e6, 'MB a day, with TCP/IP headers').toBeLessThan(5);
   });
 
   it('the agent carries only the packages that its budget names', () => {

@@ -189,7 +189,7 @@ describe('commands, logs and shells of devices', () => {
     const file = join(folder, 'rebooted');
     await start('sleepy', { reboot: true, rebootCommand: ['sh', '-c', `echo x >> ${file}`] });
     expect((await product.cli(['device', 'reboot', 'sleepy'])).code).toBe(0);
-    await waitUntil(() => readFile(file, 'utf8').catch(() => undefined), { timeoutMs: 10_000, what: 'the reboot' });
+    await waitUntil(() => readFile(file, 'utf8').catch(() => undefined), { timeoutMs: 30_000, what: 'the reboot' });
     expect(await readFile(file, 'utf8')).toBe('x\n');
   });
 

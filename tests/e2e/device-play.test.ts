@@ -13,15 +13,20 @@ describe('a play', () => {
   });
   afterEach(() => product.stop());
 
-  it('brings devices into a state once, tells before what it would do, and leaves out a device that fails', async () => {
-    const root = join(product.dir, 'root');
+  /** Agents that let the server write below a folder of their own each, and do what `settings` says besides. */
+  async function startAgents(root: string, settings: object, labels: (name: string) => Record<string, string>): Promise<void> {
     for (const name of ['edge-a', 'edge-b']) {
       await mkdir(join(root, name), { recursive: true });
       await mkdir(product.agentDir(name), { recursive: true });
-      const settings = { files: { roots: [root] }, commands: { allow: [{ argv: ['/usr/bin/touch', '*'] }] } };
-      await writeFile(join(product.agentDir(name), 'agent.json'), JSON.stringify(settings));
-      await product.startAgent(name, { labels: { site: 'north', line: name.slice(-1) } });
+      await writeFile(join(product.agentDir(name), 'agent.json'), JSON.stringify({ files: { roots: [root] }, ...settings }));
+      await product.startAgent(name, { labels: { site: 'north', ...labels(name) } });
     }
+  }
+
+  it('brings devices into a state once, tells before what it would do, and leaves out a device that fails', async () => {
+    const root = join(product.dir, 'root');
+    const commands = { allow: [{ argv: ['/usr/bin/touch', '*'] }] };
+    await startAgents(root, { commands }, (name) => ({ line: name.slice(-1) }));
     await writeFile(join(root, 'edge-a/only-a'), 'x');
     await writeFile(join(product.dir, 'motd'), 'hello\n');
     await writeFile(join(product.dir, 'app.conf'), 'name={{ device }}\nline={{ labels.line }}\nport={{ port }}\n');
@@ -59,5 +64,51 @@ spec:
     expect(await readFile(join(product.dir, 'fetched/edge-a/only-a'), 'utf8')).toBe('x');
 
     expect(await run('--limit', 'line=a')).toMatchObject({ code: 0, recap: ['edge-a 4/0/0/1'] });
+  });
+
+  it('brings folders to devices and back, and does nothing where they are as wanted', async () => {
+    const root = join(product.dir, 'root');
+    await startAgents(root, {}, () => ({}));
+    for (const name of ['edge-a', 'edge-b']) {
+      await mkdir(join(root, name, 'reports'));
+      await writeFile(join(root, name, 'reports/today'), name);
+    }
+    const source = join(product.dir, 'site');
+    await mkdir(join(source, 'deep'), { recursive: true });
+    await writeFile(join(source, 'deep/page'), 'one');
+    const place = `${root}/{{ device }}`;
+    const play = join(product.dir, 'play.yaml');
+    await writeFile(
+      play,
+      `apiVersion: selvedge.dev/v1alpha1
+kind: Play
+spec:
+  devices: site=north
+  tasks:
+    - { name: folder, copy: { src: site, dst: "${place}/", mode: "640" } }
+    - { name: reports, fetch: { src: "${place}/reports", dst: fetched } }
+`,
+    );
+    const run = async (...more: string[]) => {
+      const { code, stdout, stderr } = await product.cli(['play', play, ...more, '-o', 'json']);
+      expect(code, stderr).toBe(0);
+      const { recap } = JSON.parse(stdout) as { recap: Row[] };
+      return recap.map((row) => `${row.device} ${row.ok}/${row.changed}`);
+    };
+    expect(await run('--check')).toEqual(['edge-a 0/2', 'edge-b 0/2']);
+    expect(await readdir(join(root, 'edge-a'))).toEqual(['reports']);
+    expect(await run()).toEqual(['edge-a 0/2', 'edge-b 0/2']);
+    expect(await readFile(join(root, 'edge-b/site/deep/page'), 'utf8')).toBe('one');
+    expect((await stat(join(root, 'edge-b/site/deep/page'))).mode & 0o777).toBe(0o640);
+    expect(await readFile(join(product.dir, 'fetched/edge-b/reports/today'), 'utf8')).toBe('edge-b');
+    expect(await run()).toEqual(['edge-a 2/0', 'edge-b 2/0']);
+    expect(await run('--check')).toEqual(['edge-a 2/0', 'edge-b 2/0']);
+
+    await writeFile(join(root, 'edge-a/site/deep/page'), 'changed by hand');
+    await writeFile(join(root, 'edge-b/reports/tomorrow'), 'x');
+    expect(await run('--check')).toEqual(['edge-a 1/1', 'edge-b 1/1']);
+    expect(await run()).toEqual(['edge-a 1/1', 'edge-b 1/1']);
+    expect(await readFile(join(root, 'edge-a/site/deep/page'), 'utf8')).toBe('one');
+    expect((await readdir(join(product.dir, 'fetched/edge-b/reports'))).sort()).toEqual(['today', 'tomorrow']);
   });
 });

@@ -4,10 +4,11 @@ import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promise
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { EXIT, type Package, packageSchema } from '@selvedge/contract';
+import { EXIT, type Package, packageSchema, type Rollout, transferOf } from '@selvedge/contract';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { runnerOf, TEST_TARGETS_DIR, testTarget } from '../native/harness/targets.ts';
 import type { Product } from './harness/product.ts';
+import { SMALL_PIPELINE } from './harness/small-pipeline.ts';
 import { deploy, startTrained } from './harness/trained.ts';
 
 const run = promisify(execFile);
@@ -133,6 +134,22 @@ describe('native packages', () => {
     const wrongTarget = await product.cli(['bench', 'digits.1.linux-armv7.fp32', '--on', 'edge-amd64', '--seconds', '1']);
     expect(wrongTarget.code).not.toBe(0);
     expect(wrongTarget.stderr).toContain('runs packages for linux-armv7');
+  });
+
+  it('come as patches to devices that have the package of the version before', async () => {
+    const file = join(product.dir, 'pipeline-2.json');
+    await writeFile(file, JSON.stringify({ ...SMALL_PIPELINE, train: { from: 'digits:1', trainable: ['gemm*'] } }));
+    await product.cliJson(['apply', '-f', file, '--name', 'change-2']);
+    await product.cliJson(['pipeline', 'run', 'change-2', '--watch']);
+    await product.cliJson(['build', 'create', 'digits:2', ...TARGETS.flatMap((target) => ['--target', target])]);
+    const result = await product.cli(['deploy', 'digits:2', '--waves', '100%', '--trial', '1s', '--watch']);
+    expect(result.code, result.stderr).toBe(0);
+    for (const device of ['edge-amd64', 'edge-armv7'])
+      await runtimeOf(device, (runtime) => runtime.startsWith('digits.2.'), 'the new package');
+    const rollout = await product.cliJson<Rollout>(['rollout', 'show', 'digits']);
+    const sent = transferOf(rollout.status);
+    expect(sent?.patchedBytes).toBe(sent?.wholeBytes);
+    expect(sent?.fetchedBytes).toBeLessThan(0.6 * (sent?.wholeBytes ?? 0));
   });
 
   it('for a platform that does not exist are refused, with those that do', async () => {

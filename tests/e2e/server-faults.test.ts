@@ -1,15 +1,15 @@
 import { spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync } from 'node:fs';
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Run, RunStep } from '@selvedge/contract';
+import type { Device, Run, RunStep } from '@selvedge/contract';
 import { readTextFile, waitUntil } from '@selvedge/runtime';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, inject, it } from 'vitest';
 import { Product } from './harness/product.ts';
 import { SMALL_PIPELINE } from './harness/small-pipeline.ts';
-import { startTrained } from './harness/trained.ts';
+import { deploy, startTrained } from './harness/trained.ts';
 
 /** Long enough that there is time to break it, short enough to end. */
 const LONGER = { ...SMALL_PIPELINE, model: { name: 'digits', hyperparams: { lr: 0.003, batch_size: 16, epochs: 20 } } };
@@ -104,7 +104,7 @@ describe('faults on the server', () => {
           (module) => module.name === 'train' && module.restarts === 1 && module.lastExit?.signal === 'SIGKILL',
         ),
       {
-        timeoutMs: 10_000,
+        timeoutMs: 30_000,
         intervalMs: 50,
         what: 'the death of the tool to be reported',
       },
@@ -136,6 +136,40 @@ describe('faults on the server', () => {
         expect(files.map((entry) => entry.name)).toEqual([]);
         expect((await product.cli(['get', 'datasetversions', '-o', 'json'])).stdout).not.toContain('big.v1');
         expect((await product.cli(['status'])).code).toBe(0);
+      } finally {
+        await product.server.kill('SIGTERM');
+        spawnSync('umount', [data]);
+        await rm(dir, { recursive: true, force: true });
+      }
+    },
+  );
+
+  it.skipIf(process.getuid?.() !== 0)(
+    'disk full while devices report: the server stays up and says so, devices serve, and all goes on when there is space',
+    async () => {
+      const dir = await mkdtemp(join(tmpdir(), 'selvedge-full-'));
+      const data = join(dir, 'server');
+      mkdirSync(data);
+      const mount = (options: string) => spawnSync('mount', ['-t', 'tmpfs', '-o', options, 'tmpfs', data]);
+      expect(mount('size=60m').status).toBe(0);
+      try {
+        await cp(inject('trained'), dir, { recursive: true });
+        product = await Product.create({ dir });
+        await product.startServer();
+        await deploy(product);
+        await product.startAgent('edge-1', { args: ['--telemetry-interval-s', '1', '--telemetry-batch-s', '1'] });
+        const serves = (version: string) => (device: Device) =>
+          device.status.workloads.some((workload) => workload.servingVersion === version);
+        await product.waitForDevice('edge-1', serves('1'), 'serving', 60_000);
+        await writeFile(join(data, 'filler'), Buffer.alloc(80 * 1024 * 1024)).catch(() => undefined);
+        await waitUntil(() => /full|ENOSPC|No space/i.test(product.server.log), { timeoutMs: 60_000, what: 'the server to say so' });
+        const refused = await product.cli(['device', 'set', 'edge-1', '--notes', 'x'.repeat(3000)]);
+        expect(refused).toMatchObject({ code: 6, stderr: expect.stringContaining('No space left while writing') });
+        expect(product.server.isAlive).toBe(true);
+        expect((await product.cli(['status'])).code).toBe(0);
+        await rm(join(data, 'filler'));
+        expect((await product.cli(['device', 'set', 'edge-1', '--notes', 'again'])).code).toBe(0);
+        await product.waitForDevice('edge-1', (device) => device.status.online && serves('1')(device), 'online and serving', 60_000);
       } finally {
         await product.server.kill('SIGTERM');
         spawnSync('umount', [data]);

@@ -64,6 +64,10 @@ describe('selvedge simulate', () => {
       'selvedge.dev/simulated': 'true',
       line: expect.stringMatching(/^l\d+$/),
     });
+    await waitUntil(async () => (await devices()).every(({ status }) => status.upkeep?.link !== undefined), {
+      timeoutMs: 30_000,
+      what: 'every simulated device to say how its link does',
+    });
     child.kill('SIGINT');
     await ended;
     const report: SimulationReport = simulationReportSchema.parse(JSON.parse(stdout));

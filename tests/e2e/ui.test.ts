@@ -85,6 +85,43 @@ describe.runIf(hasBrowser)('the web UI', () => {
       .waitFor();
   });
 
+  it('edits a device, makes and revokes a token, and says what a dataset went into', async () => {
+    await page.goto(`${product.url}/#/devices/edge-1`);
+    await page.getByRole('button', { name: 'Edit' }).click();
+    await page.getByLabel('Notes').fill('Lens cleaned.');
+    await page.getByLabel('Latitude').fill('91');
+    await page.getByText('Degrees north from -90 to 90').waitFor();
+    await page.getByLabel('Latitude').fill('52.52');
+    await page.getByLabel('Longitude').fill('13.405');
+    await page.getByLabel('Traffic, MiB a day').fill('0');
+    await page.getByText('MiB from 0.01 to 1,048,576').waitFor();
+    await page.getByLabel('Traffic, MiB a day').fill('50');
+    await page.getByText('--traffic-mib-per-day 50').waitFor();
+    await page.getByRole('button', { name: 'Save' }).click();
+    await page.getByText('52.52, 13.405').waitFor();
+    const { spec, metadata } = await product.device('edge-1');
+    const location = { latitude: 52.52, longitude: 13.405 };
+    expect(spec).toEqual({ notes: 'Lens cleaned.', location, budgets: { trafficMiBPerDay: 50 } });
+    expect(metadata.labels.site).toBe('test');
+    await page.goto(`${product.url}/#/devices/joining`);
+    await page.getByText('Current', { exact: true }).waitFor();
+    await page.getByRole('button', { name: 'New token' }).first().click();
+    await page.getByLabel('Labels').fill('site=annex');
+    await page.getByRole('button', { name: 'Make token' }).click();
+    await page.getByRole('button', { name: 'Done' }).click();
+    const row = page.getByRole('row').filter({ hasText: 'site=annex' });
+    await row.getByRole('button', { name: /^Revoke/ }).click();
+    await page.getByRole('button', { name: 'Revoke token', exact: true }).click();
+    await row.waitFor({ state: 'detached' });
+    await page.goto(`${product.url}/#/datasets/digits`);
+    await page.getByRole('button', { name: /^Recall/ }).click();
+    const found = page.getByRole('table', { name: 'Devices that run something made from it' });
+    await found.getByRole('row').filter({ hasText: 'edge-1' }).getByText('digits:1').waitFor();
+    await page.getByText('there is none to go to').waitFor();
+    expect(await seriousViolations(page)).toEqual([]);
+    await page.getByRole('button', { name: 'Cancel' }).click();
+  });
+
   it('a login link works once', async () => {
     const other = await browser.newContext();
     const second = await other.newPage();

@@ -44,7 +44,7 @@ it('serves with ONNX Runtime on an emulated device', async ({ skip }) => {
     command: [],
     emulator,
     device: 'emulated',
-    resources: resourceLimits({}),
+    resources: () => resourceLimits({}),
     log,
   });
   const started = await host.start({ name: 'digits', folder: files, isNative: true }, never);

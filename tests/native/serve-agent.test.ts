@@ -1,11 +1,13 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { rm, writeFile } from 'node:fs/promises';
+import { Agent, request } from 'node:http';
 import { createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { createLogger } from '@selvedge/runtime';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { ChildModelProcess, DEFAULT_LIVENESS } from '../../packages/agent/src/adapters/process/child-model-process.ts';
+import { HandingServingPort } from '../../packages/agent/src/adapters/process/handing-serving-port.ts';
 import type { ModelProcess } from '../../packages/agent/src/ports/model-process.ts';
 import { buildFakeServer, makeFakePackage, RawClient, rawInfer, tensor, until, VALUES } from './harness/fake-server.ts';
 
@@ -101,28 +103,40 @@ describe('under a Node agent', () => {
   it('serves sockets that the agent accepted, many at a time', async () => {
     const model = await startByAgent();
     await model.probe(never);
-    const { url, port } = await listenAndHand((socket) => model.hand(socket));
+    const { url, port } = await listenAndHand((socket) => model.hand(socket, false));
     const answers = await Promise.all(Array.from({ length: 30 }, () => infer(url)));
     for (const answer of answers) expect(answer).toMatchObject({ outputs: [{ data: [0.5, 0.25, 0.25] }] });
     const client = new RawClient(port).write(rawInfer()).write(rawInfer('Connection: close\r\n'));
     expect((await client.closed()).match(/HTTP\/1.1 200/g)).toHaveLength(2);
   });
 
-  it('changes over to its successor without a failed request', async () => {
+  it('changes over to its successor without a failed request or a new connection', async () => {
     const [first, second] = await Promise.all([startByAgent(), startByAgent()]);
     await Promise.all([first.probe(never), second.probe(never)]);
-    let current = first;
-    const { url } = await listenAndHand((socket) => current.hand(socket));
+    const serving = new HandingServingPort(log);
+    const port = await serving.open(0);
+    ends.push(() => serving.close());
+    serving.route(first);
+    const agent = new Agent({ keepAlive: true, maxSockets: 4 });
+    const connections = new Set<unknown>();
     let isDone = false;
     let answered = 0;
+    const ask = () =>
+      new Promise<number | undefined>((resolve, reject) => {
+        const asked = request({ port, host: '127.0.0.1', path: INFER, method: 'POST', agent }, (response) => {
+          connections.add(response.socket.localPort);
+          response.resume().on('end', () => resolve(response.statusCode));
+        });
+        asked.on('error', reject).end(JSON.stringify(tensor(VALUES)));
+      });
     const clients = Array.from({ length: 4 }, async () => {
       while (!isDone) {
-        expect(await infer(url)).toMatchObject({ model_name: 'colours' });
+        expect(await ask()).toBe(200);
         answered += 1;
       }
     });
     await until('some load', () => answered > 100);
-    current = second;
+    serving.route(second);
     await first.drain(10_000);
     await first.stop(5000);
     expect(await first.exited).toEqual({ code: 0, signal: null, reason: null });
@@ -130,6 +144,36 @@ describe('under a Node agent', () => {
     await until('the second answers', () => answered > before + 50);
     isDone = true;
     await Promise.all(clients);
+    agent.destroy();
+    expect(connections.size).toBe(4);
+  });
+
+  it('takes the traffic back after a drain, and keeps connections again', async () => {
+    const model = await startByAgent();
+    await model.probe(never);
+    const { port } = await listenAndHand((socket) => model.hand(socket, false));
+    const back: Socket[] = [];
+    model.onGivenBack((socket) => back.push(socket));
+    model.release();
+    const given = new RawClient(port).write(rawInfer());
+    await until('its connection comes back', () => back.length === 1);
+    expect(await given.has(/200 OK/)).toMatch(/Connection: keep-alive/);
+    model.resume();
+    for (const socket of back.splice(0)) model.hand(socket, true);
+    given.write(rawInfer());
+    await given.has(/200 OK[\s\S]*200 OK/);
+    const kept = new RawClient(port).write(rawInfer());
+    await kept.has(/Connection: keep-alive/);
+    kept.write(rawInfer());
+    await kept.has(/200 OK[\s\S]*200 OK/);
+    // A drain that is called off has an end, and the next one is one again.
+    const drained = model.drain(60_000);
+    model.resume();
+    await model.drain(60_000);
+    await drained;
+    await until('both come back', () => back.length === 2);
+    expect([given.isClosed, kept.isClosed]).toEqual([false, false]);
+    for (const socket of back) socket.destroy();
   });
 
   it('says why it cannot serve a package', async () => {

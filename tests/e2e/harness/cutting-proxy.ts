@@ -11,6 +11,8 @@ export class CuttingProxy {
   /** Likewise, towards the target. */
   cutAfterSentBytes: number | undefined;
   cuts = 0;
+  /** Nothing comes through towards the client any more, of no connection; what goes to the target does. */
+  isDeaf = false;
 
   constructor(targetUrl: string) {
     const url = new URL(targetUrl);
@@ -49,6 +51,7 @@ export class CuttingProxy {
       upstream.destroy();
     });
     upstream.on('data', (chunk: Buffer) => {
+      if (this.isDeaf) return;
       received += chunk.length;
       if (limit !== undefined && received > limit) {
         this.cuts += 1;

@@ -7,7 +7,8 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { type Client, createClient, type Device, type FetchLike, type ServerReady, serverReadySchema } from '@selvedge/contract';
-import { waitUntil } from '@selvedge/runtime';
+import { freePort, waitUntil, withConnectionAllocator } from '@selvedge/runtime';
+import { Mosquitto } from '../../../packages/server/src/testing/mosquitto.ts';
 
 export const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
 const CLI = join(ROOT, 'packages/cli/bin/selvedge.mjs');
@@ -15,6 +16,13 @@ const SERVER = join(ROOT, 'packages/server/dist/server.js');
 const AGENT = join(ROOT, 'packages/agent/bin/selvedge-agent');
 
 const nodeFetch: FetchLike = (url, init) => fetch(url, init as RequestInit);
+
+export interface ProductOptions {
+  serverPrefix?: readonly string[];
+  serverArgs?: readonly string[];
+  dir?: string;
+  broker?: 'mosquitto';
+}
 
 export interface CliResult {
   code: number;
@@ -58,17 +66,26 @@ export class Product {
   readonly #serverPrefix: readonly string[];
 
   readonly #serverArgs: readonly string[];
+  /** What carries the messages of the devices; changed between two starts of the server, at will. */
+  broker: 'mosquitto' | undefined;
+  #mosquitto: Mosquitto | undefined;
+  #brokerPort: number | undefined;
 
-  private constructor(dir: string, serverPrefix: readonly string[], serverArgs: readonly string[]) {
+  private constructor(dir: string, serverPrefix: readonly string[], serverArgs: readonly string[], broker: 'mosquitto' | undefined) {
+    this.broker = broker;
     this.dir = dir;
     this.#serverPrefix = serverPrefix;
     this.#serverArgs = serverArgs;
   }
 
-  /** @param options.serverPrefix - put before the server's command, e.g. to limit it; `serverArgs`: put after it. */
-  static async create(options: { serverPrefix?: readonly string[]; serverArgs?: readonly string[]; dir?: string } = {}): Promise<Product> {
+  /**
+   * @param options.serverPrefix - put before the server's command, e.g. to limit it; `serverArgs`: put after it; `broker`: default
+   *   what SELVEDGE_TEST_BROKER says, so that any test can be run over Mosquitto.
+   */
+  static async create(options: ProductOptions = {}): Promise<Product> {
     const dir = options.dir ?? (await mkdtemp(join(tmpdir(), 'selvedge-e2e-')));
-    return new Product(dir, options.serverPrefix ?? [], options.serverArgs ?? []);
+    const broker = options.broker ?? (process.env.SELVEDGE_TEST_BROKER === 'mosquitto' ? 'mosquitto' : undefined);
+    return new Product(dir, options.serverPrefix ?? [], options.serverArgs ?? [], broker);
   }
 
   get dataDir(): string {
@@ -103,18 +120,42 @@ export class Product {
       devicePort,
       ...this.#serverArgs,
     ];
+    const broker = await this.#brokerArgs();
+    args.push(...broker);
     this.#server = new Running(
-      spawn(program, args, { stdio: ['pipe', 'pipe', 'pipe'], env: { ...process.env, SELVEDGE_EXIT_WITH_PARENT: '1' } }),
+      spawn(program, args, {
+        stdio: ['pipe', 'pipe', 'pipe'],
+        env: { ...withConnectionAllocator(process.env), SELVEDGE_EXIT_WITH_PARENT: '1' },
+      }),
     );
     const lines = createInterface({ input: this.#server.child.stdout ?? process.stdin });
     for await (const line of lines) {
       const ready = serverReadySchema.safeParse(JSON.parse(line));
       if (!ready.success) continue;
       this.#ready = ready.data;
+      await this.#startBroker();
       this.#server.child.stdout?.resume();
       return;
     }
     throw new Error(`the server ended before it was ready:\n${this.#server.log}`);
+  }
+
+  /** With a broker of its own: its flag. */
+  async #brokerArgs(): Promise<string[]> {
+    if (this.broker === undefined) return [];
+    this.#brokerPort ??= await freePort();
+    return ['--broker', `mqtts://127.0.0.1:${this.#brokerPort}`];
+  }
+
+  async #startBroker(): Promise<void> {
+    if (this.broker === undefined || this.#mosquitto !== undefined) return;
+    this.#mosquitto = new Mosquitto(this.dataDir, this.#brokerPort ?? 0);
+    await this.#mosquitto.start();
+  }
+
+  /** The broker, when it is one of its own. */
+  get mosquitto(): Mosquitto | undefined {
+    return this.#mosquitto;
   }
 
   async api(): Promise<Client> {
@@ -152,10 +193,17 @@ export class Product {
     return join(this.dir, 'agents', name);
   }
 
-  /** Joins (when it has not) and starts an agent, and waits until it is online. @param options.url - another way to the device port, e.g. a proxy. */
+  /** Joins (when it has not) and starts an agent, and waits until it is online. @param options.url - another way to the device port, e.g. a proxy; `prefix`: put before the agent's command. */
   async startAgent(
     name: string,
-    options: { url?: string; labels?: Record<string, string>; dir?: string; wait?: boolean; args?: readonly string[] } = {},
+    options: {
+      url?: string;
+      labels?: Record<string, string>;
+      dir?: string;
+      wait?: boolean;
+      args?: readonly string[];
+      prefix?: readonly string[];
+    } = {},
   ): Promise<Running> {
     const dir = options.dir ?? this.agentDir(name);
     mkdirSync(dir, { recursive: true });
@@ -176,8 +224,9 @@ export class Product {
       ]);
       if (joined.code !== 0) throw new Error(`join failed: ${joined.stderr}`);
     }
+    const [program = AGENT, ...args] = [...(options.prefix ?? []), AGENT];
     const running = new Running(
-      spawn(AGENT, ['run', '--dir', dir, ...(options.args ?? [])], {
+      spawn(program, [...args, 'run', '--dir', dir, ...(options.args ?? [])], {
         stdio: ['pipe', 'pipe', 'pipe'],
         env: { ...process.env, SELVEDGE_EXIT_WITH_PARENT: '1' },
       }),
@@ -212,6 +261,8 @@ export class Product {
   async stop(): Promise<void> {
     await Promise.all([...this.#agents.values()].map((agent) => agent.kill('SIGTERM')));
     await this.#server?.kill('SIGTERM');
-    await rm(this.dir, { recursive: true, force: true });
+    await this.#mosquitto?.stop();
+    // Tools in containers notice a little later that their server is gone.
+    await rm(this.dir, { recursive: true, force: true, maxRetries: 20, retryDelay: 200 });
   }
 }

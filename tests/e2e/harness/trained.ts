@@ -2,10 +2,10 @@ import { cp, mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { inject } from 'vitest';
-import { Product } from './product.ts';
+import { Product, type ProductOptions } from './product.ts';
 
 /** A running product of one's own that already has a dataset, a pipeline and model version 1. */
-export async function startTrained(options: { serverPrefix?: readonly string[] } = {}): Promise<Product> {
+export async function startTrained(options: Omit<ProductOptions, 'dir'> = {}): Promise<Product> {
   const dir = await mkdtemp(join(tmpdir(), 'selvedge-e2e-'));
   await cp(inject('trained'), dir, { recursive: true });
   const product = await Product.create({ ...options, dir });

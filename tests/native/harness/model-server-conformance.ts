@@ -1,5 +1,7 @@
 import * as fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { LATENCY_BOUNDS_MS, total, trafficSince } from '../../../packages/agent/src/domain/histogram.ts';
+import { parseClassCounts, parseModelMetrics } from '../../../packages/agent/src/domain/model-metrics.ts';
 import { raw, tensor, VALUES } from './fake-server.ts';
 
 export interface ServerUnderTest {
@@ -209,6 +211,22 @@ export function modelServerConformance(name: string, start: () => Promise<Server
       expect(text).toMatch(/selvedge_model_requests_total\{model="colours",version="1",status="400"\} \d+/);
       expect(text).toMatch(/selvedge_model_latency_seconds_bucket\{model="colours",version="1",le="\+Inf"\} \d+/);
       expect(text).toMatch(/selvedge_model_resident_memory_bytes\{model="colours",version="1"\} \d+/);
+    });
+
+    it('counts how sure it was and what came first, by the bounds of all', async () => {
+      const page = async () => (await fetch(`${url}/metrics`)).text();
+      const green = new Uint8Array(await greenJpeg());
+      const before = await page();
+      for (let count = 0; count < 3; count += 1) await (await post('/v1/infer', green, { 'content-type': 'image/jpeg' })).arrayBuffer();
+      const after = await page();
+      const more = trafficSince(parseModelMetrics(before), parseModelMetrics(after));
+      expect(more).toMatchObject({ requests: 3, errors: 0 });
+      expect(more.latencyMs?.bounds).toEqual(LATENCY_BOUNDS_MS.map((bound) => (bound / 1000) * 1000));
+      expect(total(more.latencyMs?.counts ?? [])).toBe(3);
+      expect(total(more.confidence ?? [])).toBe(3);
+      expect(more.confidenceSum).toBeGreaterThan(0);
+      expect((parseClassCounts(after).get('green') ?? 0) - (parseClassCounts(before).get('green') ?? 0)).toBe(3);
+      expect(after).toMatch(/selvedge_model_confidence_bucket\{model="colours",version="1",le="\+Inf"\} \d+/);
     });
   });
 }

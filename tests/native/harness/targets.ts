@@ -1,11 +1,12 @@
 import { execFileSync } from 'node:child_process';
+import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { type InstalledTarget, installTarget, openTarget } from '@selvedge/toolchain';
 
-const ROOT = join(import.meta.dirname, '../../..');
+const CACHE = process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache');
 
-/** Where tests keep targets: they are downloaded once and used by every run. */
-export const TEST_TARGETS_DIR = process.env.SELVEDGE_TARGETS_DIR ?? join(ROOT, '.cache/targets');
+/** Where tests keep targets: 2 GB that are downloaded once and used by every run, of every clone. */
+export const TEST_TARGETS_DIR = process.env.SELVEDGE_TARGETS_DIR ?? join(CACHE, 'selvedge/test-targets');
 
 /** Objects that tests compile. */
 export const TEST_OBJECTS_DIR = join(TEST_TARGETS_DIR, 'cache/objects');
