@@ -1,5 +1,5 @@
 import { X509Certificate } from 'node:crypto';
-import { connect as connectTcp } from 'node:net';
+import { connect as connectTcp, type Socket } from 'node:net';
 import { connect, createSecureContext, type SecureContext, type TLSSocket } from 'node:tls';
 import { AppError, SERVER_TLS_NAME } from '@selvedge/contract';
 import { certificatesOf } from './certificate-facts.ts';
@@ -13,31 +13,62 @@ const CONNECT_TIMEOUT_MS = 30_000;
 /** Begins a connection. Whoever does must call `checkServer` before anything else. */
 export function dialUnchecked(access: ServerAccess): TLSSocket {
   const { host, port, onSocket } = access;
-  if (onSocket === undefined) return connect({ ...uncheckedTlsOptions(access), host, port });
-  const socket = connectTcp({ host, port, noDelay: true });
-  onSocket(socket);
-  return connect({ ...uncheckedTlsOptions(access), socket });
+  const known = prepare(access);
+  const { context: secureContext, session } = known;
+  const options = { servername: SERVER_TLS_NAME, rejectUnauthorized: false, secureContext, ...(session === undefined ? {} : { session }) };
+  let way: { socket: Socket } | { host: string; port: number } = { host, port };
+  if (onSocket !== undefined) {
+    const socket = connectTcp({ host, port, noDelay: true });
+    onSocket(socket);
+    way = { socket };
+  }
+  const connection = connect({ ...options, ...way });
+  if (access.isBroker !== true) keepSession(connection, known);
+  return connection;
 }
 
-/** Making one takes longer than the rest of what a device does to connect; a simulation connects thousands. */
-const contexts = new WeakMap<ServerAccess, SecureContext>();
-
-function uncheckedTlsOptions(access: ServerAccess) {
-  return { servername: SERVER_TLS_NAME, rejectUnauthorized: false, secureContext: secureContextOf(access) };
-}
-
-function secureContextOf(access: ServerAccess): SecureContext {
-  const known = contexts.get(access);
-  if (known !== undefined) return known;
-  const made = createSecureContext({
-    ca: access.caPem,
-    minVersion: 'TLSv1.2',
-    ...(access.key === undefined ? {} : { key: access.key }),
-    ...(access.cert === undefined ? {} : { cert: access.cert }),
+/** What others run as a broker may not be set up for sessions that are resumed, and end the connection then. */
+function keepSession(connection: TLSSocket, known: Prepared): void {
+  connection.on('session', (session) => {
+    if (checked.has(connection)) known.session = session;
   });
-  contexts.set(access, made);
+  const forget = () => {
+    known.session = undefined; // should the server take offence at it, the next connection does without
+  };
+  // one that finds nobody says nothing about the session
+  connection.once('connect', () => connection.once('close', forget));
+  connection.once('secureConnect', () => connection.off('close', forget));
+}
+
+/** What is made of an access once: making it takes longer than the rest of what a device does to connect, and a simulation connects thousands. */
+interface Prepared {
+  readonly context: SecureContext;
+  /** Since when its own certificate is valid, a time of the server's; ms since the epoch. */
+  readonly issuedAtMs: number | undefined;
+  /** The newest one, for the next connection to go on with: that saves both sides a quarter of the work, and 2 KB. */
+  session: Buffer | undefined;
+}
+
+const prepared = new WeakMap<ServerAccess, Prepared>();
+
+function prepare(access: ServerAccess): Prepared {
+  const known = prepared.get(access);
+  if (known !== undefined) return known;
+  const { key, cert } = access;
+  const context = createSecureContext({
+    // `checkServer` decides, and knows its authorities: the library's own look at the chain is time lost
+    ca: [],
+    minVersion: 'TLSv1.2',
+    ...(key === undefined ? {} : { key }),
+    ...(cert === undefined ? {} : { cert }),
+  });
+  const made: Prepared = { context, session: undefined, issuedAtMs: cert === undefined ? undefined : Date.parse(new X509Certificate(cert).validFrom) };
+  prepared.set(access, made);
   return made;
 }
+
+/** Connections whose other end is the server: only these hand out sessions, so that whoever takes one up again is the server too. */
+const checked = new WeakSet<TLSSocket>();
 
 /** The last certificate that was found to be of these authorities and a server's, both of which stay so. */
 let trusted: { caPem: string; leaf: Buffer } | undefined;
@@ -51,7 +82,12 @@ let trusted: { caPem: string; leaf: Buffer } | undefined;
  *
  * @throws AppError SERVER_IDENTITY_MISMATCH (user).
  */
-export function checkServer(socket: TLSSocket, access: Pick<ServerAccess, 'host' | 'port' | 'caPem' | 'cert'>): void {
+export function checkServer(socket: TLSSocket, access: ServerAccess): void {
+  if (!socket.isSessionReused()) checkCertificate(socket, access);
+  checked.add(socket);
+}
+
+function checkCertificate(socket: TLSSocket, access: ServerAccess): void {
   const leaf = socket.getPeerX509Certificate();
   const refuse = (reason: string) =>
     new AppError('SERVER_IDENTITY_MISMATCH', {
@@ -66,9 +102,8 @@ export function checkServer(socket: TLSSocket, access: Pick<ServerAccess, 'host'
       throw refuse('its certificate is not that of a server');
     trusted = { caPem: access.caPem, leaf: leaf.raw };
   }
-  if (access.cert === undefined) return;
-  const knownMs = Date.parse(new X509Certificate(access.cert).validFrom);
-  if (Date.parse(leaf.validTo) < knownMs - DAY_MS) throw refuse('its certificate has expired');
+  const { issuedAtMs } = prepare(access);
+  if (issuedAtMs !== undefined && Date.parse(leaf.validTo) < issuedAtMs - DAY_MS) throw refuse('its certificate has expired');
 }
 
 /**

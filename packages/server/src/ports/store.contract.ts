@@ -161,6 +161,22 @@ function describeResources(store: () => Store, announced: () => { action: Change
       expect(await store().create('Dataset', dataset('b'))).toBeDefined();
     });
 
+    it('does not take for stored what was undone with others', async () => {
+      await store().create('Dataset', dataset('a'));
+      let calls = 0;
+      const written = store().update('Dataset', 'a', () => dataset('a', { call: String(++calls) }));
+      const seen: (string | undefined)[] = [];
+      const failing = store().update('Dataset', 'a', ({ metadata }) => {
+        seen.push(metadata.labels.call);
+        throw new RangeError('no');
+      });
+      await expect(failing).rejects.toThrow(RangeError);
+      expect((await written)?.metadata).toMatchObject({ labels: { call: String(calls) }, resourceVersion: 2 });
+      expect(seen.at(-1)).toBe(String(calls));
+      expect(await store().get('Dataset', 'a')).toEqual(await written);
+      expect(announced()).toHaveLength(2);
+    });
+
     it('deletes once and announces what went', async () => {
       const made = await store().create('Dataset', dataset('a'));
       expect(await store().delete('Dataset', 'a')).toBe(true);

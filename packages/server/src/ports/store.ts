@@ -39,6 +39,7 @@ export function stampOf({ metadata }: AnyResource): string {
   return `${metadata.uid}/${metadata.resourceVersion}`;
 }
 
+/** Who reads a resource must not change it: others may have been given the same one. */
 export interface ResourceStore {
   get<K extends Kind>(kind: K, name: string): Promise<ResourceOf<K> | undefined>;
   /** Sorted by name; `next` is the `after` of the following page. */

@@ -61,6 +61,24 @@ describe('coalesced writes', () => {
     expect(stored).toMatchObject({ text: 'acde', writes: 5 });
   });
 
+  it('wait for company as long as they may', async () => {
+    const stored = new Stored();
+    const alone = stored.changes.add((before) => `${before}a`, 30);
+    const early = stored.changes.add((before) => `${before}b`, 60_000);
+    await stored.goOn();
+    expect(stored.writes).toBe(0);
+    const together = stored.append('c');
+    await stored.goOn();
+    await Promise.all([alone, early, together]);
+    expect(stored).toMatchObject({ text: 'abc', writes: 1 });
+
+    const waiting = stored.changes.add((before) => `${before}d`, 30);
+    await new Promise((resolve) => setTimeout(resolve, 60));
+    await stored.goOn();
+    await waiting;
+    expect(stored).toMatchObject({ text: 'abcd', writes: 2 });
+  });
+
   it('are done when there is nothing to change any more', async () => {
     const gone = new CoalescedWrites<string>(async () => undefined);
     await expect(gone.add((text) => `${text}a`)).resolves.toBeUndefined();

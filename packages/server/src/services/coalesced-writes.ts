@@ -23,12 +23,21 @@ export class CoalescedWrites<T> {
     this.#write = write;
   }
 
-  /** @param change - pure, as it may be called more than once. @returns when it is stored. Rejects as `write` does, for this change alone. */
-  add(change: (value: T) => T): Promise<void> {
+  /**
+   * @param change - pure, as it may be called more than once.
+   * @param withinMs - it may wait so long for one that comes after it.
+   * @returns when it is stored. Rejects as `write` does, for this change alone.
+   */
+  add(change: (value: T) => T, withinMs = 0): Promise<void> {
     return new Promise((resolve, reject) => {
       this.#waiting.push({ change, resolve, reject });
-      if (!this.#running) void this.#run();
+      if (withinMs > 0) setTimeout(() => this.#begin(), withinMs);
+      else this.#begin();
     });
+  }
+
+  #begin(): void {
+    if (!this.#running) void this.#run();
   }
 
   async #run(): Promise<void> {

@@ -1,4 +1,4 @@
-import type { DesiredState, Device, DeviceTopic, ModelVersion, Package, Rollout } from '@selvedge/contract';
+import type { DesiredState, Device, DeviceTopic, ModelVersion, Package, Rollout, ServerEvent } from '@selvedge/contract';
 import { describeError, type Logger } from '@selvedge/runtime';
 import { countServing, inferenceModelStatus } from '../domain/deployment-status.ts';
 import { type Placement, type PlacementInput, planPlacement, resolveTargets } from '../domain/placement.ts';
@@ -25,6 +25,12 @@ export interface DeploymentControllerOptions {
 const DEBOUNCE_MS = 5;
 /** Least time between two rounds, so that a large fleet's reports do not make one round each. */
 const MIN_ROUND_GAP_MS = 100;
+/**
+ * What devices say is looked at more rarely where a round takes longer, which it does in proportion to the fleet: a twentieth of the time at
+ * most goes into it while thousands come back. A change of what they are to run does not wait for that.
+ */
+const REPORT_GAP_ROUNDS = 19;
+const MAX_REPORT_GAP_MS = 2000;
 const RESYNC_MS = 10_000;
 /** Devices per transaction. */
 const BATCH = 2000;
@@ -48,7 +54,14 @@ export class DeploymentController {
   /** For what time alone brings about. */
   #alarm: NodeJS.Timeout | undefined;
   #round: Promise<void> = Promise.resolve();
-  #nextRoundAt = 0;
+  /** When the timer goes off, by performance.now(). */
+  #dueMs = Number.POSITIVE_INFINITY;
+  /** Of the round under way. */
+  #roundBeganMs: number | undefined;
+  #roundEndedMs = 0;
+  /** What came during the round: the least gap after which it is to be looked at. */
+  #againGapMs = Number.POSITIVE_INFINITY;
+  #reportGapMs = MIN_ROUND_GAP_MS;
   #running = false;
   readonly #rollouts: RolloutController;
 
@@ -64,7 +77,7 @@ export class DeploymentController {
     this.#running = true;
     this.#published = new Map();
     this.#unsubscribe = hub.subscribe((event) => {
-      if (this.view.apply(event)) this.#soon();
+      if (this.view.apply(event)) this.#soon(isReport(event) ? this.#reportGapMs : MIN_ROUND_GAP_MS);
     });
     this.#desired = await store.listDesiredStates();
     await this.view.load(store);
@@ -79,7 +92,7 @@ export class DeploymentController {
     clearTimeout(this.#timer);
     clearInterval(this.#resync);
     clearTimeout(this.#alarm);
-    this.#timer = undefined;
+    this.#dueMs = Number.POSITIVE_INFINITY;
     await this.#round;
   }
 
@@ -89,13 +102,20 @@ export class DeploymentController {
     await this.#round;
   }
 
-  #soon(): void {
-    if (!this.#running || this.#timer !== undefined) return;
-    const wait = Math.max(DEBOUNCE_MS, this.#nextRoundAt - performance.now());
+  /** @param gapMs - since the end of the round before, at least. */
+  #soon(gapMs: number): void {
+    if (this.#roundBeganMs !== undefined) {
+      this.#againGapMs = Math.min(this.#againGapMs, gapMs);
+      return;
+    }
+    const atMs = Math.max(performance.now() + DEBOUNCE_MS, this.#roundEndedMs + gapMs);
+    if (!this.#running || atMs >= this.#dueMs) return;
+    clearTimeout(this.#timer);
+    this.#dueMs = atMs;
     this.#timer = setTimeout(() => {
-      this.#timer = undefined;
+      this.#dueMs = Number.POSITIVE_INFINITY;
       this.#enqueue(() => this.#reconcile());
-    }, wait);
+    }, atMs - performance.now());
   }
 
   /** One at a time; a failure is logged and left to the next round. */
@@ -107,6 +127,25 @@ export class DeploymentController {
 
   async #reconcile(): Promise<void> {
     if (!this.#running) return;
+    this.#roundBeganMs = performance.now();
+    try {
+      await this.#lookAtEverything();
+    } finally {
+      this.#roundEnds(this.#roundBeganMs);
+    }
+  }
+
+  #roundEnds(beganMs: number): void {
+    this.#roundBeganMs = undefined;
+    this.#roundEndedMs = performance.now();
+    const gapMs = (this.#roundEndedMs - beganMs) * REPORT_GAP_ROUNDS;
+    this.#reportGapMs = Math.min(Math.max(gapMs, MIN_ROUND_GAP_MS), MAX_REPORT_GAP_MS);
+    const againGapMs = this.#againGapMs;
+    this.#againGapMs = Number.POSITIVE_INFINITY;
+    if (Number.isFinite(againGapMs)) this.#soon(againGapMs);
+  }
+
+  async #lookAtEverything(): Promise<void> {
     const { view } = this;
     const packagesOf = remembered((model, version) => view.packagesOf(model, version));
     const input: PlacementInput = {
@@ -127,14 +166,13 @@ export class DeploymentController {
     const placement = planPlacement(input, targets);
     await this.#tellDevices(placement);
     await this.#writeStatuses(placement);
-    this.#nextRoundAt = performance.now() + MIN_ROUND_GAP_MS;
   }
 
   #wakeAt(atMs: number | null): void {
     clearTimeout(this.#alarm);
     if (atMs === null) return;
     const waitMs = Math.min(Math.max(atMs - this.#options.clock().getTime(), DEBOUNCE_MS), RESYNC_MS);
-    this.#alarm = setTimeout(() => this.#soon(), waitMs);
+    this.#alarm = setTimeout(() => this.#soon(MIN_ROUND_GAP_MS), waitMs);
   }
 
   async #tellDevices({ workloads }: Placement): Promise<void> {
@@ -222,6 +260,11 @@ export class DeploymentController {
     const devices = [...view.devices.values()].filter((device) => measured.has(device.metadata.name));
     return gateReport(version, task, packages, devices)?.results;
   }
+}
+
+/** A device has said something, or was edited. */
+function isReport(event: ServerEvent): boolean {
+  return event.type === 'resource' && event.resource.kind === 'Device' && event.action === 'written';
 }
 
 function budgetsOf(device: Device | undefined): Pick<DesiredContent, 'budgets'> {

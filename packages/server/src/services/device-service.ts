@@ -47,6 +47,10 @@ export interface DeviceServiceOptions {
  */
 const SAMPLE_TO_STATUS_MS = 10_000;
 const SAMPLE_TO_STATUS_MS_PER_DEVICE = 6;
+/** Devices from which on a sample of one that has just connected waits its turn too: after a restart of the server all of them do. */
+const LARGE_FLEET = 500;
+/** A device that has connected says more at once, which goes into the same write. */
+const CONNECTED_WITHIN_MS = 200;
 const TICK_MS = 10_000;
 const FUTURE_MS = 60_000;
 
@@ -135,7 +139,7 @@ export class DeviceService {
       this.#options.log.warn('two agents use the identity of one device', { device: session.device, instances: live.history.instances });
     this.#options.log.info('device connected', { device: session.device, address: session.address });
     const address = hostOf(session.address);
-    this.#write(session.device, (status) => ({ ...status, online: true, lastSeenAt: nowIso, address }));
+    void this.#write(session.device, (status) => ({ ...status, online: true, lastSeenAt: nowIso, address }), CONNECTED_WITHIN_MS);
   }
 
   disconnected(session: LiveSession): void {
@@ -275,8 +279,8 @@ export class DeviceService {
   }
 
   /** Changes the status, in the order of the calls; the newest sample and the conflict as it is known go along. */
-  #write(device: string, change: (status: Device['status']) => Device['status']): Promise<void> {
-    const done = this.#device(device).writes.add(change);
+  #write(device: string, change: (status: Device['status']) => Device['status'], withinMs = 0): Promise<void> {
+    const done = this.#device(device).writes.add(change, withinMs);
     const tracked = done.catch((error: unknown) => {
       this.#options.log.error('the status of a device could not be written', { device, ...describeError(error) });
     });
@@ -310,7 +314,7 @@ export class DeviceService {
       reported: undefined,
       sample: undefined,
       upkeep: undefined,
-      sampleWrittenAtMs: 0,
+      sampleWrittenAtMs: this.#live.size < LARGE_FLEET ? 0 : this.#options.clock().getTime(),
     };
     this.#live.set(name, made);
     return made;

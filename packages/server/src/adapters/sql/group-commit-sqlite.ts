@@ -15,8 +15,14 @@ import { SqliteStatements } from './sqlite-statements.ts';
 
 /** Writers that share one commit at most: so much is written again when it fails. */
 const MAX_GROUP = 500;
-/** Least time between two commits, each of which waits for the disk: under load more come together. */
+/**
+ * Least time between two commits, each of which waits for the disk. Where many write at once it grows with how many share a commit, so
+ * that more do; one who writes again and again, and waits each time, is not held up.
+ */
 const COMMIT_GAP_MS = 4;
+const MAX_COMMIT_GAP_MS = 20;
+/** How much of the average size of groups the newest one makes up. */
+const NEWEST_SHARE = 0.1;
 
 /** Writers of one turn of the event loop; each is told when all are on disk. */
 class CommitGroup {
@@ -47,6 +53,7 @@ class GroupWriter {
   #group: CommitGroup | undefined;
   #due = false;
   #committedAtMs = 0;
+  #averageSize = 1;
 
   constructor(database: SqliteDatabase.Database) {
     this.#database = database;
@@ -103,7 +110,8 @@ class GroupWriter {
     const group = new CommitGroup();
     this.#group = group;
     this.#due = false;
-    const waitMs = this.#committedAtMs + COMMIT_GAP_MS - performance.now();
+    const gapMs = Math.min(COMMIT_GAP_MS * this.#averageSize, MAX_COMMIT_GAP_MS);
+    const waitMs = this.#committedAtMs + gapMs - performance.now();
     if (waitMs > 0) setTimeout(() => this.#fallDue(group), waitMs);
     else setImmediate(() => this.#fallDue(group));
     return group;
@@ -120,6 +128,7 @@ class GroupWriter {
     this.#group = undefined;
     this.#due = false;
     if (group === undefined) return;
+    this.#averageSize += (group.size - this.#averageSize) * NEWEST_SHARE;
     try {
       this.#database.exec('commit');
       this.#committedAtMs = performance.now();

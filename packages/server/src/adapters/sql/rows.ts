@@ -14,7 +14,7 @@ import type * as z from 'zod';
 import type { ResourceDraft, ResourceOf } from '../../ports/store.ts';
 import type { Database } from './schema.ts';
 
-type ResourceRow = Selectable<Database['resources']>;
+export type ResourceRow = Selectable<Database['resources']>;
 
 function corrupt(row: string, cause: unknown, issues?: { path: string; message: string }[]): AppError {
   return new AppError(
@@ -80,6 +80,19 @@ export function draftColumns<K extends Kind>(draft: ResourceDraft<K>) {
     spec: JSON.stringify(draft.spec),
     status: JSON.stringify(draft.status),
   };
+}
+
+/** The columns that a draft decides; what it has taken over as it was is as it is stored. @returns undefined when nothing differs. */
+export function changedColumns<K extends Kind>(before: ResourceOf<K>, row: ResourceRow, draft: ResourceDraft<K>) {
+  const { labels, annotations } = before.metadata;
+  const columns = {
+    labels: draft.labels === labels ? row.labels : JSON.stringify(draft.labels),
+    annotations: draft.annotations === annotations ? row.annotations : JSON.stringify(draft.annotations),
+    spec: draft.spec === before.spec ? row.spec : JSON.stringify(draft.spec),
+    status: draft.status === before.status ? row.status : JSON.stringify(draft.status),
+  };
+  const names = ['labels', 'annotations', 'spec', 'status'] as const;
+  return names.every((name) => columns[name] === row[name]) ? undefined : columns;
 }
 
 /** Sorts as text exactly as it sorts in time. */

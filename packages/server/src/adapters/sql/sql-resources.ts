@@ -4,12 +4,21 @@ import { AppError, type Kind } from '@selvedge/contract';
 import type { Kysely, Transaction } from 'kysely';
 import type { AnnounceChange, ListQuery, ResourceDraft, ResourceOf, ResourceStore } from '../../ports/store.ts';
 import type { DialectCapabilities } from './dialect-capabilities.ts';
-import { draftColumns, parseResource } from './rows.ts';
+import { KnownResources } from './known-resources.ts';
+import { prepareQuery } from './prepared-query.ts';
+import { changedColumns, draftColumns, parseResource, type ResourceRow } from './rows.ts';
 import type { Database } from './schema.ts';
 
 const MAX_PAGE = 1000;
 /** Updates per transaction. */
 const MAX_UPDATES = 200;
+
+interface Key {
+  kind: Kind;
+  name: string;
+}
+
+type WrittenColumns = Omit<ResourceRow, 'uid' | 'created_at'>;
 
 interface PendingUpdate {
   order: string;
@@ -22,6 +31,20 @@ export class SqlResources implements ResourceStore {
   readonly #db: Kysely<Database>;
   readonly #dialect: DialectCapabilities;
   readonly #announce: AnnounceChange;
+  readonly #known = new KnownResources();
+  /** What is asked for most: by each device that connects, and by each that says something. */
+  readonly #selectOne = prepareQuery<Key, ResourceRow>(({ kind, name }) => this.#one(kind, name));
+  readonly #selectForUpdate = prepareQuery<Key, ResourceRow>(({ kind, name }) =>
+    this.#dialect.locksRows ? this.#one(kind, name).forUpdate() : this.#one(kind, name),
+  );
+  readonly #updateOne = prepareQuery<WrittenColumns, unknown>((row) => {
+    const { labels, annotations, spec, status, generation, resource_version, updated_at } = row;
+    return this.#db
+      .updateTable('resources')
+      .set({ labels, annotations, spec, status, generation, resource_version, updated_at })
+      .where('kind', '=', row.kind)
+      .where('name', '=', row.name);
+  });
   #pending: PendingUpdate[] = [];
   #flushing: Promise<void> | undefined;
 
@@ -32,8 +55,12 @@ export class SqlResources implements ResourceStore {
   }
 
   async get<K extends Kind>(kind: K, name: string): Promise<ResourceOf<K> | undefined> {
-    const row = await this.#db.selectFrom('resources').selectAll().where('kind', '=', kind).where('name', '=', name).executeTakeFirst();
-    return row === undefined ? undefined : parseResource(kind, row);
+    const [row] = (await this.#db.executeQuery(this.#selectOne({ kind, name }))).rows;
+    return row === undefined ? undefined : this.#known.read(kind, row);
+  }
+
+  #one(kind: Kind, name: string) {
+    return this.#db.selectFrom('resources').selectAll().where('kind', '=', kind).where('name', '=', name);
   }
 
   async list<K extends Kind>(kind: K, query: ListQuery = {}): Promise<{ items: ResourceOf<K>[]; next: string | null }> {
@@ -47,7 +74,7 @@ export class SqlResources implements ResourceStore {
       .orderBy('name')
       .limit(limit + 1)
       .execute();
-    const items = rows.slice(0, limit).map((row) => parseResource(kind, row));
+    const items = rows.slice(0, limit).map((row) => this.#known.read(kind, row));
     return { items, next: rows.length > limit ? (items.at(-1)?.metadata.name ?? null) : null };
   }
 
@@ -74,7 +101,7 @@ export class SqlResources implements ResourceStore {
       .returningAll()
       .executeTakeFirst();
     if (row === undefined) throw new AppError('CONFLICT', { message: `There is a ${kind} named "${draft.name}" already.` });
-    const resource = parseResource(kind, row);
+    const resource = this.#known.read(kind, row);
     this.#announce('written', resource);
     return resource;
   }
@@ -88,7 +115,10 @@ export class SqlResources implements ResourceStore {
       const write = async (transaction: Transaction<Database>) => {
         const outcome = await this.#write(transaction, kind, name, change);
         return () => {
-          if (outcome?.written === true) this.#announce('written', outcome.resource);
+          if (outcome?.written === true) {
+            this.#known.remember(outcome.resource);
+            this.#announce('written', outcome.resource);
+          }
           resolve(outcome?.resource);
         };
       };
@@ -134,36 +164,32 @@ export class SqlResources implements ResourceStore {
     name: string,
     change: (current: ResourceOf<K>) => ResourceDraft<K> | undefined,
   ): Promise<{ resource: ResourceOf<K>; written: boolean } | undefined> {
-    const current = transaction.selectFrom('resources').selectAll().where('kind', '=', kind).where('name', '=', name);
-    const row = await (this.#dialect.locksRows ? current.forUpdate() : current).executeTakeFirst();
+    const [row] = (await transaction.executeQuery(this.#selectForUpdate({ kind, name }))).rows;
     if (row === undefined) return undefined;
-    const before = parseResource(kind, row);
+    const before = this.#known.find(kind, row) ?? parseResource(kind, row);
     const draft = change(before);
     if (draft === undefined) return { resource: before, written: false };
-    const columns = draftColumns(draft);
-    const same = (Object.keys(columns) as (keyof typeof columns)[]).every((column) => columns[column] === row[column]);
-    if (same) return { resource: before, written: false };
+    const columns = changedColumns(before, row, draft);
+    if (columns === undefined) return { resource: before, written: false };
     // a spec that a newer schema writes in another order, or with its defaults, is no edit
     const isEdit = columns.spec !== row.spec && !isDeepStrictEqual(JSON.parse(columns.spec), before.spec);
-    const written = await transaction
-      .updateTable('resources')
-      .set({
-        ...columns,
-        generation: before.metadata.generation + (isEdit ? 1 : 0),
-        resource_version: before.metadata.resourceVersion + 1,
-        updated_at: new Date().toISOString(),
-      })
-      .where('kind', '=', kind)
-      .where('name', '=', name)
-      .returningAll()
-      .executeTakeFirstOrThrow();
-    return { resource: parseResource(kind, written), written: true };
+    const written = {
+      ...row,
+      ...columns,
+      generation: before.metadata.generation + (isEdit ? 1 : 0),
+      resource_version: before.metadata.resourceVersion + 1,
+      updated_at: new Date().toISOString(),
+    };
+    // read before it is written: what could not be read again is not to be stored
+    const resource = parseResource(kind, written);
+    await transaction.executeQuery(this.#updateOne(written));
+    return { resource, written: true };
   }
 
   async delete(kind: Kind, name: string): Promise<boolean> {
     const row = await this.#db.deleteFrom('resources').where('kind', '=', kind).where('name', '=', name).returningAll().executeTakeFirst();
     if (row === undefined) return false;
-    this.#announce('deleted', parseResource(kind, row));
+    this.#announce('deleted', this.#known.read(kind, row));
     return true;
   }
 }

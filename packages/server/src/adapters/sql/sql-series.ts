@@ -4,7 +4,7 @@ import type { ResultRange, SeriesStore, TelemetryWrite } from '../../ports/store
 import type { DialectCapabilities } from './dialect-capabilities.ts';
 import { normalizeTime, resultSummary, telemetrySample } from './rows.ts';
 import type { Database } from './schema.ts';
-import { type DeviceWrite, writeTelemetry } from './telemetry-writes.ts';
+import { type DeviceWrite, TelemetryWriter } from './telemetry-writes.ts';
 
 const MAX_SAMPLES = 10_000;
 /** What was put together by the hour hardly ever spans a whole one. */
@@ -24,12 +24,14 @@ interface PendingTelemetry extends DeviceWrite {
 export class SqlSeries implements SeriesStore {
   readonly #db: Kysely<Database>;
   readonly #dialect: DialectCapabilities;
+  readonly #telemetry: TelemetryWriter;
   #pending: PendingTelemetry[] = [];
   #flushing: Promise<void> | undefined;
 
   constructor(db: Kysely<Database>, dialect: DialectCapabilities) {
     this.#db = db;
     this.#dialect = dialect;
+    this.#telemetry = new TelemetryWriter(db, dialect);
   }
 
   async appendMetricPoints(run: string, points: readonly MetricPoint[]): Promise<void> {
@@ -168,7 +170,7 @@ export class SqlSeries implements SeriesStore {
       const batch = this.#pending;
       this.#pending = [];
       try {
-        await this.#db.transaction().execute((transaction) => writeTelemetry(transaction, this.#dialect, batch));
+        await this.#db.transaction().execute((transaction) => this.#telemetry.write(transaction, batch));
         for (const item of batch) item.resolve();
       } catch (error) {
         for (const item of batch) item.reject(error);

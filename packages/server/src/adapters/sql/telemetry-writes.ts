@@ -1,7 +1,8 @@
-import { addRange, hasNumber, type SequenceRange } from '@selvedge/contract';
-import type { Transaction } from 'kysely';
+import { AppError, addRange, hasNumber, type SequenceRange } from '@selvedge/contract';
+import type { Kysely, Transaction } from 'kysely';
 import type { TelemetryWrite } from '../../ports/store.ts';
 import type { DialectCapabilities } from './dialect-capabilities.ts';
+import { prepareQuery } from './prepared-query.ts';
 import { resultRow, telemetryRow } from './rows.ts';
 import type { Database } from './schema.ts';
 
@@ -15,28 +16,84 @@ export interface DeviceWrite {
   batch: TelemetryWrite;
 }
 
-/** Stores what devices have measured; what a number stood for that was taken before is left out. */
-export async function writeTelemetry(transaction: Transaction<Database>, dialect: DialectCapabilities, writes: readonly DeviceWrite[]) {
-  const series = await lockSeries(transaction, dialect, writes);
-  const numbers = new TakenNumbers(transaction);
-  const samples = new Map<string, Database['telemetry']>();
-  const results = new Map<string, Database['device_results']>();
-  for (const { device, batch } of writes) {
-    const id = series.get(device) ?? 0;
-    const isNew = await numbers.take(id, batch.spool);
-    for (const sample of batch.samples) {
-      if (!isNew(sample.sequence)) continue;
-      const row = telemetryRow(id, sample);
-      samples.set(`${id}/${row.at_ms}`, row);
-    }
-    for (const summary of batch.results ?? []) {
-      if (!isNew(summary.sequence)) continue;
-      const row = resultRow(id, summary);
-      results.set(JSON.stringify([id, row.at_ms, row.workload, row.model, row.version]), row);
-    }
+/** What is asked for each device that sends something. */
+class TelemetryQueries {
+  readonly #db: Kysely<Database>;
+  readonly find = prepareQuery<{ device: string }, { id: number }>(({ device }) => this.#seriesOf(device));
+  readonly lock = prepareQuery<{ device: string }, { id: number }>(({ device }) => this.#seriesOf(device).forUpdate());
+  readonly taken = prepareQuery<{ series: number; spool: string }, { first_number: number; last_number: number }>(({ series, spool }) =>
+    this.#db
+      .selectFrom('taken_numbers')
+      .select(['first_number', 'last_number'])
+      .where('series', '=', series)
+      .where('spool', '=', spool)
+      .orderBy('first_number'),
+  );
+
+  constructor(db: Kysely<Database>) {
+    this.#db = db;
   }
-  await insertAll(transaction, [...samples.values()], [...results.values()]);
-  await numbers.save();
+
+  #seriesOf(device: string) {
+    return this.#db.selectFrom('telemetry_series').select('id').where('device', '=', device);
+  }
+}
+
+/** Stores what devices have measured; what a number stood for that was taken before is left out. */
+export class TelemetryWriter {
+  readonly #locksRows: boolean;
+  readonly #queries: TelemetryQueries;
+
+  constructor(db: Kysely<Database>, dialect: DialectCapabilities) {
+    this.#locksRows = dialect.locksRows;
+    this.#queries = new TelemetryQueries(db);
+  }
+
+  async write(transaction: Transaction<Database>, writes: readonly DeviceWrite[]): Promise<void> {
+    const series = await this.#lockSeries(transaction, writes);
+    const numbers = new TakenNumbers(transaction, this.#queries);
+    const samples = new Map<string, Database['telemetry']>();
+    const results = new Map<string, Database['device_results']>();
+    for (const { device, batch } of writes) {
+      const id = series.get(device) ?? 0;
+      const isNew = await numbers.take(id, batch.spool);
+      for (const sample of batch.samples) {
+        if (!isNew(sample.sequence)) continue;
+        const row = telemetryRow(id, sample);
+        samples.set(`${id}/${row.at_ms}`, row);
+      }
+      for (const summary of batch.results ?? []) {
+        if (!isNew(summary.sequence)) continue;
+        const row = resultRow(id, summary);
+        results.set(JSON.stringify([id, row.at_ms, row.workload, row.model, row.version]), row);
+      }
+    }
+    await insertAll(transaction, [...samples.values()], [...results.values()]);
+    await numbers.save();
+  }
+
+  /** Always in the same order, so that two servers do not wait for each other. */
+  async #lockSeries(transaction: Transaction<Database>, writes: readonly DeviceWrite[]): Promise<Map<string, number>> {
+    const series = new Map<string, number>();
+    const numbered = new Set(writes.flatMap(({ device, batch }) => (batch.spool === undefined ? [] : [device])));
+    for (const device of [...new Set(writes.map((write) => write.device))].toSorted())
+      series.set(device, await this.#seriesOf(transaction, device, this.#locksRows && numbered.has(device)));
+    return series;
+  }
+
+  async #seriesOf(transaction: Transaction<Database>, device: string, lock: boolean): Promise<number> {
+    const query = (lock ? this.#queries.lock : this.#queries.find)({ device });
+    const [known] = (await transaction.executeQuery(query)).rows;
+    if (known !== undefined) return known.id;
+    await transaction
+      .insertInto('telemetry_series')
+      .values({ device })
+      .onConflict((conflict) => conflict.column('device').doNothing())
+      .execute();
+    const [made] = (await transaction.executeQuery(query)).rows;
+    if (made === undefined) throw new AppError('INTERNAL', { message: `The telemetry series of "${device}" could not be made.` });
+    return made.id;
+  }
 }
 
 async function insertAll(
@@ -58,40 +115,15 @@ async function insertAll(
       .execute();
 }
 
-/** Always in the same order, so that two servers do not wait for each other. */
-async function lockSeries(
-  transaction: Transaction<Database>,
-  dialect: DialectCapabilities,
-  writes: readonly DeviceWrite[],
-): Promise<Map<string, number>> {
-  const series = new Map<string, number>();
-  for (const device of [...new Set(writes.map((write) => write.device))].toSorted()) {
-    const isNumbered = writes.some((write) => write.device === device && write.batch.spool !== undefined);
-    series.set(device, await seriesOf(transaction, device, dialect.locksRows && isNumbered));
-  }
-  return series;
-}
-
-async function seriesOf(transaction: Transaction<Database>, device: string, lock: boolean): Promise<number> {
-  const select = transaction.selectFrom('telemetry_series').select('id').where('device', '=', device);
-  const find = lock ? select.forUpdate() : select;
-  const known = await find.executeTakeFirst();
-  if (known !== undefined) return known.id;
-  await transaction
-    .insertInto('telemetry_series')
-    .values({ device })
-    .onConflict((conflict) => conflict.column('device').doNothing())
-    .execute();
-  return (await find.executeTakeFirstOrThrow()).id;
-}
-
 /** The numbers that were taken, of the spools that one transaction has to do with. */
 class TakenNumbers {
   readonly #transaction: Transaction<Database>;
+  readonly #queries: TelemetryQueries;
   readonly #known = new Map<string, { series: number; spool: string; before: SequenceRange[]; ranges: SequenceRange[] }>();
 
-  constructor(transaction: Transaction<Database>) {
+  constructor(transaction: Transaction<Database>, queries: TelemetryQueries) {
     this.#transaction = transaction;
+    this.#queries = queries;
   }
 
   /** Takes a batch's numbers. @returns whether a number was not taken before; all are new where there are none. */
@@ -128,13 +160,7 @@ class TakenNumbers {
   }
 
   async #read(series: number, spool: string): Promise<SequenceRange[]> {
-    const rows = await this.#transaction
-      .selectFrom('taken_numbers')
-      .select(['first_number', 'last_number'])
-      .where('series', '=', series)
-      .where('spool', '=', spool)
-      .orderBy('first_number')
-      .execute();
+    const { rows } = await this.#transaction.executeQuery(this.#queries.taken({ series, spool }));
     return rows.map((row) => ({ first: Number(row.first_number), last: Number(row.last_number) }));
   }
 
