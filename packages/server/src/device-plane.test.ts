@@ -1,6 +1,7 @@
 import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
+import { text } from 'node:stream/consumers';
 import * as tls from 'node:tls';
 import { deviceTopic, parseJoinToken } from '@selvedge/contract';
 import { createLogger, sha256Hex } from '@selvedge/runtime';
@@ -177,6 +178,50 @@ describe('the device port', () => {
       const closed = closeOf(device.client);
       device.client.publish(deviceTopic('cam-1', 'reported'), Buffer.alloc(7 * 1024 * 1024), { qos: 1 });
       await closed;
+    });
+  });
+
+  describe('sessions', () => {
+    /** A request on a connection of its own, which goes on with a session when there is one. */
+    const visit = async (identity: Identity, session?: Buffer) => {
+      const { key, cert, ca } = identity;
+      const options = { port: rig.port, host: '127.0.0.1', servername: 'selvedge-server', key, cert, ca };
+      const socket = tls.connect(session === undefined ? options : { ...options, session });
+      let next: Buffer | undefined;
+      socket.on('session', (made) => {
+        next = made;
+      });
+      socket.write('GET /device/v1/trust HTTP/1.1\r\nhost: server\r\nconnection: close\r\n\r\n');
+      let resumed: boolean | undefined;
+      socket.once('secureConnect', () => {
+        resumed = socket.isSessionReused();
+      });
+      const answer = await text(socket);
+      return { resumed, status: Number(answer.split(' ')[1]), answer, session: next };
+    };
+
+    it('go on after a restart of the server, and let nobody in who may not', async () => {
+      const identity = await rig.join('cam-1');
+      const first = await visit(identity);
+      expect(first).toMatchObject({ resumed: false, status: 200 });
+      expect(await visit(identity, first.session)).toMatchObject({ resumed: true, status: 200 });
+      await rig.restart();
+      expect(await visit(identity, first.session)).toMatchObject({ resumed: true, status: 200 });
+
+      const { identity: renewed } = await renew(identity);
+      expect(await visit(renewed)).toMatchObject({ resumed: false, status: 200 });
+      // a session is as old as the certificate that it began with
+      expect(await visit(renewed, first.session)).toMatchObject({ resumed: true, status: 401 });
+      await rig.plane.removeDevice('cam-1');
+      const removed = await visit(identity, first.session);
+      expect(removed).toMatchObject({ resumed: true, answer: expect.stringContaining('DEVICE_REVOKED') });
+    });
+
+    it('end when the authorities change', async () => {
+      const identity = await rig.join('cam-1');
+      const { session } = await visit(identity);
+      await rig.plane.rotateCa({});
+      expect(await visit(identity, session)).toMatchObject({ resumed: false, status: 200 });
     });
   });
 

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { joinResponseSchema, parseJoinToken } from '@selvedge/contract';
 import { checkServer, connectToServer, postJson } from '@selvedge/device-link';
 import { makeCertificateRequest, makeDeviceKey } from '@selvedge/device-link/joining';
@@ -51,6 +52,26 @@ describe('the check of the server', () => {
     const socket = await connectToServer(access());
     expect(() => checkServer(socket, { ...access(), cert })).toThrow(expect.objectContaining({ code: 'SERVER_IDENTITY_MISMATCH' }));
     socket.destroy();
+  });
+
+  it('goes on with the session of a server that it has checked, and with no other', async () => {
+    const here = access();
+    const visit = async () => {
+      const socket = await connectToServer(here);
+      const resumed = socket.isSessionReused();
+      if (!resumed) await once(socket, 'session');
+      socket.destroy();
+      return resumed;
+    };
+    expect([await visit(), await visit()]).toEqual([false, true]);
+    await relisten(-60_000, YEAR_MS);
+    expect([await visit(), await visit()]).toEqual([false, true]);
+
+    const other = await TestServer.start();
+    const way = { ...here, port: other.port };
+    await expect(connectToServer(way)).rejects.toMatchObject({ code: 'SERVER_IDENTITY_MISMATCH' });
+    await expect(connectToServer(way)).rejects.toMatchObject({ code: 'SERVER_IDENTITY_MISMATCH' });
+    await other.stop();
   });
 
   it('refuses another authority, whatever the time, and takes one of several', async () => {
