@@ -1,11 +1,33 @@
 import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
+import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 /** Workers of files that wait for other processes more than they compute. */
 const WAITING = availableParallelism() + 1;
 
+/** Files of a minute or more, the longest first. Without a cache vitest goes by the size of the source, and ends with one worker at work. */
+const LONG_FILES = [
+  'tests/native/agreement.test.ts',
+  'tests/native/build-image.test.ts',
+  'tests/native/build-conformance.test.ts',
+  'tests/e2e/demo.test.ts',
+  'tests/e2e/network-faults.test.ts',
+  'tests/compat/conformance/conformance.test.ts',
+];
+
+class LongFilesFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const place = ({ moduleId }: TestSpecification) => {
+      const found = LONG_FILES.findIndex((name) => moduleId.endsWith(name));
+      return found === -1 ? LONG_FILES.length : found;
+    };
+    return (await super.sort(files)).sort((a, b) => place(a) - place(b));
+  }
+}
+
 export default defineConfig({
   test: {
+    sequence: { sequencer: LongFilesFirst },
     projects: [
       {
         test: {

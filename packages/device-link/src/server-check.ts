@@ -45,16 +45,30 @@ interface Prepared {
   readonly context: SecureContext;
   /** Since when its own certificate is valid, a time of the server's; ms since the epoch. */
   readonly issuedAtMs: number | undefined;
-  /** The newest one, for the next connection to go on with: that saves both sides a quarter of the work, and 2 KB. */
+  /** The newest one, for the next connection to go on with: without certificates, and with a third less to do for both sides. */
   session: Buffer | undefined;
 }
 
 const prepared = new WeakMap<ServerAccess, Prepared>();
+/** The last ones: an agent reads its identity anew for each connection, and finds the same. */
+const recent: { access: ServerAccess; made: Prepared }[] = [];
+const MAX_RECENT = 3;
 
 function prepare(access: ServerAccess): Prepared {
-  const known = prepared.get(access);
-  if (known !== undefined) return known;
-  const { key, cert } = access;
+  const known = prepared.get(access) ?? recent.find((one) => isSame(one.access, access))?.made;
+  const made = known ?? makePrepared(access);
+  prepared.set(access, made);
+  if (known !== undefined) return made;
+  recent.unshift({ access, made });
+  recent.length = Math.min(recent.length, MAX_RECENT);
+  return made;
+}
+
+function isSame(a: ServerAccess, b: ServerAccess): boolean {
+  return a.host === b.host && a.port === b.port && a.caPem === b.caPem && a.key === b.key && a.cert === b.cert;
+}
+
+function makePrepared({ key, cert }: ServerAccess): Prepared {
   const context = createSecureContext({
     // `checkServer` decides, and knows its authorities: the library's own look at the chain is time lost
     ca: [],
@@ -62,9 +76,8 @@ function prepare(access: ServerAccess): Prepared {
     ...(key === undefined ? {} : { key }),
     ...(cert === undefined ? {} : { cert }),
   });
-  const made: Prepared = { context, session: undefined, issuedAtMs: cert === undefined ? undefined : Date.parse(new X509Certificate(cert).validFrom) };
-  prepared.set(access, made);
-  return made;
+  const issuedAtMs = cert === undefined ? undefined : Date.parse(new X509Certificate(cert).validFrom);
+  return { context, session: undefined, issuedAtMs };
 }
 
 /** Connections whose other end is the server: only these hand out sessions, so that whoever takes one up again is the server too. */

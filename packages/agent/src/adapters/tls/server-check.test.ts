@@ -57,7 +57,7 @@ describe('the check of the server', () => {
   it('goes on with the session of a server that it has checked, and with no other', async () => {
     const here = access();
     const visit = async () => {
-      const socket = await connectToServer(here);
+      const socket = await connectToServer({ ...here });
       const resumed = socket.isSessionReused();
       if (!resumed) await once(socket, 'session');
       socket.destroy();
