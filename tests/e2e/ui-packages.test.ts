@@ -62,6 +62,8 @@ describe.runIf(hasBrowser)('native packages in the web UI', () => {
 
   async function showModel(): Promise<Locator> {
     await page.getByRole('navigation').first().getByRole('link', { name: 'Models' }).click();
+    // the page before has links of that name too
+    await page.getByRole('heading', { name: 'Models', level: 1 }).waitFor();
     await page.getByRole('main').getByRole('link', { name: 'digits' }).first().click();
     await page.getByRole('heading', { name: 'digits', level: 1 }).waitFor();
     return page.getByRole('region', { name: 'Native packages' });
