@@ -84,8 +84,9 @@ export function implementRoute<R extends Route>(app: FastifyInstance, key: strin
       // The parts were checked by the validator with the schemas of this very route.
       const call = { params, query, body, request, reply, principal, signal: gone.signal } as Call<R>;
       const outcome: unknown = await handle(call);
-      if (outcome === reply) return reply;
-      return outcome === undefined ? reply.send() : outcome;
+      // A reply counts as undefined here: awaited, it waits until all is sent, or until the client has gone in the middle.
+      if (outcome !== undefined || reply.raw.headersSent || gone.signal.aborted) return outcome;
+      return reply.send();
     },
   });
 }

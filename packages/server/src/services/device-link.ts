@@ -1,4 +1,5 @@
 import { AppError } from '@selvedge/contract';
+import { sleep } from '@selvedge/runtime';
 import { type CommandBody, type DeviceCommands, deviceOffline } from './device-commands.ts';
 
 type Outcome = Awaited<ReturnType<DeviceCommands['ask']>>;
@@ -11,13 +12,16 @@ export interface AskOptions {
   signal: AbortSignal;
 }
 
+/** Before a question is asked again: a way that is lost may say so at once, again and again, as long as nobody has noticed that it is. */
+const AGAIN_MS = 100;
+
 /** Questions to devices that may be asked again: a connection that is lost midway costs time, but no answer. */
 export class DeviceLink {
-  readonly #commands: DeviceCommands;
+  readonly #commands: Pick<DeviceCommands, 'ask'>;
   readonly #ready = new Set<string>();
   readonly #waiting = new Map<string, Set<() => void>>();
 
-  constructor(commands: DeviceCommands) {
+  constructor(commands: Pick<DeviceCommands, 'ask'>) {
     this.#commands = commands;
   }
 
@@ -41,6 +45,7 @@ export class DeviceLink {
       } catch (error) {
         const isLost = error instanceof AppError && (error.code === 'DEVICE_OFFLINE' || error.code === 'DEVICE_TIMEOUT');
         if (!isLost || performance.now() >= untilMs) throw error;
+        await sleep(AGAIN_MS, signal);
       }
     }
   }

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
+import { readFile, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { waitUntil } from '@selvedge/runtime';
@@ -8,7 +9,7 @@ import { waitUntil } from '@selvedge/runtime';
 const PROGRAM = ['/usr/sbin/mosquitto', '/usr/bin/mosquitto', '/usr/local/sbin/mosquitto'].find((path) => existsSync(path));
 export const hasMosquitto = PROGRAM !== undefined;
 
-/** A real Mosquitto that runs from the files which the server has written. */
+/** A real Mosquitto that runs from the files which the server has written; on a port of its own, so that a relay may stand at the one that the server knows. */
 export class Mosquitto {
   readonly #dataDir: string;
   readonly #port: number;
@@ -22,8 +23,10 @@ export class Mosquitto {
 
   async start(): Promise<void> {
     if (PROGRAM === undefined) throw new Error('mosquitto is not installed');
-    const config = join(this.#dataDir, 'broker/mosquitto.conf');
-    await waitUntil(() => existsSync(config), { timeoutMs: 10_000, what: config });
+    const written = join(this.#dataDir, 'broker/mosquitto.conf');
+    await waitUntil(() => existsSync(written), { timeoutMs: 10_000, what: written });
+    const config = join(this.#dataDir, 'broker/mosquitto-of-test.conf');
+    await writeFile(config, (await readFile(written, 'utf8')).replace(/^listener \d+/m, `listener ${this.#port}`));
     const child = spawn(PROGRAM, ['-c', config], { stdio: ['ignore', 'pipe', 'pipe'] });
     for (const stream of [child.stdout, child.stderr])
       stream.on('data', (chunk: Buffer) => {
