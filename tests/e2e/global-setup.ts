@@ -23,6 +23,7 @@ export async function setup(project: TestProject): Promise<void> {
   const pictures = join(dir, 'pictures');
   await makeDigits({ outDir: pictures, train: 500, test: 100, seed: 3 });
   const product = await Product.create({ dir: join(dir, 'product') });
+  product.broker = undefined; // there are no devices yet; whose test has some brings its own
   try {
     await product.startServer();
     await product.cliJson(['dataset', 'add', 'digits', '--from', pictures]);

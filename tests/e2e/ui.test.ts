@@ -61,7 +61,10 @@ describe.runIf(hasBrowser)('the web UI', () => {
     await page.getByRole('table', { name: 'Samples per class' }).waitFor();
     const pictures = page.getByRole('listitem').getByRole('img');
     await pictures.first().waitFor();
-    await page.waitForFunction('[...document.querySelectorAll("figure img")].slice(0, 3).every((image) => image.naturalWidth > 0)');
+    // Not page.waitForFunction: it evaluates a string in the page each time it looks, which the page's policy forbids.
+    await expect
+      .poll(() => page.evaluate('[...document.querySelectorAll("figure img")].slice(0, 3).every((image) => image.naturalWidth > 0)'))
+      .toBe(true);
     expect(await pictures.count()).toBe(24);
     await page.getByText('run/digits-1').waitFor();
     await page.getByRole('button', { name: 'Verify' }).click();

@@ -22,7 +22,12 @@ export class CuttingProxy {
 
   async start(): Promise<string> {
     await new Promise<void>((resolve) => this.#server.listen(0, '127.0.0.1', resolve));
-    return `https://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+    return `https://127.0.0.1:${this.port}`;
+  }
+
+  /** Where it listens, once started. */
+  get port(): number {
+    return (this.#server.address() as AddressInfo).port;
   }
 
   #forward(client: Socket): void {

@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { type Client, createClient, type Device, type FetchLike, type ServerReady, serverReadySchema } from '@selvedge/contract';
 import { freePort, waitUntil, withConnectionAllocator } from '@selvedge/runtime';
 import { Mosquitto } from '../../../packages/server/src/testing/mosquitto.ts';
+import { CuttingProxy } from './cutting-proxy.ts';
 
 export const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
 const CLI = join(ROOT, 'packages/cli/bin/selvedge.mjs');
@@ -69,7 +70,9 @@ export class Product {
   /** What carries the messages of the devices; changed between two starts of the server, at will. */
   broker: 'mosquitto' | undefined;
   #mosquitto: Mosquitto | undefined;
-  #brokerPort: number | undefined;
+  #brokerPort = 0;
+  /** In front of the broker of its own, for its devices and for the server. */
+  #brokerRelay: CuttingProxy | undefined;
 
   private constructor(dir: string, serverPrefix: readonly string[], serverArgs: readonly string[], broker: 'mosquitto' | undefined) {
     this.broker = broker;
@@ -143,19 +146,41 @@ export class Product {
   /** With a broker of its own: its flag. */
   async #brokerArgs(): Promise<string[]> {
     if (this.broker === undefined) return [];
-    this.#brokerPort ??= await freePort();
-    return ['--broker', `mqtts://127.0.0.1:${this.#brokerPort}`];
+    if (this.#brokerRelay === undefined) {
+      this.#brokerPort = await freePort();
+      this.#brokerRelay = new CuttingProxy(`mqtts://127.0.0.1:${this.#brokerPort}`);
+      await this.#brokerRelay.start();
+    }
+    return ['--broker', `mqtts://127.0.0.1:${this.#brokerRelay.port}`];
   }
 
   async #startBroker(): Promise<void> {
     if (this.broker === undefined || this.#mosquitto !== undefined) return;
-    this.#mosquitto = new Mosquitto(this.dataDir, this.#brokerPort ?? 0);
+    this.#mosquitto = new Mosquitto(this.dataDir, this.#brokerPort);
     await this.#mosquitto.start();
   }
 
   /** The broker, when it is one of its own. */
   get mosquitto(): Mosquitto | undefined {
     return this.#mosquitto;
+  }
+
+  /**
+   * A relay that the messages of a device pass when the device joins by this URL; to be stopped by who asks for it.
+   * With a broker of its own it stands in front of that, and what it cuts, it cuts for the server and all devices.
+   */
+  async relay(): Promise<{ proxy: CuttingProxy; url: string; stop: () => Promise<void> }> {
+    const shared = this.#brokerRelay;
+    if (shared !== undefined) {
+      const letAllThrough = async () => {
+        shared.cutAfterBytes = undefined;
+        shared.cutAfterSentBytes = undefined;
+        shared.cuts = 0;
+      };
+      return { proxy: shared, url: this.deviceUrl, stop: letAllThrough };
+    }
+    const proxy = new CuttingProxy(this.deviceUrl);
+    return { proxy, url: await proxy.start(), stop: () => proxy.stop() };
   }
 
   async api(): Promise<Client> {
@@ -262,6 +287,7 @@ export class Product {
     await Promise.all([...this.#agents.values()].map((agent) => agent.kill('SIGTERM')));
     await this.#server?.kill('SIGTERM');
     await this.#mosquitto?.stop();
+    await this.#brokerRelay?.stop();
     // Tools in containers notice a little later that their server is gone.
     await rm(this.dir, { recursive: true, force: true, maxRetries: 20, retryDelay: 200 });
   }
