@@ -25,7 +25,7 @@ export interface MqttClientOptions {
   link?: LinkMeter;
   onMessage: (topic: string, payload: Uint8Array) => Promise<void> | void;
   /** Called after each subscription, before anything that was left from the last connection is sent again. */
-  onConnected: () => void;
+  onConnected: (session: Pick<MqttSession, 'localAddress'>) => void;
   onDisconnected: (reason: string) => void;
   /** The server does not let this device connect. @returns how long to leave it alone at least, in milliseconds. */
   onRefused?: () => Promise<number>;
@@ -168,7 +168,7 @@ export class MqttClient {
     this.#connected = true;
     this.#entered = true;
     this.#options.link?.connected();
-    this.#options.onConnected();
+    this.#options.onConnected(session);
     for (const [messageId, waiting] of left) {
       session.publish(messageId, waiting.topic, waiting.payload, waiting.sent, waiting.keep && this.#atBroker);
       waiting.sent = true;

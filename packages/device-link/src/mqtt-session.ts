@@ -69,6 +69,12 @@ export class MqttSession {
     return this.#refused;
   }
 
+  /** This end of the connection, HOST:PORT, where a broker of its own is at the other, which does not tell the server. */
+  get localAddress(): string | undefined {
+    if (this.#options.endpoint.isBroker !== true || this.#socket?.localAddress === undefined) return undefined;
+    return `${this.#socket.localAddress}:${this.#socket.localPort}`;
+  }
+
   /** Connects and subscribes. Rejects when the server cannot be reached, is not the right one, or refuses. */
   open(): Promise<void> {
     return new Promise((resolve, reject) => {

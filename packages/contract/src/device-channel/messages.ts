@@ -169,7 +169,13 @@ export const reportedStateSchema = z.object({
 export type ReportedState = z.infer<typeof reportedStateSchema>;
 
 /** `instanceId` is new with every start of an agent process: two alive at once mean a copied identity. */
-export const presenceSchema = z.object({ v, online: z.boolean(), instanceId: z.string().max(64) });
+export const presenceSchema = z.object({
+  v,
+  online: z.boolean(),
+  instanceId: z.string().max(64),
+  /** The device's end of the connection, HOST:PORT, where a broker of its own is in between, which does not tell. */
+  address: z.string().min(1).max(300).optional(),
+});
 export type Presence = z.infer<typeof presenceSchema>;
 
 export const commandSchema = z.discriminatedUnion('type', [

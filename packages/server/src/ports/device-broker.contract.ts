@@ -72,6 +72,15 @@ export function describeDeviceBroker(
       expect(sessions[0]).toBe(sessions[1]);
     });
 
+    it.runIf(options.retainsPresence)('takes the address of a device from what it says, where the connection does not tell', async () => {
+      const client = await TestDevice.connect(harness.port, device, 'i-1', options);
+      clients.push(client);
+      const presence = { v: 1, online: true, instanceId: 'i-1', address: '192.0.2.7:4242' };
+      await client.client.publishAsync(deviceTopic(device.name, 'presence'), JSON.stringify(presence), { qos: 1, retain: true });
+      await until('the device to be connected', () => connected.some((session) => session.device === device.name));
+      expect(connected.find((session) => session.device === device.name)).toMatchObject({ address: '192.0.2.7:4242' });
+    });
+
     it('hands over what a device sends, in its order', async () => {
       const client = await connect();
       await Promise.all([1, 2, 3, 4, 5].map((number) => client.publish('replies', { number })));

@@ -7,7 +7,7 @@ export interface DeviceSession {
   readonly device: string;
   /** Of the agent process. */
   readonly instanceId: string;
-  /** Host and port it came from, or that of the broker. */
+  /** Host and port it came from; where a broker is in between, as the device says it, or `broker:0`. */
   readonly address: string;
 }
 

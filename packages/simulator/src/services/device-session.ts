@@ -1,5 +1,12 @@
 import { randomUUID } from 'node:crypto';
-import { DEVICE_CHANNEL_VERSION, type DeviceTopic, deviceTopic, MAX_DEVICE_MESSAGE_BYTES, parseDeviceTopic } from '@selvedge/contract';
+import {
+  DEVICE_CHANNEL_VERSION,
+  type DeviceTopic,
+  deviceTopic,
+  MAX_DEVICE_MESSAGE_BYTES,
+  type Presence,
+  parseDeviceTopic,
+} from '@selvedge/contract';
 import { type LinkMeter, MqttSession, type ServerAccess } from '@selvedge/device-link';
 import { backoffDelayMs, type Logger } from '@selvedge/runtime';
 import type { DelayedLine } from './link.ts';
@@ -59,7 +66,9 @@ export class DeviceSession {
   stop(): void {
     this.#stopped = true;
     clearTimeout(this.#timer);
-    this.#session?.disconnect();
+    // a broker of its own publishes no last will of who says goodbye
+    if (this.#options.access.isBroker === true) this.#session?.destroy();
+    else this.#session?.disconnect();
   }
 
   /** The link breaks, and stays broken for so long. */
@@ -69,7 +78,7 @@ export class DeviceSession {
   }
 
   /** Resolves when the server has acknowledged it, with the time it took; undefined when the connection broke first or there is none. */
-  async publish(topic: DeviceTopic, message: object): Promise<number | undefined> {
+  async publish(topic: DeviceTopic, message: object, retain = false): Promise<number | undefined> {
     const beganMs = performance.now();
     const passed = this.#options.uplink.pass();
     if (passed !== undefined) await passed;
@@ -84,8 +93,12 @@ export class DeviceSession {
         if (delivered) void this.#answered(beganMs);
       };
       this.#unacknowledged.set(id, { sentMs, settle });
-      session.publish(id, deviceTopic(this.#options.device, topic), JSON.stringify(message), false);
+      session.publish(id, deviceTopic(this.#options.device, topic), JSON.stringify(message), false, retain);
     });
+  }
+
+  #presence(online: boolean): Presence {
+    return { v: DEVICE_CHANNEL_VERSION, online, instanceId: this.instanceId };
   }
 
   /** The acknowledgement comes back over the same bad line. */
@@ -95,7 +108,7 @@ export class DeviceSession {
   }
 
   async #connect(): Promise<void> {
-    const { measurements, log, device, turns, onConnected } = this.#options;
+    const { measurements, log, device, access, turns, onConnected } = this.#options;
     const session = this.#makeSession();
     let beganMs = 0;
     try {
@@ -115,7 +128,8 @@ export class DeviceSession {
     this.#session = session;
     this.#options.link.connected();
     const connectedMs = performance.now();
-    void this.publish('presence', { v: DEVICE_CHANNEL_VERSION, online: true, instanceId: this.instanceId });
+    const { localAddress: address } = session;
+    void this.publish('presence', { ...this.#presence(true), ...(address === undefined ? {} : { address }) }, access.isBroker);
     onConnected();
     const reason = await session.closed;
     log.debug('connection ended', { device, reason });
@@ -144,7 +158,7 @@ export class DeviceSession {
       username: this.instanceId,
       will: {
         topic: deviceTopic(device, 'presence'),
-        payload: JSON.stringify({ v: DEVICE_CHANNEL_VERSION, online: false, instanceId: this.instanceId }),
+        payload: JSON.stringify(this.#presence(false)),
       },
       subscriptions: [deviceTopic(device, 'desired'), deviceTopic(device, 'commands')],
       keepaliveMs: KEEPALIVE_MS,

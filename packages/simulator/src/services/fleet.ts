@@ -1,12 +1,14 @@
 import {
   AppError,
+  type DeviceTrust,
+  deviceTrustSchema,
   joinResponseSchema,
   parseJoinToken,
   SIMULATED_LABEL,
   type SimulationJob,
   type SimulationReport,
 } from '@selvedge/contract';
-import { parseServerUrl, postJson, type ServerAccess } from '@selvedge/device-link';
+import { getJson, parseServerUrl, postJson, type ServerAccess } from '@selvedge/device-link';
 import { type Logger, sleep } from '@selvedge/runtime';
 import type { Identities, SimulatedIdentity, SimulationHead } from '../adapters/identities.ts';
 import { Measurements } from './measurements.ts';
@@ -34,6 +36,8 @@ export class Fleet {
   readonly #measurements = new Measurements();
   readonly #devices: SimulatedDevice[] = [];
   readonly #turns = new Turns(MAX_CONNECTING);
+  /** Asked by the first device for all, as it is the same for each. */
+  #broker: Promise<DeviceTrust['broker']> | undefined;
 
   constructor(options: FleetOptions) {
     this.#options = options;
@@ -97,10 +101,13 @@ export class Fleet {
     const identity = known ?? (await this.#join(name, number, { host, port, caPem: prepared.caPem }, prepared.csrPem));
     this.#measurements.joined += 1;
     const access: ServerAccess = { host, port, caPem: prepared.caPem, key: prepared.keyPem, cert: identity.certPem };
+    this.#broker ??= this.#askBroker(access);
+    const broker = await this.#broker;
     const device = new SimulatedDevice({
       device: identity.device,
       number,
       access,
+      messageAccess: broker === undefined ? access : { ...access, ...broker, isBroker: true },
       profile: job.profile,
       measurements: this.#measurements,
       turns: this.#turns,
@@ -108,6 +115,14 @@ export class Fleet {
     });
     this.#devices.push(device);
     device.start();
+  }
+
+  /** Where MQTT is spoken, when it is not on the device port. */
+  async #askBroker(access: ServerAccess): Promise<DeviceTrust['broker']> {
+    const { url } = this.#options.job;
+    const answer = deviceTrustSchema.safeParse(await getJson(access, '/device/v1/trust'));
+    if (!answer.success) throw new AppError('SERVER_UNREACHABLE', { message: `${url} does not say whom its devices trust.` });
+    return answer.data.broker;
   }
 
   async #join(name: string, number: number, access: ServerAccess, csrPem: string): Promise<SimulatedIdentity> {

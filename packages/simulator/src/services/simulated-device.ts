@@ -23,6 +23,8 @@ export interface SimulatedDeviceOptions {
   /** Its number, from 1: what it does by chance depends on it and the profile's seed. */
   number: number;
   access: ServerAccess;
+  /** Where MQTT is spoken. */
+  messageAccess: ServerAccess;
   profile: SimulationProfile;
   measurements: Measurements;
   turns: Turns;
@@ -52,11 +54,11 @@ export class SimulatedDevice {
 
   constructor(options: SimulatedDeviceOptions) {
     this.#options = options;
-    const { profile, number, device, access, measurements, turns, log } = options;
+    const { profile, number, device, messageAccess, measurements, turns, log } = options;
     this.#random = seededRandom(profile.seed * 1_000_003 + number);
     this.#session = new DeviceSession({
       device,
-      access,
+      access: messageAccess,
       uplink: new DelayedLine(profile.link, this.#random),
       downlink: new DelayedLine(profile.link, this.#random),
       measurements,

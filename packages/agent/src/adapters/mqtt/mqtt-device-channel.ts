@@ -55,7 +55,7 @@ export class MqttDeviceChannel implements DeviceChannel {
       log,
       link,
       onMessage: (topic, payload) => this.#receive(topic, payload),
-      onConnected: () => this.#connected(),
+      onConnected: ({ localAddress }) => this.#connected(localAddress),
       onDisconnected,
       onRefused,
       onFailed,
@@ -91,8 +91,8 @@ export class MqttDeviceChannel implements DeviceChannel {
     return { v: DEVICE_CHANNEL_VERSION, online, instanceId: this.#options.instanceId };
   }
 
-  #connected(): void {
-    this.publish('presence', this.#presence(true)).catch((error: unknown) => {
+  #connected(address: string | undefined): void {
+    this.publish('presence', { ...this.#presence(true), ...(address === undefined ? {} : { address }) }).catch((error: unknown) => {
       this.#options.log.warn('the presence was not sent', { error: error instanceof Error ? error.message : String(error) });
     });
     this.#options.onConnected();

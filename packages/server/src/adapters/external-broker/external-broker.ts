@@ -191,17 +191,17 @@ export class ExternalBroker implements DeviceBroker {
   async #presence(device: string, payload: Uint8Array, known: Known): Promise<void> {
     const presence = presenceSchema.safeParse(jsonOf(payload));
     if (!presence.success) return;
-    const { online, instanceId } = presence.data;
+    const { online, instanceId, address } = presence.data;
     if (online) {
-      if (known.session?.instanceId !== instanceId) this.#begin(device, instanceId, known);
+      if (known.session?.instanceId !== instanceId) this.#begin(device, instanceId, known, address);
     } else if (known.session?.instanceId !== instanceId) return; // the will of a process that was followed by another
     if (known.session !== undefined) await this.#options.handlers.received(known.session, 'presence', payload);
     if (!online) this.#end(known);
   }
 
-  #begin(device: string, instanceId: string, known: Known): void {
+  #begin(device: string, instanceId: string, known: Known, address = 'broker:0'): void {
     this.#end(known);
-    known.session = { id: randomUUID(), device, instanceId, address: 'broker:0' };
+    known.session = { id: randomUUID(), device, instanceId, address };
     this.#options.handlers.connected(known.session);
   }
 
