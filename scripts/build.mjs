@@ -1,5 +1,5 @@
 // Builds every deployable into packages/<name>/dist: one esbuild bundle each, the web UI by Vite.
-import { cpSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { build as esbuild, transform } from 'esbuild';
 import { BUNDLES, outputFolder, WEB } from './setup/bundles.mjs';
@@ -74,6 +74,14 @@ async function writeAsCommonJs(files, outdir) {
   }
 }
 
+/** The engine keeps a file's text as long as the process lives, and takes two bytes for each character as soon as one is beyond Latin-1. */
+function requireLatin1(folder) {
+  for (const name of readdirSync(folder).filter((file) => file.endsWith('.js'))) {
+    const found = /.{0,60}[^\0-\xff].{0,60}/.exec(readFileSync(join(folder, name), 'utf8'));
+    if (found !== null) throw new Error(`${join(folder, name)} has a character beyond Latin-1, write it as an escape: ${found[0]}`);
+  }
+}
+
 const packageOf = (name) => name.split('/')[0];
 
 async function bundle(name) {
@@ -90,6 +98,9 @@ async function bundle(name) {
     target: 'node20.19',
     format: 'esm',
     minifySyntax: true,
+    minifyWhitespace: true,
+    // so that a place in a stack trace can still be found by eye
+    lineLimit: 120,
     sourcemap: 'linked',
     sourcesContent: false,
     metafile: true,
@@ -99,6 +110,7 @@ async function bundle(name) {
     ...(name === 'tools/selvedge-kit' ? SELF_CONTAINED : {}),
   });
   if (name === 'agent') await writeAsCommonJs(result.outputFiles, outdir);
+  requireLatin1(outdir);
   writeFileSync(join(outdir, 'meta.json'), JSON.stringify(result.metafile));
 }
 

@@ -28,8 +28,9 @@ export interface ParsedGates {
   issues: string[];
 }
 
-const COMPARISON = /^[-*•\s]*([A-Za-z][\w./@:-]*)\s*(<=|>=|==|=<|=>|≤|≥|<|>|=)\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(\S*)\s*$/;
-const NAME_ALONE = /^[-*•\s]*([A-Za-z][\w./@:-]*)\s*\.?$/;
+const COMPARISON =
+  /^[-*\u2022\s]*([A-Za-z][\w./@:-]*)\s*(<=|>=|==|=<|=>|\u2264|\u2265|<|>|=)\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(\S*)\s*$/;
+const NAME_ALONE = /^[-*\u2022\s]*([A-Za-z][\w./@:-]*)\s*\.?$/;
 const OPERATORS: Readonly<Record<string, GateOperator>> = { '<=': '<=', '>=': '>=', '==': '==', '≤': '<=', '≥': '>=', '<': '<', '>': '>' };
 const MIB = 1024 * 1024;
 

@@ -132,7 +132,7 @@ function classSection({ perClass }: BenchmarkReport, kind: Scores['kind']): Html
     const cells = columns.map((column) => {
       const value = one[column];
       if (typeof value === 'string') return html`<td title="${value}">${value}</td>`;
-      if (typeof value !== 'number') return html`<td class="zero">–</td>`;
+      if (typeof value !== 'number') return html`<td class="zero">&ndash;</td>`;
       if (column === 'support') return html`<td>${value}</td>`;
       return html`<td>${value.toFixed(3)}<meter min="0" max="1" value="${value.toFixed(3)}"></meter></td>`;
     });
