@@ -17,7 +17,7 @@ describe('bundles on a stick', () => {
   const stick = (file: string) => join(product.dir, file);
 
   beforeAll(async () => {
-    product = await startTrained();
+    product = await startTrained({ broker: 'embedded' }); // a bundle tells of a broker, and that one could be reached
     const dir = product.agentDir('edge-1');
     const request = await product.cli(['agent', 'join', '--offline', '--out', stick('edge-1.request'), '--name', 'edge-1', '--dir', dir]);
     expect(request.code, request.stderr).toBe(0);

@@ -18,7 +18,7 @@ describe('the quality of links', () => {
   let product: Product;
   const relay = new SilentRelay();
   beforeAll(async () => {
-    product = await startTrained();
+    product = await startTrained({ broker: 'embedded' }); // the relay is in front of the device port, and messages are to pass it
     await deploy(product);
     relay.delay(ONE_WAY_MS);
     relay.slow(FAR_BITS_PER_S);

@@ -208,6 +208,7 @@ describe('a network that fails', () => {
     const from = agents[2]!.log.length;
     const impostor = await Product.create({ serverArgs: [...lan.serverArgs, '--device-port', new URL(product.deviceUrl).port] });
     await product.server.kill('SIGTERM');
+    await product.mosquitto?.stop(); // as long as it is there, no device asks at the server's address
     try {
       await impostor.startServer();
       await waitUntil(() => agents[2]!.log.slice(from).includes('authority that is not trusted'), {
@@ -219,6 +220,7 @@ describe('a network that fails', () => {
       await impostor.stop();
     }
     await product.startServer();
+    await product.mosquitto?.start();
     await product.waitForDevice(
       nameOf(2),
       (device) => device.status.online && (serves('1')(device) || serves('2')(device)),

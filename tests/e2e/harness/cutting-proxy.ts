@@ -20,9 +20,9 @@ export class CuttingProxy {
     this.#server = createServer((client) => this.#forward(client));
   }
 
-  async start(): Promise<string> {
-    await new Promise<void>((resolve) => this.#server.listen(0, '127.0.0.1', resolve));
-    return `https://127.0.0.1:${this.port}`;
+  async start(host = '127.0.0.1'): Promise<string> {
+    await new Promise<void>((resolve) => this.#server.listen(0, host, resolve));
+    return `https://${host}:${this.port}`;
   }
 
   /** Where it listens, once started. */

@@ -22,7 +22,7 @@ export interface ProductOptions {
   serverPrefix?: readonly string[];
   serverArgs?: readonly string[];
   dir?: string;
-  broker?: 'mosquitto';
+  broker?: 'mosquitto' | 'embedded';
 }
 
 export interface CliResult {
@@ -87,8 +87,8 @@ export class Product {
    */
   static async create(options: ProductOptions = {}): Promise<Product> {
     const dir = options.dir ?? (await mkdtemp(join(tmpdir(), 'selvedge-e2e-')));
-    const broker = options.broker ?? (process.env.SELVEDGE_TEST_BROKER === 'mosquitto' ? 'mosquitto' : undefined);
-    return new Product(dir, options.serverPrefix ?? [], options.serverArgs ?? [], broker);
+    const broker = options.broker ?? process.env.SELVEDGE_TEST_BROKER;
+    return new Product(dir, options.serverPrefix ?? [], options.serverArgs ?? [], broker === 'mosquitto' ? broker : undefined);
   }
 
   get dataDir(): string {
@@ -146,12 +146,14 @@ export class Product {
   /** With a broker of its own: its flag. */
   async #brokerArgs(): Promise<string[]> {
     if (this.broker === undefined) return [];
+    const at = this.#serverArgs.indexOf('--device-host');
+    const host = (at < 0 ? undefined : this.#serverArgs[at + 1]) ?? '127.0.0.1';
     if (this.#brokerRelay === undefined) {
       this.#brokerPort = await freePort();
       this.#brokerRelay = new CuttingProxy(`mqtts://127.0.0.1:${this.#brokerPort}`);
-      await this.#brokerRelay.start();
+      await this.#brokerRelay.start(host);
     }
-    return ['--broker', `mqtts://127.0.0.1:${this.#brokerRelay.port}`];
+    return ['--broker', `mqtts://${host}:${this.#brokerRelay.port}`];
   }
 
   async #startBroker(): Promise<void> {
