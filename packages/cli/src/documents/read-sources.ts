@@ -60,6 +60,6 @@ export async function readSources(names: readonly string[], io: Io): Promise<Sou
       issues.push(unreadable(name, error));
     }
   }
-  if (issues.length > 0) throw new AppError('FILE_UNREADABLE', { message: 'Not everything that -f names could be read.', issues });
+  if (issues.length > 0) throw new AppError('FILE_UNREADABLE', { message: 'Not everything that was named could be read.', issues });
   return sources;
 }
