@@ -99,7 +99,13 @@ async function keepsSamples(on: Examination): Promise<void> {
     const batch = telemetryBatchSchema.safeParse(value);
     return batch.success && batch.data.samples.some(({ at }) => Date.parse(at) > from && Date.parse(at) < to);
   };
-  await on.message(mark, 'telemetry', 'a sample that was taken in the seconds without a connection, by an agent that samples every second or so', inOutage, 30_000);
+  await on.message(
+    mark,
+    'telemetry',
+    'a sample that was taken in the seconds without a connection, by an agent that samples every second or so',
+    inOutage,
+    30_000,
+  );
 }
 
 /** Refused with return code 5, and DEVICE_REVOKED to whoever asks. */
