@@ -81,6 +81,16 @@ describe('selvedge simulate', () => {
     expect(await devices()).toEqual([]);
   });
 
+  it('goes on with the devices of before, though the first of them was removed', async () => {
+    const args = ['simulate', '--devices', '3', '--prefix', 'kept', '--dir', folder, '--duration', '5s', '--keep'];
+    expect((await product.cliJson<SimulationReport>(args)).joined).toBe(3);
+    expect((await product.cli(['device', 'remove', 'kept-1'])).code).toBe(0);
+    const again = await product.cliJson<SimulationReport>(args);
+    expect(again).toMatchObject({ joined: 3, online: 2 });
+    expect(again.failedConnects).toBeGreaterThan(0);
+    expect((await devices()).map(({ metadata }) => metadata.name).sort()).toEqual(['kept-2', 'kept-3']);
+  });
+
   it('says what is wrong with a profile, and where', async () => {
     const file = join(folder, 'wrong.yaml');
     await writeFile(file, 'telemetryIntervalS: 30\nlink:\n  lossShare: 3\n  speed: fast\n');

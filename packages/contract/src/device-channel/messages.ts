@@ -174,7 +174,11 @@ export const presenceSchema = z.object({
   online: z.boolean(),
   instanceId: z.string().max(64),
   /** The device's end of the connection, HOST:PORT, where a broker of its own is in between, which does not tell. */
-  address: z.string().min(1).max(300).optional(),
+  address: z
+    .string()
+    .max(300)
+    .regex(/^[\w.:%-]+:\d{1,5}$/)
+    .optional(),
 });
 export type Presence = z.infer<typeof presenceSchema>;
 

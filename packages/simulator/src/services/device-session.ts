@@ -15,7 +15,8 @@ import type { Turns } from './turns.ts';
 
 export interface DeviceSessionOptions {
   device: string;
-  access: ServerAccess;
+  /** Finds where MQTT is spoken, before the first connection; when it throws, that is a connection that did not come about. */
+  access: () => Promise<ServerAccess>;
   uplink: DelayedLine;
   downlink: DelayedLine;
   measurements: Measurements;
@@ -45,6 +46,7 @@ export class DeviceSession {
   readonly instanceId = randomUUID();
   readonly #unacknowledged = new Map<number, Unacknowledged>();
   #session: MqttSession | undefined;
+  #access: ServerAccess | undefined;
   #attempt = 0;
   #messageId = 0;
   #stopped = false;
@@ -67,7 +69,7 @@ export class DeviceSession {
     this.#stopped = true;
     clearTimeout(this.#timer);
     // a broker of its own publishes no last will of who says goodbye
-    if (this.#options.access.isBroker === true) this.#session?.destroy();
+    if (this.#access?.isBroker === true) this.#session?.destroy();
     else this.#session?.disconnect();
   }
 
@@ -109,9 +111,12 @@ export class DeviceSession {
 
   async #connect(): Promise<void> {
     const { measurements, log, device, access, turns, onConnected } = this.#options;
-    const session = this.#makeSession();
+    let session: MqttSession;
     let beganMs = 0;
     try {
+      const found = this.#access ?? (await access());
+      this.#access = found;
+      session = this.#makeSession(found);
       await turns.take(async () => {
         beganMs = performance.now();
         if (!this.#stopped) await session.open();
@@ -129,7 +134,7 @@ export class DeviceSession {
     this.#options.link.connected();
     const connectedMs = performance.now();
     const { localAddress: address } = session;
-    void this.publish('presence', { ...this.#presence(true), ...(address === undefined ? {} : { address }) }, access.isBroker);
+    void this.publish('presence', { ...this.#presence(true), ...(address === undefined ? {} : { address }) }, this.#access.isBroker);
     onConnected();
     const reason = await session.closed;
     log.debug('connection ended', { device, reason });
@@ -150,8 +155,8 @@ export class DeviceSession {
     this.#timer = setTimeout(() => void this.#connect(), heldMs + backoffDelayMs(this.#attempt, RECONNECT));
   }
 
-  #makeSession(): MqttSession {
-    const { device, access, log, downlink, onMessage } = this.#options;
+  #makeSession(access: ServerAccess): MqttSession {
+    const { device, log, downlink, onMessage } = this.#options;
     return new MqttSession({
       endpoint: access,
       clientId: device,

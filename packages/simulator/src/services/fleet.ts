@@ -36,7 +36,7 @@ export class Fleet {
   readonly #measurements = new Measurements();
   readonly #devices: SimulatedDevice[] = [];
   readonly #turns = new Turns(MAX_CONNECTING);
-  /** Asked by the first device for all, as it is the same for each. */
+  /** The same for all devices: once one was answered, no other asks. */
   #broker: Promise<DeviceTrust['broker']> | undefined;
 
   constructor(options: FleetOptions) {
@@ -101,13 +101,11 @@ export class Fleet {
     const identity = known ?? (await this.#join(name, number, { host, port, caPem: prepared.caPem }, prepared.csrPem));
     this.#measurements.joined += 1;
     const access: ServerAccess = { host, port, caPem: prepared.caPem, key: prepared.keyPem, cert: identity.certPem };
-    this.#broker ??= this.#askBroker(access);
-    const broker = await this.#broker;
     const device = new SimulatedDevice({
       device: identity.device,
       number,
       access,
-      messageAccess: broker === undefined ? access : { ...access, ...broker, isBroker: true },
+      messageAccess: () => this.#messageAccess(access),
       profile: job.profile,
       measurements: this.#measurements,
       turns: this.#turns,
@@ -117,7 +115,18 @@ export class Fleet {
     device.start();
   }
 
-  /** Where MQTT is spoken, when it is not on the device port. */
+  /** How MQTT is spoken: on the device port, or with a broker of its own. Throws as asking the server does. */
+  async #messageAccess(access: ServerAccess): Promise<ServerAccess> {
+    this.#broker ??= this.#askBroker(access);
+    try {
+      const broker = await this.#broker;
+      return broker === undefined ? access : { ...access, ...broker, isBroker: true };
+    } catch (error) {
+      this.#broker = undefined; // that device may have been removed: the next one asks for itself
+      throw error;
+    }
+  }
+
   async #askBroker(access: ServerAccess): Promise<DeviceTrust['broker']> {
     const { url } = this.#options.job;
     const answer = deviceTrustSchema.safeParse(await getJson(access, '/device/v1/trust'));

@@ -23,8 +23,8 @@ export interface SimulatedDeviceOptions {
   /** Its number, from 1: what it does by chance depends on it and the profile's seed. */
   number: number;
   access: ServerAccess;
-  /** Where MQTT is spoken. */
-  messageAccess: ServerAccess;
+  /** See DeviceSessionOptions.access. */
+  messageAccess: () => Promise<ServerAccess>;
   profile: SimulationProfile;
   measurements: Measurements;
   turns: Turns;
